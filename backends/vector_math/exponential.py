@@ -1,0 +1,179 @@
+"""exp, expm1, sinh, cosh, tanh and sigmoid from one argument reduction.
+
+x = n ln 2 + r with |r| <= ln(2)/2, then e^x = 2^n e^r (Cody and Waite, "Software Manual for the
+Elementary Functions", 1980, chapter 6). n ln 2 is subtracted in two parts by fused multiply-adds,
+so r is known to twice the width; e^r = 1 + r + r^2 p(r) with p from coefficients.py. Where a sum
+could cancel or a quotient would add its own rounding, values are pairs high + low (Dekker 1971).
+"""
+
+from backends.vector_math.primitives import (
+    absolute,
+    constant,
+    floating,
+    fma,
+    inlined,
+    like,
+    ordered_sum,
+    polynomial,
+    power_of_two,
+    scale,
+    select,
+    two_sum,
+    with_sign,
+)
+
+
+@inlined
+def reduce_by_ln2(x):
+    """x = n ln 2 + high + low; returns shifted + n, high, low."""
+    shifted = fma(x, constant("log2_e_0", x), constant("shifted", x))
+    n = shifted - constant("shifted", x)
+    exact = fma(-n, constant("ln2_0", x), x)
+    high = fma(-n, constant("ln2_1", x), exact)
+    low = fma(-n, constant("ln2_1", x), exact - high)
+    return shifted, high, low
+
+
+@inlined
+def expm1_reduced(high, low):
+    """e^r - 1 as a pair, for r = high + low of at most ln(2)/2."""
+    square = high * high
+    tail = fma(high, low, fma(square, polynomial("exp", high), low))
+    return ordered_sum(high, tail)
+
+
+@inlined
+def exp_reduced(high, low):
+    """e^r as a pair, for r = high + low of at most ln(2)/2."""
+    minus_one, rest = expm1_reduced(high, low)
+    total, error = ordered_sum(like(1.0, high), minus_one)
+    return total, error + rest
+
+
+@inlined
+def quotient(a, a_low, b, b_low):
+    """(a + a_low) / (b + b_low), nearly as if rounded once: one division and a correction."""
+    inverse = like(1.0, a) / b
+    first = a * inverse
+    remainder = fma(-first, b, a) + fma(-first, b_low, a_low)
+    return fma(remainder, inverse, first)
+
+
+@inlined
+def exp(x):
+    """e^x."""
+    x = floating(x)
+    high = constant("exp_highest", x)
+    low = constant("exp_lowest", x)
+    bounded = select(x > high, high, select(x < low, low, x))
+    shifted, r, rest = reduce_by_ln2(bounded)
+    value = fma(r * r, polynomial("exp", r), r) + like(1.0, x)
+    return scale(value, shifted)
+
+
+@inlined
+def half_expm1(x):
+    """(e^x - 1)/2 as a pair, where 2^n does not underflow: x >= expm1_lowest."""
+    shifted, r, rest = reduce_by_ln2(x)
+    high, low = expm1_reduced(r, rest)
+    # half the power: 2^n itself overflows where e^x is still finite
+    power = power_of_two(shifted - like(1.0, x))
+    total, error = two_sum(power - like(0.5, x), power * high)
+    return total, fma(power, low, error)
+
+
+@inlined
+def expm1(x):
+    """e^x - 1 without cancellation."""
+    x = floating(x)
+    high = constant("exp_highest", x)
+    low = constant("expm1_lowest", x)
+    bounded = select(x > high, high, select(x < low, low, x))
+    total, error = half_expm1(bounded)
+    value = total + error
+    return select(absolute(x) < constant("tiny", x), x, value + value)
+
+
+@inlined
+def tanh(x):
+    """tanh x = -h / (1 + h) with h = (e^(-2|x|) - 1)/2."""
+    x = floating(x)
+    low = constant("expm1_lowest", x)
+    argument = like(-2.0, x) * absolute(x)
+    h, h_low = half_expm1(select(argument < low, low, argument))
+    bottom, rest = ordered_sum(like(1.0, x), h)
+    value = with_sign(quotient(-h, -h_low, bottom, rest + h_low), x)
+    return select(absolute(x) < constant("tiny", x), x, value)
+
+
+@inlined
+def exp_of_negative(x):
+    """e^(-|x|) = 2^n (high + low); returns shifted + n, high, low."""
+    low = constant("exp_lowest", x)
+    argument = -absolute(x)
+    shifted, r, rest = reduce_by_ln2(select(argument < low, low, argument))
+    high, low = exp_reduced(r, rest)
+    return shifted, high, low
+
+
+@inlined
+def sigmoid(x):
+    """1 / (1 + e^-x), and e^x / (1 + e^x) below zero: neither overflows."""
+    x = floating(x)
+    one = like(1.0, x)
+    zero = like(0.0, x)
+    shifted, high, low = exp_of_negative(x)
+    bottom, rest = ordered_sum(one, scale(high, shifted))
+    negative = x < zero
+    top = select(negative, high, one)
+    value = quotient(top, select(negative, low, zero), bottom, rest + scale(low, shifted))
+    return select(negative, scale(value, shifted), value)
+
+
+@inlined
+def scaled_sinh_cosh(x):
+    """sinh(x)/2 and cosh(x)/2, each as a pair, for |x| up to where they overflow.
+
+    With t = 2^n/4 and u = 2^-n/4: sinh(x)/2 = (t-u) cosh r + (t+u) sinh r, and cosh(x)/2 with the
+    signs exchanged. Quarters, because 2^n itself overflows where sinh and cosh are still finite.
+    """
+    shifted, r, rest = reduce_by_ln2(x)
+    square = r * r
+    s, s_low = ordered_sum(r, fma(square * r, polynomial("sinh", square), rest))
+    c = fma(square, polynomial("cosh", square), r * rest)
+    n = shifted - constant("shifted", x)
+    most = constant("absorbed_exponent", x)
+    n = select(n > most, most, n)
+    up = power_of_two(shifted - like(2.0, x))
+    down = power_of_two(constant("shifted", x) - (n + like(2.0, x)))
+    difference = up - down
+    total = up + down
+    sine, sine_low = two_sum(difference, total * s)
+    cosine, cosine_low = two_sum(total, difference * s)
+    sine_low = fma(difference, c, fma(total, s_low, sine_low))
+    return sine, sine_low, cosine, fma(total, c, fma(difference, s_low, cosine_low))
+
+
+@inlined
+def _bounded_magnitude(x):
+    high = constant("sinh_highest", x)
+    magnitude = absolute(x)
+    return select(magnitude > high, high, magnitude)
+
+
+@inlined
+def sinh(x):
+    """(e^x - e^-x)/2 without cancellation."""
+    x = floating(x)
+    sine, low, _, _ = scaled_sinh_cosh(_bounded_magnitude(x))
+    half = sine + low
+    return select(absolute(x) < constant("tiny", x), x, with_sign(half + half, x))
+
+
+@inlined
+def cosh(x):
+    """(e^x + e^-x)/2."""
+    x = floating(x)
+    _, _, cosine, low = scaled_sinh_cosh(_bounded_magnitude(x))
+    half = cosine + low
+    return half + half
