@@ -16,6 +16,8 @@ import numpy as np
 from mpmath import mp, mpf
 
 mp.dps = 60
+# the largest float64 is below 2**1024, and four parts of 2/pi reach some 220 bits further
+FRACTION_BITS = 1300
 
 
 @dataclass(frozen=True)
@@ -190,8 +192,11 @@ def _entry(name, values):
 
 def print_tables():
     """Write tables.py to standard output."""
+    with mpmath.workprec(FRACTION_BITS + 64):
+        turn = int(mpmath.floor(mpmath.ldexp(2 / mp.pi, FRACTION_BITS)))
     print('"""Printed by coefficients.py: numbers in hexadecimal, lowest degree first."""')
-    print("\n# ruff: noqa: E501\n\nSPLIT = {")
+    print("\n# ruff: noqa: E501\n")
+    print(f"FRACTION_BITS = {FRACTION_BITS}\nTWO_OVER_PI = 0x{turn:x}\n\nSPLIT = {{")
     for width in (64, 32):
         print(f"    {width}: {{")
         for name, (value, parts) in CONSTANTS.items():

@@ -253,3 +253,45 @@ def significand_and_exponent(builder, width, x) -> tuple:
     fraction = builder.and_(moved, _integer(width, 2**width.mantissa - 1))
     significand = builder.add(fraction, _integer(width, low))
     return builder.bitcast(significand, _llvm(width)), builder.bitcast(exponent, _llvm(width))
+
+
+@primitive
+def binade(builder, width, x) -> tuple:
+    """x = m * 2**e with 1 <= |m| < 2, and the integer e as the bits of a float; |x| < 2 unchanged.
+
+    e = 0 where |x| < 2, infinity included in the largest binade: the caller excludes it.
+    """
+    bits = builder.bitcast(x, _integer(width))
+    mantissa = _integer(width, width.mantissa)
+    biased = builder.and_(builder.lshr(bits, mantissa), _integer(width, 2 * width.bias + 1))
+    large = builder.icmp_unsigned(">", biased, _integer(width, width.bias))
+    exponent = builder.select(large, builder.sub(biased, _integer(width, width.bias)), _integer(width, 0))
+    moved = builder.sub(bits, builder.shl(exponent, mantissa))
+    return builder.bitcast(moved, _llvm(width)), builder.bitcast(exponent, _llvm(width))
+
+
+def _turn_table(module, width):
+    """The rows of widths.turns as one constant of the module."""
+    name = f"vector_math_turns_{width.bits}"
+    if name in module.globals:
+        return module.globals[name]
+    numbers = [_number(width, value) for row in width.turns() for value in row]
+    kind = ir.ArrayType(_llvm(width), len(numbers))
+    table = cgutils.add_global_variable(module, kind, name)
+    table.linkage, table.global_constant = "internal", True
+    table.initializer = ir.Constant(kind, numbers)
+    return table
+
+
+def _turn_part(part):
+    def emit(builder, width, exponent):
+        row = builder.shl(builder.bitcast(exponent, _integer(width)), _integer(width, 2))
+        index = builder.zext(builder.add(row, _integer(width, part)), ir.IntType(64)) if width.bits == 32 else builder.add(row, _integer(width, part))
+        table = _turn_table(builder.module, width)
+        return builder.load(builder.gep(table, [ir.Constant(ir.IntType(64), 0), index]))
+
+    emit.__name__ = f"turn_{part}"
+    return primitive(emit)
+
+
+turn_0, turn_1, turn_2, turn_3 = (_turn_part(part) for part in range(4))

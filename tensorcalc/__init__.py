@@ -1,0 +1,7 @@
+"""Tensor calculus: expressions with explicit indices and compact derivatives of any order."""
+
+from .derivatives import derivative, gradient, hessian, hvp, jvp, vjp
+from .nodes import free_variables, node_count
+from .oracle import evaluate
+from . import operations, numpy_protocol, rules
+from .simplify import simplify

@@ -1,0 +1,115 @@
+"""Factoring sums: ``sum(X a) + sum(X b) = sum(X (a + b))``.
+
+Two terms are factored only if what is left of each runs over the same labels, so that the rest is
+a sum of equal shapes: ``y*F + (1-y)*F`` and ``A x + A' x`` are factored, ``diag(p) - p p'`` is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+from .nodes import Constant, Node, Product, Sum
+from .products import is_boolean, product, split_coefficient
+from .sums import add
+
+Factors = list[tuple[Node, tuple[Hashable, ...]]]
+
+#: Sums of more terms than this are not searched pair by pair.
+TERM_LIMIT = 24
+
+
+def factored(node: Node) -> Node:
+    """``node`` with common factors of its terms taken out, as far as that merges terms."""
+    while isinstance(node, Sum) and len(node.operands) <= TERM_LIMIT:
+        merged = _merge_a_pair(list(node.operands))
+        if merged is None:
+            return node
+        node = merged
+    return node
+
+
+def _merge_a_pair(terms: list[Node]) -> Node | None:
+    for a in range(len(terms)):
+        for b in range(a + 1, len(terms)):
+            merged = _merged(terms[a], terms[b])
+            if merged is not None:
+                rest = [term for k, term in enumerate(terms) if k not in (a, b)]
+                return add(merged, *rest)
+    return None
+
+
+def _merged(left: Node, right: Node) -> Node | None:
+    """``left + right`` as one product, or None if they have nothing suitable in common."""
+    left_factors, right_factors = _factors(left, "left"), _factors(right, "right")
+    common, left_rest, right_rest = _matched(left_factors, right_factors)
+    if not any(node.ndim and not is_boolean(node) for node, _ in common):
+        return None
+    outside = {label for _, labels in common for label in labels} | set(range(left.ndim))
+    left_labels, right_labels = _labels(left_rest, outside), _labels(right_rest, outside)
+    if left_labels is None or left_labels != right_labels:
+        return None
+    order = tuple(left_labels)
+    inner = add(_residue(left, left_rest, order), _residue(right, right_rest, order))
+    return product(
+        [node for node, _ in common] + [inner],
+        [labels for _, labels in common] + [order],
+        range(left.ndim),
+    )
+
+
+def _factors(term: Node, side: str) -> Factors:
+    """Operands without the coefficient; output labels are shared by both sides, others are not."""
+    _, rest = split_coefficient(term)
+    if not isinstance(rest, Product):
+        return [(rest, tuple(range(rest.ndim)))]
+    names: dict[Any, Hashable] = {label: label for label in rest.output}
+    return [
+        (operand, tuple(names.setdefault(label, (side, label)) for label in own))
+        for operand, own in zip(rest.operands, rest.subscripts, strict=True)
+    ]
+
+
+def _matched(left: Factors, right: Factors) -> tuple[Factors, Factors, Factors]:
+    """Factors of both sides that agree once summed labels of the right are renamed."""
+    renamed: dict[Hashable, Hashable] = {}
+    common: Factors = []
+    left_rest: Factors = []
+    right_rest = list(right)
+    for node, labels in sorted(left, key=lambda factor: -factor[0].ndim):
+        found = next((f for f in right_rest if f[0] is node and _unify(f[1], labels, renamed)), None)
+        if found is None:
+            left_rest.append((node, labels))
+        else:
+            right_rest = [factor for factor in right_rest if factor is not found]
+            renamed.update(
+                {r: label for r, label in zip(found[1], labels, strict=True) if not isinstance(r, int)}
+            )
+            common.append((node, labels))
+    rest = [(node, tuple(renamed.get(label, label) for label in labels)) for node, labels in right_rest]
+    return common, left_rest, rest
+
+
+def _unify(
+    right: tuple[Hashable, ...], left: tuple[Hashable, ...], renamed: dict[Hashable, Hashable]
+) -> bool:
+    """Whether ``right`` can be renamed into ``left`` consistently."""
+    mapping = dict(renamed)
+    for r, label in zip(right, left, strict=True):
+        if isinstance(r, int) or isinstance(label, int):
+            if r != label:
+                return False
+        elif mapping.setdefault(r, label) != label:
+            return False
+    return len(set(mapping.values())) == len(mapping)
+
+
+def _labels(rest: Factors, outside: set[Hashable]) -> list[Hashable] | None:
+    """Labels of a residue that are visible outside it; None if it leaks nothing but a scalar."""
+    return sorted({label for _, own in rest for label in own if label in outside}, key=str)
+
+
+def _residue(term: Node, rest: Factors, order: Iterable[Hashable]) -> Node:
+    coefficient, _ = split_coefficient(term)
+    nodes = [Constant(coefficient), *(node for node, _ in rest)]
+    return product(nodes, [(), *(labels for _, labels in rest)], tuple(order))

@@ -1,0 +1,6 @@
+"""What NumPy asks of expressions: operators and ufuncs, functions, indexing, array methods.
+
+Importing this package fills the dispatch tables of :mod:`tensorcalc.nodes`.
+"""
+
+from . import convert, ufuncs, functions, indexing, methods

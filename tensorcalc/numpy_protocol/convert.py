@@ -1,0 +1,126 @@
+"""Numbers, arrays and extents as expressions, and NumPy's broadcasting written as products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError, TraceError
+from ..extents import Extent, is_equal
+from ..nodes import Constant, Node, Variable, extent_scalar
+from ..products import broadcast, product
+
+#: What becomes of an array met on the way; a trace replaces it to bind the array to a name.
+array_variable: ContextVar[Callable[[Any], Node]] = ContextVar("array_variable")
+
+
+def as_node(value: Any) -> Node:
+    """``value`` as an expression.
+
+    Numbers become constants, arrays variables bound to their value, extents sums of ones.
+    Raises TraceError for what is none of these.
+    """
+    if isinstance(value, Node):
+        return value
+    if isinstance(value, (bool, int, float, np.number, np.bool_)):
+        return Constant(float(value))
+    if isinstance(value, Extent):
+        return extent_scalar(value)
+    if isinstance(value, (list, tuple)) and any(isinstance(v, Node) for v in value):
+        return np.stack([as_node(v) for v in value])  # type: ignore[return-value]
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TraceError(
+            f"an array of dtype {array.dtype} cannot be part of an expression",
+            [f"value: {array!r:.60}"],
+            "pass real numbers, booleans or integers",
+        )
+    if array.ndim == 0:
+        return Constant(float(array))
+    return array_variable.get(_met_array)(array)
+
+
+def _met_array(array: Any) -> Node:
+    """A variable that stands for an array met outside a trace; constant arrays become constants."""
+    return constant_array(array) or Variable(_array_name(array), array.shape, _flags(array), array)
+
+
+def constant_array(array: Any) -> Node | None:
+    """An array with one value everywhere as a broadcast constant."""
+    if 0 < array.size <= 65536 and (array == array.flat[0]).all():
+        return broadcast(Constant(float(array.flat[0])), (), array.shape)
+    return None
+
+
+def _array_name(array: Any) -> str:
+    return f"array_{id(array):x}"
+
+
+def _flags(array: Any) -> tuple[str, ...]:
+    return {"b": ("boolean",), "i": ("integer",), "u": ("integer",)}.get(array.dtype.kind, ())
+
+
+def broadcast_extents(*shapes: Sequence[Any]) -> tuple[Any, ...]:
+    """The common shape by NumPy's rules: axes aligned at the end, size-1 axes stretch.
+
+    Raises ShapeError if two extents of one axis differ and neither is the number 1.
+    """
+    rank = max(map(len, shapes))
+    result: list[Any] = []
+    for axis in range(-rank, 0):
+        candidates = [shape[axis] for shape in shapes if len(shape) >= -axis]
+        result.append(_common(candidates, shapes))
+    return tuple(result)
+
+
+def _common(candidates: list[Any], shapes: Sequence[Sequence[Any]]) -> Any:
+    chosen: Any = 1
+    for extent in candidates:
+        if is_one(extent):
+            continue
+        if is_one(chosen):
+            chosen = extent
+        elif not is_equal(chosen, extent):
+            raise ShapeError(
+                f"shapes cannot be broadcast: extents {chosen} and {extent} meet on one axis",
+                [f"operand {k}: shape {tuple(shape)}" for k, shape in enumerate(shapes)],
+                "align the axes from the last one, or insert an axis with [:, None]",
+            )
+    return chosen
+
+
+def is_one(extent: Any) -> bool:
+    """Whether an extent is 1; a bare symbol never is, since size-1 axes are traced as numbers."""
+    if isinstance(extent, Extent):
+        return len(extent.terms) > 1 and extent == 1
+    return bool(extent == 1)
+
+
+def aligned_labels(node: Node, extents: Sequence[Any]) -> tuple[Any, ...]:
+    """Labels of ``node`` in a product whose output labels are the axes of ``extents``.
+
+    An axis of size 1 that stretches gets a label of its own and is thereby dropped.
+    """
+    offset = len(extents) - node.ndim
+    return tuple(
+        ("one", axis) if is_one(own) and not is_one(extents[axis + offset]) else axis + offset
+        for axis, own in enumerate(node.extents)
+    )
+
+
+def broadcast_to(node: Node, extents: Sequence[Any]) -> Node:
+    """``node`` stretched to ``extents`` by NumPy's rules."""
+    if node.ndim == len(extents) and all(is_equal(a, b) for a, b in zip(node.extents, extents, strict=True)):
+        return node
+    return product(
+        (node,), (aligned_labels(node, extents),), range(len(extents)), dict(enumerate(extents))
+    )
+
+
+def broadcast_operands(*nodes: Node, scalars: bool = True) -> list[Node]:
+    """All nodes with their common shape; scalars stay scalars where ``scalars``."""
+    extents = broadcast_extents(*[node.extents for node in nodes])
+    return [node if scalars and not node.ndim else broadcast_to(node, extents) for node in nodes]
