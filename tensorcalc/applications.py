@@ -8,12 +8,15 @@ from typing import Any
 from . import products
 from .errors import ShapeError
 from .extents import is_equal
-from .nodes import Apply, Constant, Delta, Node, Product
+from .nodes import Apply, Constant, Delta, Node, Product, Sum
 from .table import TABLE, Operation
 from .products import broadcast, is_ones, transpose
 
 #: Rewriting rules by name of the operation: ``rule(*operands, **params) -> Node | None``.
 RULES: dict[str, list[Callable[..., Node | None]]] = {}
+#: Rewriting rules for whole products and sums, applied by the simplification pass.
+PRODUCT_RULES: list[Callable[[Product], Node | None]] = []
+SUM_RULES: list[Callable[[Sum], Node | None]] = []
 
 
 def rule(*names: str) -> Callable[[Callable[..., Node | None]], Callable[..., Node | None]]:

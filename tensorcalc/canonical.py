@@ -19,18 +19,21 @@ SEARCH_LIMIT = 48
 
 
 def canonical_order(
-    factors: Sequence[Factor], output: Sequence[Hashable], symmetric: Sequence[bool]
+    factors: Sequence[Factor],
+    output: Sequence[Hashable],
+    classes: Sequence[tuple[int, ...] | None],
 ) -> tuple[list[int], list[tuple[int, ...]]]:
     """Order of the factors and their integer labels.
 
-    ``symmetric[k]`` says that factor ``k`` is unchanged when its last two axes swap.
+    ``classes[k]`` gives every axis of factor ``k`` a class; the factor is unchanged when axes of
+    one class swap. None says that all axes differ.
     """
     numbers: dict[Hashable, int] = {label: k for k, label in enumerate(output)}
     digests = [node.digest for node, _ in factors]
-    if len(set(digests)) == len(digests) and not any(symmetric):
+    if len(set(digests)) == len(digests) and not any(classes):
         return _distinct_order(factors, numbers, digests)
     summed = {label for _, labels in factors for label in labels if label not in numbers}
-    search = _Search(factors, digests, symmetric)
+    search = _Search(factors, digests, classes)
     encoding = search.least({**numbers, **dict.fromkeys(summed, len(numbers))}, len(summed))
     return [k for _, _, k in encoding], [labels for _, labels, _ in encoding]
 
@@ -49,11 +52,14 @@ class _Search:
     """Individualisation and refinement over the summed labels of one product."""
 
     def __init__(
-        self, factors: Sequence[Factor], digests: list[bytes], symmetric: Sequence[bool]
+        self,
+        factors: Sequence[Factor],
+        digests: list[bytes],
+        classes: Sequence[tuple[int, ...] | None],
     ) -> None:
         self.factors = factors
         self.digests = digests
-        self.symmetric = symmetric
+        self.classes = classes
         self.leaves = 0
 
     def least(self, colours: dict[Hashable, int], summed: int) -> Encoding:
@@ -95,12 +101,17 @@ class _Search:
         return ties[0] if ties else []
 
     def _pattern(self, k: int, colours: dict[Hashable, int]) -> tuple[int, ...]:
-        numbers = tuple(colours[label] for label in self.factors[k][1])
-        return (*numbers[:-2], *sorted(numbers[-2:])) if self.symmetric[k] else numbers
+        """Colours of the labels, sorted among interchangeable axes."""
+        numbers = [colours[label] for label in self.factors[k][1]]
+        classes = self.classes[k]
+        if classes is None:
+            return tuple(numbers)
+        pools = {c: sorted(n for n, own in zip(numbers, classes, strict=True) if own == c) for c in classes}
+        return tuple(pools[c].pop(0) for c in classes)
 
     def _axis_class(self, k: int, axis: int) -> int:
-        last = len(self.factors[k][1]) - 1
-        return last - 1 if self.symmetric[k] and axis == last else axis
+        classes = self.classes[k]
+        return axis if classes is None else classes[axis]
 
     def _encode(self, colours: dict[Hashable, int]) -> Encoding:
         return sorted(

@@ -143,19 +143,22 @@ def canonical_rows(rows: Iterable[LabelRow]) -> list[LabelRow]:
 def ordered_terms(row: LabelRow, extents: Mapping[Label, Size]) -> tuple[list[Label], tuple[Any, Any]]:
     """Labels and coefficients of a row in an order and sign that do not depend on label names."""
 
-    def arranged(sign: int) -> list[tuple[str, str, Label]]:
+    def arranged(sign: int) -> list[tuple[bool, str, str, Label]]:
         terms = row[0].items()
         return sorted(
-            ((str(sign * c), str(extents[label]), label) for label, c in terms),
-            key=lambda item: item[:2],
+            (
+                (not is_nonnegative(sign * c), str(sign * c), str(extents[label]), label)
+                for label, c in terms
+            ),
+            key=lambda item: item[:3],
         )
 
-    def key(sign: int) -> tuple[int, list[tuple[str, str]], str]:
+    def key(sign: int) -> tuple[int, list[tuple[bool, str, str]], str]:
         negative = sum(not is_nonnegative(sign * c) for c in row[0].values())
-        return negative, [item[:2] for item in arranged(sign)], str(sign * row[1])
+        return negative, [item[:3] for item in arranged(sign)], str(sign * row[1])
 
     sign = min((1, -1), key=key)
-    labels = [label for _, _, label in arranged(sign)]
+    labels = [item[3] for item in arranged(sign)]
     return labels, (tuple(sign * row[0][label] for label in labels), sign * row[1])
 
 

@@ -30,6 +30,8 @@ def derivative(expression: Node, x: Node, mode: Mode = "reverse") -> Node:
     >>> derivative(A @ x, x) is A
     True
     """
+    if isinstance(x, Variable):
+        expression = simplify(expression)
     if mode == "reverse":
         result = pullback(expression, [x], kronecker(expression.extents), expression.ndim)[0]
     elif mode == "forward":

@@ -28,6 +28,10 @@ Label = Hashable
 
 #: Merges equal factors into powers; set by :mod:`tensorcalc.applications`, which comes later.
 power_of: Any = None
+#: Adds nodes; set by :mod:`tensorcalc.sums`, which comes later.
+sum_of: Any = None
+#: The transpose of a matrix sum if that is a sum in normal form; set likewise.
+transposed_sum: Any = None
 
 
 def product(
@@ -152,6 +156,26 @@ def is_symmetric(node: Node) -> bool:
     return known
 
 
+def axis_classes(node: Node) -> tuple[int, ...] | None:
+    """A class per axis such that axes of one class may swap; None where all differ."""
+    if isinstance(node, Delta):
+        if "classes" not in node.facts:
+            node.facts["classes"] = _delta_classes(node)
+        return node.facts["classes"]
+    if is_symmetric(node):
+        return (*range(node.ndim - 1), node.ndim - 2)
+    return None
+
+
+def _delta_classes(node: Delta) -> tuple[int, ...] | None:
+    if is_kronecker(node):
+        return (0, 0)
+    if len(node.rows) != 1:
+        return None
+    keys = [(str(c), str(e)) for c, e in zip(node.rows[0][0], node.extents, strict=True)]
+    return tuple(map(keys.index, keys)) if len(set(keys)) < len(keys) else None
+
+
 def _is_symmetric(node: Node) -> bool:
     if node.ndim < 2 or not same_extents(node.extents[-1:], node.extents[-2:-1]):
         return False
@@ -244,6 +268,9 @@ class _Work:
             self._add_rows(node, labels)
         elif isinstance(node, Product):
             self._add_product(node, labels)
+        elif isinstance(node, Sum) and node.ndim == 2:
+            oriented = canonical_orientation(node)
+            self.factors.append((oriented, labels if oriented is node else labels[::-1]))
         else:
             self.factors.append((node, labels))
 
@@ -384,9 +411,15 @@ def _assembled(
         factors = [factor for factor in factors if factor[1]] + scalars
     if not factors:
         return Constant(coefficient)
-    if coefficient == 1 and len(factors) == 1 and factors[0][1] == output:
-        return factors[0][0]
-    order, labels = canonical_order(factors, output, [is_symmetric(node) for node, _ in factors])
+    if len(factors) == 1:
+        node, labels = factors[0]
+        if coefficient == 1 and labels == output:
+            return node
+        if isinstance(node, Product) and len(set(labels)) == len(labels):
+            factors = _opened(node, labels)
+        elif isinstance(node, Sum) and coefficient == 1 and sorted(map(str, labels)) == sorted(map(str, output)):
+            return sum_of([_assembled(1, [(term, labels)], output) for term in node.operands])
+    order, labels = canonical_order(factors, output, [axis_classes(node) for node, _ in factors])
     operands = tuple(factors[k][0] for k in order)
     if coefficient == 1 and len(operands) == 1 and labels[0] == tuple(range(len(output))):
         return operands[0]
@@ -399,6 +432,32 @@ def _assembled(
     if coefficient != 1:
         operands, labels = (Constant(coefficient), *operands), [(), *labels]
     return Product(operands, tuple(labels), tuple(rank), tuple(extents[k] for k in rank))
+
+
+def _opened(node: Product, labels: tuple[Label, ...]) -> list[tuple[Node, tuple[Label, ...]]]:
+    """The factors of a product that stands alone under a coefficient or a transposition."""
+    names: dict[Label, Label] = dict(zip(node.output, labels, strict=True))
+    return [
+        (operand, tuple(names.setdefault(label, ("opened", label)) for label in own))
+        for operand, own in zip(node.operands, node.subscripts, strict=True)
+    ]
+
+
+def canonical_orientation(node: Sum) -> Sum:
+    """Of a matrix sum and its transpose, the one with fewer transposed terms."""
+    if "orientation" not in node.facts:
+        other = transposed_sum(node)
+        best = min((node, other), key=_orientation_key) if other is not None else node
+        node.facts["orientation"] = best
+    return node.facts["orientation"]
+
+
+def _orientation_key(node: Node) -> tuple[int, bytes]:
+    transposed = sum(
+        isinstance(term, Product) and len(split_coefficient(term)[1].operands) == 1
+        for term in node.operands
+    )
+    return transposed, node.digest
 
 
 def _closed_scalars_nested(

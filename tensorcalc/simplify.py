@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .applications import apply
+from .applications import PRODUCT_RULES, SUM_RULES, apply
 from .factoring import factored
 from .nodes import Apply, Node, Product, Sum, postorder, use_counts
 from .products import is_view, product
@@ -45,11 +45,21 @@ def _round(roots: list[Node]) -> list[Node]:
 
 def _rewritten(node: Node, new: Mapping[Node, Node], counts: Mapping[Node, int]) -> Node:
     if isinstance(node, Product):
-        return _flat_product(node, new, counts)
+        return _ruled(_flat_product(node, new, counts))
     if isinstance(node, Sum):
-        return factored(_flat_sum(node, new, counts))
+        return _ruled(factored(_flat_sum(node, new, counts)))
     if isinstance(node, Apply):
         return _rebuilt_apply(node, new)
+    return node
+
+
+def _ruled(node: Node) -> Node:
+    """Apply the first rule for whole products or sums that fires."""
+    rules: Any = PRODUCT_RULES if isinstance(node, Product) else SUM_RULES if isinstance(node, Sum) else ()
+    for rewrite in rules:
+        rewritten = rewrite(node)
+        if rewritten is not None:
+            return rewritten
     return node
 
 

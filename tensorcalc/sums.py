@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from . import products
 from .errors import ShapeError
 from .extents import is_equal
-from .nodes import Constant, Node, Sum
-from .products import is_zero, scale, split_coefficient, zeros
+from .nodes import Constant, Delta, Node, Sum
+from .products import is_ones, is_zero, scale, split_coefficient, transpose, zeros
 
 
 def add(*operands: Node) -> Node:
@@ -24,12 +25,54 @@ def add(*operands: Node) -> Node:
     for operand in operands:
         for coefficient, term in _terms(operand):
             coefficients[term] = coefficients.get(term, 0) + coefficient
-    terms = [scale(c, term) for term, c in coefficients.items() if c != 0 and not is_zero(term)]
-    if not terms:
+    kept = {term: c for term, c in coefficients.items() if c != 0 and not is_zero(term)}
+    if not kept:
         return zeros(operands[0].extents)
-    if len(terms) == 1:
-        return terms[0]
-    return Sum(tuple(sorted(terms, key=lambda term: split_coefficient(term)[1].digest)))
+    if len(kept) == 1:
+        ((term, c),) = kept.items()
+        return scale(c, term)
+    content = _content(kept)
+    return scale(content, _primitive({term: c / content for term, c in kept.items()}))
+
+
+def _primitive(coefficients: dict[Node, float]) -> Sum:
+    terms = sorted(coefficients, key=lambda term: term.digest)
+    return Sum(tuple(scale(coefficients[term], term) for term in terms))
+
+
+def transposed_sum(node: Sum) -> Sum | None:
+    """The transpose of a matrix sum, or None if its sign would have to be taken out."""
+    pairs = map(split_coefficient, node.operands)
+    coefficients = {transpose(term, (1, 0)): c for c, term in pairs}
+    return _primitive(coefficients) if _content(coefficients) == 1 else None
+
+
+def _content(coefficients: dict[Node, float]) -> float:
+    """The factor taken out of a sum: a common magnitude, and the sign that leaves fewer minuses.
+
+    A tie of signs is broken in favour of a positive constant, then of the first term.
+    """
+    magnitudes = {abs(c) for c in coefficients.values()}
+    magnitude = magnitudes.pop() if len(magnitudes) == 1 else 1
+    negative = sum(c < 0 for c in coefficients.values())
+    if 2 * negative == len(coefficients):
+        leading = min(coefficients, key=_sign_key)
+        return magnitude if coefficients[leading] > 0 else -magnitude
+    return -magnitude if 2 * negative > len(coefficients) else magnitude
+
+
+def _sign_key(term: Node) -> tuple[bool, bool, list[bytes], bytes]:
+    """Constants first, then diagonals, then by what a transposition does not change."""
+    operands = term.operands or (term,)
+    dense = not any(isinstance(operand, Delta) and operand.rows for operand in operands)
+    digests = sorted(operand.digest for operand in operands)
+    return not _is_constant(term), dense, digests, term.digest
+
+
+def _is_constant(term: Node) -> bool:
+    """Whether ``term`` is one everywhere."""
+    factors = term.operands or (term,)
+    return all(is_ones(factor) or isinstance(factor, Constant) for factor in factors)
 
 
 def subtract(left: Node, right: Node) -> Node:
@@ -59,3 +102,7 @@ def _terms(operand: Node) -> list[tuple[float, Node]]:
         inner = map(split_coefficient, rest.operands)
         return [(coefficient * c, term) for c, term in inner]
     return [(coefficient, rest)]
+
+
+products.sum_of = lambda terms: add(*terms)
+products.transposed_sum = transposed_sum

@@ -1,5 +1,5 @@
 """Rewriting rules, named as theorems, by family of operations."""
 
-from . import stability
+from . import algebra, stability
 
-__all__ = ["stability"]
+__all__ = ["algebra", "stability"]
