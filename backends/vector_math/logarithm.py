@@ -35,16 +35,22 @@ def log_sum(k, f, correction):
 
 
 @inlined
-def log(x):
-    """The natural logarithm; -inf at 0, NaN below."""
-    x = floating(x)
+def normal_parts(x):
+    """x = m 2^k for positive x, subnormal included; returns m and k."""
     zero = like(0.0, x)
     subnormal = x < constant("smallest_normal", x)
     normal = select(subnormal, x * constant("make_normal", x), x)
     m, shifted = significand_and_exponent(normal)
     k = shifted - constant("shifted", x)
-    k = k - select(subnormal, constant("make_normal_exponent", x), zero)
-    return log_edges(x, log_sum(k, m - like(1.0, x), zero))
+    return m, k - select(subnormal, constant("make_normal_exponent", x), zero)
+
+
+@inlined
+def log(x):
+    """The natural logarithm; -inf at 0, NaN below."""
+    x = floating(x)
+    m, k = normal_parts(x)
+    return log_edges(x, log_sum(k, m - like(1.0, x), like(0.0, x)))
 
 
 @inlined

@@ -45,10 +45,11 @@ def _call(builder, name, width, operands):
     return builder.call(cgutils.get_or_insert_function(module, signature, full_name), operands)
 
 
-def primitive(emit):
+def primitive(emit, result=None):
     """Make an intrinsic of emit(builder, width, *operands).
 
-    It returns a float, or what the annotation says: bool, or tuple for a pair of floats.
+    It returns a float (of `result` bits if given), or what the annotation says: bool, or tuple
+    for a pair of floats.
     """
 
     def define(typing, *operands):
@@ -64,8 +65,8 @@ def primitive(emit):
             return made
 
         returned = {tuple: types.UniTuple(kind, 2), bool: types.boolean}
-        result = returned.get(emit.__annotations__.get("return"), kind)
-        return result(*operands), generate
+        own = types.float64 if result == 64 else kind
+        return returned.get(emit.__annotations__.get("return"), own)(*operands), generate
 
     return _with_arity(define, emit)
 
@@ -97,12 +98,27 @@ def like(typing, value, x):
 @intrinsic
 def floating(typing, x):
     """x itself when it is a float; an integer or boolean becomes float64, as in NumPy."""
+    if not isinstance(x, types.Integer | types.Boolean | types.Float):
+        return None
     result = x if x in (types.float64, types.float32) else types.float64
 
     def generate(context, builder, signature, values):
         return context.cast(builder, values[0], signature.args[0], signature.return_type)
 
     return result(x), generate
+
+
+@intrinsic
+def promoted(typing, x, other):
+    """x in the type that both share: float32 if both are, otherwise float64."""
+    if not isinstance(x, types.Integer | types.Boolean | types.Float):
+        return None
+    result = types.float32 if x == other == types.float32 else types.float64
+
+    def generate(context, builder, signature, values):
+        return context.cast(builder, values[0], signature.args[0], signature.return_type)
+
+    return result(x, other), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -146,6 +162,20 @@ def polynomial(typing, name, x):
 def fma(builder, width, a, b, c):
     """a * b + c, rounded once."""
     return _call(builder, "fma", width, [a, b, c])
+
+
+@intrinsic
+def widen(typing, x):
+    """A float32 as a float64."""
+    return types.float64(x), lambda c, builder, s, values: builder.fpext(values[0], ir.DoubleType())
+
+
+@intrinsic
+def narrow(typing, x):
+    """A float64 rounded to float32."""
+    return types.float32(x), lambda c, builder, s, values: builder.fptrunc(
+        values[0], ir.FloatType()
+    )
 
 
 @primitive
@@ -253,45 +283,3 @@ def significand_and_exponent(builder, width, x) -> tuple:
     fraction = builder.and_(moved, _integer(width, 2**width.mantissa - 1))
     significand = builder.add(fraction, _integer(width, low))
     return builder.bitcast(significand, _llvm(width)), builder.bitcast(exponent, _llvm(width))
-
-
-@primitive
-def binade(builder, width, x) -> tuple:
-    """x = m * 2**e with 1 <= |m| < 2, and the integer e as the bits of a float; |x| < 2 unchanged.
-
-    e = 0 where |x| < 2, infinity included in the largest binade: the caller excludes it.
-    """
-    bits = builder.bitcast(x, _integer(width))
-    mantissa = _integer(width, width.mantissa)
-    biased = builder.and_(builder.lshr(bits, mantissa), _integer(width, 2 * width.bias + 1))
-    large = builder.icmp_unsigned(">", biased, _integer(width, width.bias))
-    exponent = builder.select(large, builder.sub(biased, _integer(width, width.bias)), _integer(width, 0))
-    moved = builder.sub(bits, builder.shl(exponent, mantissa))
-    return builder.bitcast(moved, _llvm(width)), builder.bitcast(exponent, _llvm(width))
-
-
-def _turn_table(module, width):
-    """The rows of widths.turns as one constant of the module."""
-    name = f"vector_math_turns_{width.bits}"
-    if name in module.globals:
-        return module.globals[name]
-    numbers = [_number(width, value) for row in width.turns() for value in row]
-    kind = ir.ArrayType(_llvm(width), len(numbers))
-    table = cgutils.add_global_variable(module, kind, name)
-    table.linkage, table.global_constant = "internal", True
-    table.initializer = ir.Constant(kind, numbers)
-    return table
-
-
-def _turn_part(part):
-    def emit(builder, width, exponent):
-        row = builder.shl(builder.bitcast(exponent, _integer(width)), _integer(width, 2))
-        index = builder.zext(builder.add(row, _integer(width, part)), ir.IntType(64)) if width.bits == 32 else builder.add(row, _integer(width, part))
-        table = _turn_table(builder.module, width)
-        return builder.load(builder.gep(table, [ir.Constant(ir.IntType(64), 0), index]))
-
-    emit.__name__ = f"turn_{part}"
-    return primitive(emit)
-
-
-turn_0, turn_1, turn_2, turn_3 = (_turn_part(part) for part in range(4))

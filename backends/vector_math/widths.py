@@ -5,11 +5,10 @@ fused multiply-adds loses nothing: x - n * high is exact when it cancels to less
 """
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import numpy as np
 
-from backends.vector_math.tables import FRACTION_BITS, POLYNOMIALS, SPLIT, TWO_OVER_PI
+from backends.vector_math.tables import POLYNOMIALS, SPLIT
 
 
 @dataclass(frozen=True)
@@ -27,25 +26,6 @@ class Width:
         """The integer whose bits are those of value in this width."""
         unsigned = np.uint64 if self.bits == 64 else np.uint32
         return int(np.asarray(value, dtype=self.scalar).view(unsigned))
-
-    def turns(self):
-        """Row e: four parts of 2**e * 2/pi modulo 2**(mantissa + 2), for m * 2**e with |m| < 2.
-
-        A significand m is a multiple of 2**-mantissa, so what is left out changes m * 2**e * 2/pi
-        by a multiple of 4, a full turn (Payne and Hanek, SIGNUM Newsletter 18, 1983).
-        """
-        return [self._turn(e) for e in range(self.bias + 1)]
-
-    def _turn(self, e):
-        one = 1 << FRACTION_BITS
-        modulus = one << (self.mantissa + 2)
-        rest = (TWO_OVER_PI << e) % modulus
-        rest -= modulus if rest > modulus // 2 else 0
-        parts = []
-        for _ in range(4):
-            parts.append(float(self.scalar(rest / one)))
-            rest -= int(Fraction(parts[-1]) * one)
-        return parts
 
 
 def _numbers(table):
@@ -75,6 +55,8 @@ FLOAT64 = Width(
         "exp_lowest": -747.0,
         "expm1_lowest": -40.0,
         "tiny": 2.0**-55,
+        "moderate": 2.0**40,
+        "erf_one": 6.0,
         "absorbs_one": 2.0**60,
     },
     polynomials=_numbers(POLYNOMIALS[64]),
@@ -97,6 +79,8 @@ FLOAT32 = Width(
         "exp_lowest": -105.0,
         "expm1_lowest": -20.0,
         "tiny": 2.0**-26,
+        "moderate": 2.0**17,
+        "erf_one": 4.0,
         "absorbs_one": 2.0**30,
     },
     polynomials=_numbers(POLYNOMIALS[32]),
