@@ -23,7 +23,9 @@ class Contradiction(Exception):
     """A row that no index satisfies: the product is zero."""
 
 
-def normalised_row(terms: Mapping[Label, Size], offset: Size) -> LabelRow | None:
+def normalised_row(
+    terms: Mapping[Label, Size], offset: Size, extents: Mapping[Label, Size]
+) -> LabelRow | None:
     """Drop zero coefficients and common factors; None for a row that always holds.
 
     Raises Contradiction for a row that never holds.
@@ -35,6 +37,9 @@ def normalised_row(terms: Mapping[Label, Size], offset: Size) -> LabelRow | None
         if isinstance(offset, int) or _never_zero(offset):
             raise Contradiction
         return kept, offset
+    bounds = value_range(kept, offset, extents)
+    if bounds and (is_nonnegative(bounds[0] - 1) or is_nonnegative(-bounds[1] - 1)):
+        raise Contradiction
     if all(isinstance(c, int) for c in kept.values()) and isinstance(offset, int):
         return _primitive(kept, offset)
     return kept, offset
@@ -127,6 +132,24 @@ def _split_by(row: LabelRow, divisor: Size, extents: Mapping[Label, Size]) -> li
     if is_nonnegative(divisor - 1 - bounds[1]) and is_nonnegative(divisor - 1 + bounds[0]):
         return [(multiples, offset_multiple or 0), (rest, rest_offset)]
     return []
+
+
+def determines(terms: Terms, extents: Mapping[Label, Size]) -> bool:
+    """Whether at most one choice of these labels gives ``sum(terms)`` any one value.
+
+    The difference of two solutions must split into one row per label.
+    """
+    if len(terms) == 1:
+        return True
+    doubled = {("other", label): -c for label, c in terms.items()} | dict(terms)
+    sizes = {("other", label): extents[label] for label in terms} | dict(extents)
+    rows: list[LabelRow] = [(doubled, 0)]
+    while len(rows) < len(terms):
+        parts = [part for row in rows for part in split_rows(row, sizes)]
+        if len(parts) == len(rows):
+            return False
+        rows = parts
+    return True
 
 
 def canonical_rows(rows: Iterable[LabelRow]) -> list[LabelRow]:

@@ -145,7 +145,8 @@ def is_view(node: Product) -> bool:
 
 def is_kronecker(node: Node) -> bool:
     """Whether ``node`` is the Kronecker delta."""
-    return isinstance(node, Delta) and node is Delta((((1, -1), 0),), node.extents)
+    square = node.ndim == 2 and same_extents(node.extents[:1], node.extents[1:])
+    return square and node is Delta((((1, -1), 0),), node.extents)
 
 
 def is_symmetric(node: Node) -> bool:
@@ -229,9 +230,9 @@ def _freely_summed(node: Product) -> bool:
     while free and progress:
         progress = False
         for row in rows:
-            open_labels = [label for label in row if label in free]
-            if len(open_labels) == 1 and not isinstance(row[open_labels[0]], float):
-                free.discard(open_labels[0])
+            unknown = {label: c for label, c in row.items() if label in free}
+            if unknown and deltas.determines(unknown, extents):
+                free -= unknown.keys()
                 progress = True
     return bool(free)
 
@@ -321,10 +322,12 @@ class _Work:
 
     def _step(self) -> bool:
         """Apply one rule of the delta algebra; whether anything changed."""
-        normal = [deltas.normalised_row(*row) for row in self.rows]
+        normal = [deltas.normalised_row(*row, self.extents) for row in self.rows]
         self.rows = [row for row in normal if row is not None]
         for k, row in enumerate(self.rows):
             if self._delta_selects(k, row) or self._delta_composes(k, row):
+                return True
+            if self._delta_pins(k, row):
                 return True
             parts = deltas.split_rows(row, self.extents)
             if len(parts) > 1:
@@ -375,6 +378,20 @@ class _Work:
                 del self.extents[label]
                 return True
         return False
+
+    def _delta_pins(self, k: int, row: LabelRow) -> bool:
+        """A label that a delta fixes to a number is that number in the other deltas."""
+        if len(row[0]) > 1:
+            return False
+        (label,) = row[0]
+        solution = deltas.solved_for(row, label)
+        if not solution or not any(label in terms for terms, _ in self.rows if terms is not row[0]):
+            return False
+        self.rows = [
+            other if j == k else deltas.substituted(other, label, *solution)
+            for j, other in enumerate(self.rows)
+        ]
+        return True
 
     def _count_unused_labels(self) -> None:
         """A summed label that nothing has counts its extent."""
