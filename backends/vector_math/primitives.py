@@ -45,11 +45,10 @@ def _call(builder, name, width, operands):
     return builder.call(cgutils.get_or_insert_function(module, signature, full_name), operands)
 
 
-def primitive(emit, result=None):
+def primitive(emit):
     """Make an intrinsic of emit(builder, width, *operands).
 
-    It returns a float (of `result` bits if given), or what the annotation says: bool, or tuple
-    for a pair of floats.
+    It returns a float, or what the annotation says: bool, or tuple for a pair of floats.
     """
 
     def define(typing, *operands):
@@ -65,8 +64,8 @@ def primitive(emit, result=None):
             return made
 
         returned = {tuple: types.UniTuple(kind, 2), bool: types.boolean}
-        own = types.float64 if result == 64 else kind
-        return returned.get(emit.__annotations__.get("return"), own)(*operands), generate
+        result = returned.get(emit.__annotations__.get("return"), kind)
+        return result(*operands), generate
 
     return _with_arity(define, emit)
 
@@ -162,20 +161,6 @@ def polynomial(typing, name, x):
 def fma(builder, width, a, b, c):
     """a * b + c, rounded once."""
     return _call(builder, "fma", width, [a, b, c])
-
-
-@intrinsic
-def widen(typing, x):
-    """A float32 as a float64."""
-    return types.float64(x), lambda c, builder, s, values: builder.fpext(values[0], ir.DoubleType())
-
-
-@intrinsic
-def narrow(typing, x):
-    """A float64 rounded to float32."""
-    return types.float32(x), lambda c, builder, s, values: builder.fptrunc(
-        values[0], ir.FloatType()
-    )
 
 
 @primitive

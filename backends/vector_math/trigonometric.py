@@ -11,8 +11,6 @@ the rest, and a branch around them would end vectorisation. A loop that knows it
 checked them with is_moderate first, calls sin_moderate and its relatives.
 """
 
-from numba.extending import overload
-
 from backends.vector_math.exponential import quotient
 from backends.vector_math.primitives import (
     absolute,
@@ -22,7 +20,6 @@ from backends.vector_math.primitives import (
     inlined,
     like,
     low_bit,
-    narrow,
     nearest,
     negate_where_second_bit,
     ordered_sum,
@@ -30,7 +27,6 @@ from backends.vector_math.primitives import (
     select,
     two_product,
     two_sum,
-    widen,
 )
 from backends.vector_math.turns import binade, turn_0, turn_1, turn_2, turn_3
 
@@ -55,7 +51,7 @@ def reduce_moderate(x):
 
 
 @inlined
-def _turns_of_float64(x):
+def quarter_turns(x):
     """Quarter turns, as an integer modulo 4 and a pair of at most about 1/2."""
     m, e = binade(x)
     a, a_low = two_product(m, turn_0(e))
@@ -76,38 +72,13 @@ def _turns_of_float64(x):
 
 
 @inlined
-def _reduce_float64(x):
-    quadrant, turns, turns_low = _turns_of_float64(x)
+def reduce_any(x):
+    """x = n pi/2 + high + low for finite x; returns shifted + n, high, low."""
+    quadrant, turns, turns_low = quarter_turns(x)
     high, rest = two_product(turns, constant("half_pi_0", x))
     low = fma(turns, constant("half_pi_1", x), fma(turns_low, constant("half_pi_0", x), rest))
     high, low = ordered_sum(high, low)
     return constant("shifted", x) + quadrant, high, low
-
-
-@inlined
-def _reduce_float32(x):
-    """In float64, which is measured faster: two gathers and a product instead of four of each."""
-    m, e = binade(x)
-    wide = widen(m)
-    a, a_low = two_product(wide, turn_0(e))
-    whole = nearest(a)
-    turns = (a - whole) + fma(wide, turn_1(e), a_low)
-    quadrant = fma(like(-4.0, wide), nearest(like(0.25, wide) * whole), whole)
-    r = turns * constant("half_pi_0", wide)
-    high = narrow(r)
-    return constant("shifted", x) + narrow(quadrant), high, narrow(r - widen(high))
-
-
-def reduce_any(x):
-    """x = n pi/2 + high + low for finite x; returns shifted + n, high, low."""
-    raise NotImplementedError("inside compiled code only")
-
-
-@overload(reduce_any, jit_options={"fastmath": False, "forceinline": True})
-def _reduce_any(x):
-    if x.bitwidth == 64:
-        return lambda x: _reduce_float64(x)
-    return lambda x: _reduce_float32(x)
 
 
 @inlined
