@@ -46,6 +46,12 @@ def _erf_small(z):
     return 2 / mpmath.sqrt(mp.pi) * mpmath.fsum(terms) - 1
 
 
+def _tanh_small(z):
+    """(tanh(x)/x - 1)/x^2 with z = x^2."""
+    x = mpmath.sqrt(z)
+    return (mpmath.tanh(x) / x - 1) / z if z else -mpf(1) / 3
+
+
 def _log_erfc(x):
     return mpmath.log(mpmath.erfc(x))
 
@@ -66,6 +72,8 @@ TARGETS = {
     # sinh r = r + r^3 p(r^2), cosh r = 1 + r^2 p(r^2)
     "sinh": Target(_factorial_series(3, 1), lambda z: z / 2, mpf(0), HALF_LN2**2, {64: 5, 32: 2}),
     "cosh": Target(_factorial_series(2, 1), lambda z: z, mpf(0), HALF_LN2**2, {64: 6, 32: 3}),
+    # tanh x = x + x z p(z) with z = x^2, below 0.625
+    "tanh": Target(_tanh_small, lambda z: z, mpf(0), mpf("0.626") ** 2, {64: 11, 32: 5}),
     # log((1+s)/(1-s)) = 2 s + s z p(z) with z = s^2
     "log": Target(
         lambda z: _series(lambda k: mpf(2) / (2 * k + 3), z, 60),

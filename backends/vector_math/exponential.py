@@ -95,15 +95,25 @@ def expm1(x):
 
 
 @inlined
+def _tanh_above(magnitude):
+    """1 - 2/(e^(2x) + 1), which is near 1."""
+    one = like(1.0, magnitude)
+    highest = -constant("expm1_lowest", magnitude)
+    double = magnitude + magnitude
+    shifted, r, _ = reduce_by_ln2(select(double > highest, highest, double))
+    power = power_of_two(shifted)
+    minus_one = fma(r * r, polynomial("exp", r), r)
+    return one - like(2.0, magnitude) / fma(power, minus_one, power + one)
+
+
+@inlined
 def tanh(x):
-    """tanh x = -h / (1 + h) with h = (e^(-2|x|) - 1)/2."""
+    """tanh x: a polynomial below 0.625, where 1 - 2/(e^(2x) + 1) would cancel."""
     x = floating(x)
-    low = constant("expm1_lowest", x)
-    argument = like(-2.0, x) * absolute(x)
-    h, h_low = half_expm1(select(argument < low, low, argument))
-    bottom, rest = ordered_sum(like(1.0, x), h)
-    value = with_sign(quotient(-h, -h_low, bottom, rest + h_low), x)
-    return select(absolute(x) < constant("tiny", x), x, value)
+    magnitude = absolute(x)
+    square = x * x
+    small = fma(x * square, polynomial("tanh", square), x)
+    return with_sign(select(magnitude < like(0.625, x), small, _tanh_above(magnitude)), x)
 
 
 @inlined
