@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Literal
 
 from .errors import DerivativeError, ShapeError
-from .nodes import Apply, Constant, Node, Product, Sum, Variable, postorder
+from .nodes import Apply, Constant, Node, Product, Sum, Variable, node_count, postorder
 from .products import kronecker, product, transpose, zeros
 from .simplify import simplify
 from .sums import add
@@ -56,10 +56,14 @@ def gradient(loss: Node, x: Node) -> Node:
 def hessian(loss: Node, x: Node, y: Node | None = None) -> Node:
     """Second derivatives of a scalar: ``H[i..., j...] = d^2 loss / d x[i...] d y[j...]``.
 
-    Shape of ``x``, then shape of ``y``; ``y`` is ``x`` unless given.
+    Shape of ``x``, then shape of ``y``; ``y`` is ``x`` unless given. Forward and reverse mode over
+    the gradient mostly meet in one formula; where they do not, the shorter one is returned.
     """
     check_scalar(loss, "hessian")
-    return derivative(gradient(loss, x), x if y is None else y)
+    slope = gradient(loss, x)
+    modes: tuple[Mode, Mode] = ("forward", "reverse")
+    formulas = [derivative(slope, x if y is None else y, mode) for mode in modes]
+    return min(formulas, key=node_count)
 
 
 def jvp(expression: Node, x: Node, v: Node) -> Node:

@@ -2,6 +2,7 @@
 
 Two terms are factored only if what is left of each runs over the same labels, so that the rest is
 a sum of equal shapes: ``y*F + (1-y)*F`` and ``A x + A' x`` are factored, ``diag(p) - p p'`` is not.
+Nor is a term whose rest would be an outer product or hold a delta: its entries would be stored.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Any
 
-from .nodes import Constant, Node, Product, Sum
-from .products import is_boolean, product, split_coefficient
+from .nodes import Constant, Delta, Node, Product, Sum
+from .products import is_boolean, is_ones, product, split_coefficient
 from .sums import add
 
 Factors = list[tuple[Node, tuple[Hashable, ...]]]
@@ -48,6 +49,8 @@ def _merged(left: Node, right: Node) -> Node | None:
     outside = {label for _, labels in common for label in labels} | set(range(left.ndim))
     left_labels, right_labels = _labels(left_rest, outside), _labels(right_rest, outside)
     if left_labels is None or left_labels != right_labels:
+        return None
+    if _is_spread(left_rest) or _is_spread(right_rest) or _is_outer(common, left_labels):
         return None
     order = tuple(left_labels)
     inner = add(_residue(left, left_rest, order), _residue(right, right_rest, order))
@@ -107,6 +110,24 @@ def _unify(
 def _labels(rest: Factors, outside: set[Hashable]) -> list[Hashable] | None:
     """Labels of a residue that are visible outside it; None if it leaks nothing but a scalar."""
     return sorted({label for _, own in rest for label in own if label in outside}, key=str)
+
+
+def _is_spread(rest: Factors) -> bool:
+    """Whether the rest has more axes than any of its factors, so that it is better not stored."""
+    if any(isinstance(node, Delta) and node.rows for node, _ in rest):
+        return True
+    labels = {label for node, own in rest if not is_ones(node) for label in own}
+    return len(labels) > max((node.ndim for node, _ in rest), default=0)
+
+
+def _is_outer(common: Factors, rest: list[Hashable]) -> bool:
+    """Whether nothing would be contracted between the common factors and the rest.
+
+    ``x a' + x b'`` stays: factoring it would hide the symmetry of ``x a' + a x'``.
+    """
+    labels = {label for _, own in common for label in own}
+    contracts = any(not isinstance(label, int) for label in labels)
+    return not contracts and not set(rest) <= labels and not labels <= set(rest)
 
 
 def _residue(term: Node, rest: Factors, order: Iterable[Hashable]) -> Node:

@@ -143,6 +143,16 @@ def is_view(node: Product) -> bool:
     return len(others) <= 1 and not _freely_summed(node)
 
 
+def is_outer(node: Product) -> bool:
+    """Whether ``node`` only spreads: nothing summed, and more axes than any operand.
+
+    A scalar product of scalars counts as well. Storing such a product never saves work.
+    """
+    if any(label not in node.output for own in node.subscripts for label in own):
+        return False
+    return not node.ndim or all(operand.ndim < node.ndim for operand in node.operands)
+
+
 def is_kronecker(node: Node) -> bool:
     """Whether ``node`` is the Kronecker delta."""
     square = node.ndim == 2 and same_extents(node.extents[:1], node.extents[1:])
@@ -283,11 +293,16 @@ class _Work:
             self.rows.append((terms, offset))
 
     def _add_product(self, node: Product, labels: tuple[Label, ...]) -> None:
-        if is_view(node):
+        if is_view(node) or is_outer(node):
             self._inline(node, labels)
             return
         coefficient, rest = split_coefficient(node)
         self.coefficient *= coefficient
+        parts = _outer_parts(rest) if isinstance(rest, Product) else []
+        if len(parts) > 1:
+            for part, axes in parts:
+                self.add(part, tuple(labels[axis] for axis in axes), ((), (), ()))
+            return
         self.factors.append((rest, labels))
         if isinstance(rest, Product):
             self._hoist_masks(rest, labels)
@@ -433,7 +448,9 @@ def _assembled(
         if coefficient == 1 and labels == output:
             return node
         if isinstance(node, Product) and len(set(labels)) == len(labels):
-            factors = _opened(node, labels)
+            inner, node = split_coefficient(node)
+            coefficient *= inner
+            factors = _opened(node, labels) if isinstance(node, Product) else [(node, labels)]
         elif isinstance(node, Sum) and coefficient == 1 and sorted(map(str, labels)) == sorted(map(str, output)):
             return sum_of([_assembled(1, [(term, labels)], output) for term in node.operands])
     order, labels = canonical_order(factors, output, [axis_classes(node) for node, _ in factors])
@@ -493,6 +510,18 @@ def _closed_scalars_nested(
         else:
             kept.append((_assembled(1, members, ()), ()))
     return kept
+
+
+def _outer_parts(node: Product) -> list[tuple[Node, tuple[int, ...]]]:
+    """The factors of an outer product of contractions, each with its axes in ``node``."""
+    factors = list(zip(node.operands, node.subscripts, strict=True))
+    parts = []
+    for group in _components(factors):
+        members = [factors[k] for k in group]
+        used = {label for _, own in members for label in own}
+        axes = tuple(axis for axis, label in enumerate(node.output) if label in used)
+        parts.append((_assembled(1, members, [node.output[axis] for axis in axes]), axes))
+    return parts
 
 
 def _components(factors: list[tuple[Node, tuple[Label, ...]]]) -> list[list[int]]:

@@ -1,5 +1,5 @@
 """Rewriting rules, named as theorems, by family of operations."""
 
-from . import algebra, stability
+from . import algebra, contractions, stability
 
-__all__ = ["algebra", "stability"]
+__all__ = ["algebra", "contractions", "stability"]
