@@ -76,6 +76,9 @@ class Node(NDArrayOperatorsMixin):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return FUNCTIONS["dispatch"](function, args, kwargs)
 
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        return METHODS["__array__"](self)
+
     def __getitem__(self, index: Any) -> Any:
         return METHODS["__getitem__"](self, index)
 
