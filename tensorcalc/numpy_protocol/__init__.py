@@ -3,4 +3,4 @@
 Importing this package fills the dispatch tables of :mod:`tensorcalc.nodes`.
 """
 
-from . import convert, ufuncs, functions, indexing, methods
+from . import convert, ufuncs, functions, shapes, indexing, reductions, linear_algebra, methods

@@ -1,0 +1,233 @@
+"""Reductions: contractions with ones, and rows of the table along one axis.
+
+Axes are given as in NumPy (None, one, several, negative); ``keepdims`` leaves them with size 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..applications import apply, power
+from ..errors import ShapeError, TraceError
+from ..nodes import Constant, Node, extent_scalar
+from ..products import is_boolean, multiply, product, scale, transpose
+from ..sums import subtract
+from .convert import as_node, broadcast_to
+from .functions import described, implements, normal_axes, normal_axis
+from .shapes import affine_view, expand_dims, ravel, reshape
+
+
+def entries(node: Node, axes: Sequence[int]) -> Any:
+    """Number of entries along ``axes``, an integer or an extent."""
+    return math.prod(node.extents[axis] for axis in axes)
+
+
+def divided(node: Node, count: Any) -> Node:
+    """``node / count`` for an integer, an extent or a scalar expression."""
+    divisor = count if isinstance(count, Node) else extent_scalar(count)
+    if isinstance(divisor, Constant):
+        return scale(1 / divisor.value if divisor.value else math.inf, node)
+    return multiply(node, power(divisor, -1))
+
+
+# -- contractions ---------------------------------------------------------------------------------
+@implements(np.sum)
+def sum_over(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+    """``out[i] = sum over j of a[i, j]``."""
+    node = as_node(a)
+    axes = normal_axes(axis, node.ndim)
+    kept = [k for k in range(node.ndim) if k not in axes]
+    if not keepdims:
+        return product((node,), (range(node.ndim),), kept)
+    labels = [("summed", k) if k in axes else k for k in range(node.ndim)]
+    return product((node,), (labels,), range(node.ndim), dict.fromkeys(axes, 1))
+
+
+@implements(np.mean)
+def mean_over(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+    """``sum / number of entries``."""
+    node = as_node(a)
+    return divided(sum_over(node, axis, keepdims), entries(node, normal_axes(axis, node.ndim)))
+
+
+@implements(np.average)
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
+) -> Any:
+    """``sum(w * a) / sum(w)``; ``weights`` have the shape of ``a``, or are a vector along ``axis``."""
+    node = as_node(a)
+    if weights is None:
+        spread = broadcast_to(Constant(1), node.extents)
+    else:
+        spread = _spread_weights(node, as_node(weights), axis)
+    total = sum_over(spread, axis, keepdims)
+    result = sum_over(multiply(node, spread), axis, keepdims) * power(total, -1)
+    return (result, total) if returned else result
+
+
+def _spread_weights(node: Node, weights: Node, axis: Any) -> Node:
+    if weights.ndim == node.ndim:
+        return broadcast_to(weights, node.extents)
+    axes = normal_axes(axis, node.ndim)
+    if axis is None or len(axes) != weights.ndim:
+        raise ShapeError(
+            "average: the weights have another rank than the array",
+            described(node, weights),
+            "give weights of the array's shape, or name the axes they run along",
+        )
+    return product((weights,), (axes,), range(node.ndim), dict(enumerate(node.extents)))
+
+
+@implements(np.var)
+def var(
+    a: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, mean: Any = None, correction: Any = None
+) -> Node:
+    """``sum((a - mean)**2) / (number of entries - ddof)``."""
+    node = as_node(a)
+    axes = normal_axes(axis, node.ndim)
+    centre = mean_over(node, axes, True) if mean is None else as_node(mean)
+    deviation = subtract(node, broadcast_to(centre, node.extents))
+    correction = ddof if correction is None else correction
+    return divided(sum_over(power(deviation, 2), axes, keepdims), entries(node, axes) - correction)
+
+
+@implements(np.std)
+def std(
+    a: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, mean: Any = None, correction: Any = None
+) -> Node:
+    """``sqrt(var)``; its derivative where the variance is 0 is 0."""
+    return power(var(a, axis, ddof, keepdims, mean=mean, correction=correction), 0.5)
+
+
+@implements(np.count_nonzero)
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Node:
+    """``sum of [a != 0]``."""
+    return sum_over(truth(as_node(a)), axis, keepdims)
+
+
+@implements(np.any)
+def any_over(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+    """``[sum of [a != 0] > 0]``."""
+    return apply("greater", count_nonzero(a, axis, keepdims=keepdims), Constant(0))
+
+
+@implements(np.all)
+def all_over(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+    """``[sum of [a == 0] == 0]``."""
+    zeros = sum_over(apply("logical_not", truth(as_node(a))), axis, keepdims)
+    return apply("equal", zeros, Constant(0))
+
+
+def truth(node: Node) -> Node:
+    """``[node != 0]``, which a boolean expression already is."""
+    return node if is_boolean(node) else apply("not_equal", node, Constant(0))
+
+
+# -- rows along one axis --------------------------------------------------------------------------
+def along_last(node: Node, axes: Sequence[int]) -> Node:
+    """``axes`` moved to the end and joined into one."""
+    kept = [k for k in range(node.ndim) if k not in axes]
+    moved = transpose(node, (*kept, *axes))
+    if len(axes) == 1:
+        return moved
+    return reshape(moved, (*moved.extents[: len(kept)], entries(node, axes)))
+
+
+def reduced(name: str, a: Any, axis: Any, keepdims: bool) -> Node:
+    """The row ``name``, ``(n)->()``, over ``axis``."""
+    node = as_node(a)
+    axes = tuple(sorted(normal_axes(axis, node.ndim)))
+    result = apply(name, along_last(node, axes)) if axes else node
+    return expand_dims(result, axes) if keepdims and axes else result
+
+
+def one_axis_at_a_time(name: str, a: Any, axis: Any, keepdims: bool) -> Node:
+    """The row ``name`` over the axes in turn, for operations that nest: ``max(max(a))``."""
+    result = node = as_node(a)
+    for each in sorted(normal_axes(axis, node.ndim), reverse=True):
+        result = reduced(name, result, each, keepdims)
+    return result
+
+
+def mapped(name: str, a: Any, axis: Any) -> Node:
+    """The row ``name``, ``(n)->(n)``, over ``axis``."""
+    node = as_node(a)
+    axes = tuple(sorted(normal_axes(axis, node.ndim)))
+    result = apply(name, along_last(node, axes)) if axes else apply(name, reshape(node, (1,)))
+    kept = [k for k in range(node.ndim) if k not in axes]
+    order = (*kept, *axes)
+    if len(axes) != 1:
+        result = reshape(result, tuple(node.extents[k] for k in order))
+    return transpose(result, [order.index(k) for k in range(node.ndim)])
+
+
+def _seen_with(name: str, node: Node, initial: Any) -> Node:
+    return node if initial is None else getattr(np, name)(node, as_node(initial))
+
+
+@implements(np.max, np.amax)
+def max_over(a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Node:
+    """Greatest entry; its derivative is ``one_hot(argmax)``."""
+    return _seen_with("maximum", one_axis_at_a_time("max", a, axis, keepdims), initial)
+
+
+@implements(np.min, np.amin)
+def min_over(a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Node:
+    """Least entry; its derivative is ``one_hot(argmin)``."""
+    return _seen_with("minimum", one_axis_at_a_time("min", a, axis, keepdims), initial)
+
+
+@implements(np.prod)
+def prod_over(a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Node:
+    """Product of the entries."""
+    result = one_axis_at_a_time("prod", a, axis, keepdims)
+    return result if initial is None else result * as_node(initial)
+
+
+@implements(np.ptp)
+def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+    """``max - min``."""
+    return subtract(max_over(a, axis, keepdims), min_over(a, axis, keepdims))
+
+
+@implements(np.argmax)
+def argmax(a: Any, axis: Any = None, *, keepdims: bool = False) -> Node:
+    """Position of the first greatest entry, counted through the raveled array if ``axis`` is None."""
+    return reduced("argmax", a, _one_axis(axis, "argmax"), keepdims)
+
+
+@implements(np.argmin)
+def argmin(a: Any, axis: Any = None, *, keepdims: bool = False) -> Node:
+    """Position of the first least entry."""
+    return reduced("argmin", a, _one_axis(axis, "argmin"), keepdims)
+
+
+def _one_axis(axis: Any, name: str) -> Any:
+    if isinstance(axis, (tuple, list)):
+        raise TraceError(f"np.{name} along several axes", hint="reshape them into one axis first")
+    return axis
+
+
+# -- accumulation ---------------------------------------------------------------------------------
+def triangle_rows(extent: Any, column: Any, row: Any, slack: Any, k: Any = 0) -> Any:
+    """``column <= row + k`` as an affine row with a slack index, and the slack's extent."""
+    reach = extent + k if not (isinstance(k, int) and k < 0) else extent
+    return ({row: 1, column: -1, slack: -1}, k), reach
+
+
+@implements(np.cumsum)
+def cumsum(a: Any, axis: Any = None) -> Node:
+    """``out[i] = sum over t of a[t] [t <= i]``, by a Delta with a slack index."""
+    from .shapes import affine_view
+
+    node = ravel(a) if axis is None else as_node(a)
+    along = normal_axis(0 if axis is None else axis, node.ndim)
+    labels: list[Any] = list(range(node.ndim))
+    labels[along] = "t"
+    row, reach = triangle_rows(node.extents[along], "t", along, "slack")
+    sizes = {along: node.extents[along], "slack": reach}
+    return affine_view(node, labels, range(node.ndim), sizes, [row])
