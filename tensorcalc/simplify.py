@@ -16,6 +16,10 @@ from .nodes import Apply, Node, Product, Sum, postorder, use_counts
 from .products import is_view, product
 from .sums import add
 
+#: Products and sums are not flattened beyond this many operands: a chain of a thousand factors
+#: would cost the square of that.
+OPERAND_LIMIT = 40
+
 #: Rounds after which the pass stops even if something still changes.
 ROUNDS = 12
 
@@ -78,7 +82,7 @@ def _flat_product(node: Product, new: Mapping[Node, Node], counts: Mapping[Node,
     for position, (old, labels) in enumerate(zip(node.operands, node.subscripts, strict=True)):
         inner = new[old]
         changed = changed or inner is not old
-        if isinstance(inner, Product) and labels and (counts[old] == 1 or is_view(inner)):
+        if isinstance(inner, Product) and labels and _opens(inner, counts[old], len(operands)):
             changed = True
             names = dict(zip(inner.output, labels, strict=True))
             for operand, own in zip(inner.operands, inner.subscripts, strict=True):
@@ -97,8 +101,16 @@ def _flat_sum(node: Sum, new: Mapping[Node, Node], counts: Mapping[Node, int]) -
     terms: list[Node] = []
     for old in node.operands:
         inner = new[old]
-        terms.extend(inner.operands if isinstance(inner, Sum) and counts[old] == 1 else [inner])
+        opens = isinstance(inner, Sum) and _opens(inner, counts[old], len(terms))
+        terms.extend(inner.operands if opens else [inner])
     return node if len(terms) == len(node.operands) and all(map(_is, terms, node.operands)) else add(*terms)
+
+
+def _opens(inner: Node, uses: int, operands: int) -> bool:
+    """Whether a nested product or sum becomes part of its user."""
+    if isinstance(inner, Product) and is_view(inner):
+        return True
+    return uses == 1 and operands + len(inner.operands) <= OPERAND_LIMIT
 
 
 def _is(left: Any, right: Any) -> bool:
