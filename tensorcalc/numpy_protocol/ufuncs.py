@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,27 +13,33 @@ import numpy as np
 from ..applications import apply, power
 from ..errors import TraceError
 from ..nodes import UFUNCS, Constant, Node
-from ..products import product, scale
+from ..products import is_boolean, product, scale
+from ..rules.patterns import constant_value
 from ..sums import add
 from .convert import aligned_labels, as_node, broadcast_extents, broadcast_operands
 
+LOG_2 = math.log(2)
+
+#: ufuncs that are a table row of the same name.
+_SAME = """
+    exp exp2 expm1 log log2 log10 log1p logaddexp cbrt hypot sign copysign
+    sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh
+    maximum minimum floor ceil rint trunc floor_divide remainder fmod
+    greater greater_equal less less_equal equal not_equal
+    logical_and logical_or logical_xor logical_not isnan isfinite isinf signbit
+    expit logit erf erfc erfcx erfinv ndtr ndtri log_ndtr gamma gammaln
+    xlogy xlog1py entr rel_entr
+"""
 #: ufuncs that are a table row of the same meaning.
 ROWS: dict[str, str] = {
-    "exp": "exp",
-    "log": "log",
-    "tanh": "tanh",
-    "sin": "sin",
-    "cos": "cos",
+    **{name: name for name in _SAME.split()},
     "absolute": "abs",
-    "sign": "sign",
-    "greater": "greater",
-    "greater_equal": "greater_equal",
-    "less": "less",
-    "less_equal": "less_equal",
-    "equal": "equal",
-    "not_equal": "not_equal",
-    "logical_not": "logical_not",
-    "expit": "expit",
+    "fabs": "abs",
+    "psi": "digamma",
+    "loggamma": "gammaln",
+    "mod": "remainder",
+    "fmax": "maximum",
+    "fmin": "minimum",
 }
 
 #: ufuncs that are combinations of nodes.
@@ -51,17 +60,50 @@ def dispatch(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str
     """The node for ``ufunc(*inputs)``."""
     options = {key: value for key, value in options.items() if value is not None}
     if method != "__call__" or options:
-        raise TraceError(
-            f"np.{ufunc.__name__} with method {method!r} and options {sorted(options)} is not traced",
-            hint="call the ufunc itself, without out=, where= or dtype=",
-        )
+        return _special_call(ufunc, method, inputs, options)
     operands = [as_node(x) for x in inputs]
     name = ufunc.__name__
     if name in COMPOSITE:
         return COMPOSITE[name](*operands)
     if name in ROWS:
         return elementwise(ROWS[name], *operands)
-    raise TraceError(f"np.{name} is not supported", hint="see the operation table")
+    near = get_close_matches(name, [*ROWS, *COMPOSITE], 3, 0.5)
+    raise TraceError(
+        f"the function {name} is not supported",
+        [f"operand {k}: shape {operand.extents}" for k, operand in enumerate(operands)],
+        f"near names: {', '.join(near)}" if near else "see the operation table",
+    )
+
+
+#: ufuncs whose ``reduce`` is a NumPy function.
+REDUCTIONS = {
+    "add": np.sum,
+    "multiply": np.prod,
+    "maximum": np.max,
+    "minimum": np.min,
+    "logical_and": np.all,
+    "logical_or": np.any,
+}
+#: ufuncs whose ``accumulate`` is a NumPy function.
+ACCUMULATIONS = {"add": np.cumsum, "multiply": np.cumprod}
+
+
+def _special_call(ufunc: Any, method: str, inputs: Any, options: dict[str, Any]) -> Any:
+    """``np.add.reduce(x, axis=0)`` is ``np.sum(x, axis=0)``; ``dtype=float`` says nothing new."""
+    name = ufunc.__name__
+    if set(options) == {"dtype"} and np.dtype(options["dtype"]).kind == "f":
+        return dispatch(ufunc, method, inputs, {})
+    if method == "reduce" and name in REDUCTIONS and set(options) <= {"axis", "keepdims"}:
+        return REDUCTIONS[name](*inputs, **{"axis": 0, **options})
+    if method == "accumulate" and name in ACCUMULATIONS and set(options) <= {"axis"}:
+        return ACCUMULATIONS[name](*inputs, **{"axis": 0, **options})
+    if method == "outer" and not options and len(inputs) == 2:
+        left, right = map(as_node, inputs)
+        return ufunc(left[(..., *[None] * right.ndim)], right)
+    raise TraceError(
+        f"np.{name} with method {method!r} and options {sorted(options)} is not traced",
+        hint="call the ufunc itself, without out=, where= or dtype=",
+    )
 
 
 UFUNCS["dispatch"] = dispatch
@@ -94,7 +136,7 @@ def negative(x: Node) -> Node:
     return scale(-1, x)
 
 
-@composite("positive")
+@composite("positive", "conjugate")
 def positive(x: Node) -> Node:
     return x
 
@@ -106,8 +148,9 @@ def divide(x: Node, y: Node) -> Node:
 
 @composite("power", "float_power")
 def raised(x: Node, y: Node) -> Node:
-    if isinstance(y, Constant):
-        return power(x, y.value)
+    exponent = constant_value(y)
+    if exponent is not None:
+        return power(broadcast_operands(x, y)[0], exponent)
     return elementwise("pow", x, y)
 
 
@@ -126,9 +169,100 @@ def reciprocal(x: Node) -> Node:
     return power(x, -1)
 
 
-@composite("log1p")
-def log1p(x: Node) -> Node:
-    return apply("log", plus(Constant(1), x))
+@composite("degrees", "rad2deg")
+def degrees(x: Node) -> Node:
+    return scale(180 / math.pi, x)
+
+
+@composite("radians", "deg2rad")
+def radians(x: Node) -> Node:
+    return scale(math.pi / 180, x)
+
+
+@composite("clip")
+def clip(x: Node, low: Node, high: Node) -> Node:
+    """``minimum(maximum(x, low), high)``; at a bound half of the adjoint passes."""
+    return elementwise("minimum", elementwise("maximum", x, low), high)
+
+
+@composite("logaddexp2")
+def logaddexp2(x: Node, y: Node) -> Node:
+    return scale(1 / LOG_2, elementwise("logaddexp", scale(LOG_2, x), scale(LOG_2, y)))
+
+
+@composite("divmod")
+def divmod_(x: Node, y: Node) -> tuple[Node, Node]:
+    return elementwise("floor_divide", x, y), elementwise("remainder", x, y)
+
+
+@composite("heaviside")
+def heaviside(x: Node, at_zero: Node) -> Node:
+    zero = Constant(0)
+    on_tie = times(elementwise("equal", x, zero), at_zero)
+    return plus(elementwise("greater", x, zero), on_tie)
+
+
+def bitwise(*operands: Node, name: str) -> Node:
+    """``&``, ``|``, ``^`` and ``~`` are logic on booleans and nothing on real numbers."""
+    if not all(map(is_boolean, operands)):
+        raise TraceError(
+            f"np.{name} of expressions that are not boolean",
+            [f"operand {k}: {operand}" for k, operand in enumerate(operands)],
+            "compare first, as in (x > 0) & (x < 1)",
+        )
+    return elementwise(_LOGIC[name], *operands)
+
+
+_LOGIC = {
+    "bitwise_and": "logical_and",
+    "bitwise_or": "logical_or",
+    "bitwise_xor": "logical_xor",
+    "invert": "logical_not",
+}
+for _name in _LOGIC:
+    COMPOSITE[_name] = partial(bitwise, name=_name)
+
+
+# -- scipy.special --------------------------------------------------------------------------------
+@composite("log_expit")
+def log_expit(x: Node) -> Node:
+    """``log(expit(x)) = -softplus(-x)``."""
+    return scale(-1, apply("softplus", scale(-1, x)))
+
+
+@composite("softplus")
+def softplus(x: Node) -> Node:
+    return apply("softplus", x)
+
+
+@composite("i0e")
+def i0e(x: Node) -> Node:
+    return apply("ive", x, order=0)
+
+
+@composite("i1e")
+def i1e(x: Node) -> Node:
+    return apply("ive", x, order=1)
+
+
+@composite("i0")
+def i0(x: Node) -> Node:
+    return apply("exp", apply("abs", x)) * i0e(x)
+
+
+@composite("i1")
+def i1(x: Node) -> Node:
+    return apply("exp", apply("abs", x)) * i1e(x)
+
+
+@composite("kl_div")
+def kl_div(x: Node, y: Node) -> Node:
+    return plus(elementwise("rel_entr", x, y), minus(y, x))
+
+
+@composite("betaln")
+def betaln(x: Node, y: Node) -> Node:
+    return minus(plus(apply("gammaln", x), apply("gammaln", y)), apply("gammaln", plus(x, y)))
 
 
 @composite("matmul")
@@ -151,5 +285,3 @@ def _batch_labels(node: Node, core: int, batch: tuple[Any, ...]) -> tuple[Any, .
         for axis, e in enumerate(own)
     )
 
-
-__all__ = ["np"]

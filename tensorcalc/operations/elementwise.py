@@ -1,4 +1,4 @@
-"""Elementwise rows: algebra, exponentials, trigonometry, the stable compositions of them."""
+"""Elementwise rows of algebra: powers, absolute values, extrema, branches, rounding."""
 
 from __future__ import annotations
 
@@ -7,21 +7,68 @@ from typing import Any
 import numpy as np
 
 from ..applications import apply, power
+from ..nodes import Constant
+from ..products import multiply, scale
+from ..sums import add, subtract
 from ..table import row
 
 INF = float("inf")
 
 
+# -- powers ---------------------------------------------------------------------------------------
 def _power_reference(x: Any, exponent: float, at_zero: float | None) -> Any:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = np.power(np.asarray(x, dtype=np.result_type(x, np.float32)), exponent)
-    return value if at_zero is None else np.where(np.equal(x, 0), at_zero, value)
+    value = np.power(np.asarray(x, dtype=np.result_type(x, np.float32)), exponent)
+    return value if at_zero is None else np.where(np.equal(x, 0), value.dtype.type(at_zero), value)
 
 
 def _power_partial(out: Any, x: Any, exponent: float, at_zero: float | None) -> Any:
     """``p*x**(p-1)``; a root's derivative at zero is 0 by convention, so that no NaN arises."""
     singular = exponent - 1 < 0 < exponent
-    return exponent * power(x, exponent - 1, 0.0 if singular else at_zero)
+    return scale(exponent, power(x, exponent - 1, 0.0 if singular else at_zero))
+
+
+_NUMPY_POWERS = {
+    -2: "(1 / np.square({0}))",
+    -1: "(1 / {0})",
+    -0.5: "(1 / np.sqrt({0}))",
+    0.5: "np.sqrt({0})",
+    2: "np.square({0})",
+    4: "np.square(np.square({0}))",
+}
+_SCALAR_POWERS = {
+    -2: "(1.0 / ({0} * {0}))",
+    -1: "(1.0 / {0})",
+    -0.5: "(1.0 / math.sqrt({0}))",
+    0.5: "math.sqrt({0})",
+    2: "({0} * {0})",
+}
+
+
+def _power_numpy(exponent: float, at_zero: float | None) -> str:
+    if at_zero is not None:
+        return "power({0}, {exponent}, {at_zero})"
+    return _NUMPY_POWERS.get(exponent, "np.power({0}, {exponent})")
+
+
+def _power_jax(exponent: float, at_zero: float | None) -> str:
+    if at_zero is not None:
+        safe = "jnp.where({0} == 0, 1, {0})"
+        return f"jnp.where({{0}} == 0, {{at_zero}}, jnp.power({safe}, {{exponent}}))"
+    return _NUMPY_POWERS.get(exponent, "np.power({0}, {exponent})").replace("np.", "jnp.")
+
+
+def _power_scalar(exponent: float, at_zero: float | None) -> str:
+    plain = _SCALAR_POWERS.get(exponent, "power({0}, {exponent})")
+    return plain if at_zero is None else f"({{at_zero}} if {{0}} == 0 else {plain})"
+
+
+def _power_latex(exponent: float, at_zero: float | None) -> str:
+    return r"\sqrt{{{0}}}" if exponent == 0.5 else "{{{0}}}^{{{exponent}}}"
+
+
+def _power_range(exponent: float, at_zero: float | None) -> tuple[float, float]:
+    odd = exponent % 2 == 1
+    return (-INF, INF) if odd else (0, INF)
 
 
 row(
@@ -29,126 +76,230 @@ row(
     "()->()",
     _power_partial,
     reference=_power_reference,
-    numpy="power({0}, {exponent}, {at_zero})",
-    helpers=("power",),
+    numpy=_power_numpy,
+    jax=_power_jax,
+    numba=_power_scalar,
+    latex=_power_latex,
     domain=((0.5, 2.0),),
     test_params={"exponent": 2.5, "at_zero": None},
+    range=_power_range,
+    source="the derivative at zero of a root is 0 by convention",
+)
+
+
+def _pow_by_base(out: Any, x: Any, y: Any) -> Any:
+    """``y * x**(y - 1)``."""
+    return multiply(y, apply("pow", x, subtract(y, constant_like(y, 1))))
+
+
+def _pow_by_exponent(out: Any, x: Any, y: Any) -> Any:
+    """``x**y log(x)``, zero where the power is."""
+    if isinstance(x, Constant):
+        return scale(float(np.log(x.value)), out) if x.value > 0 else 0
+    return apply("xlogy", out, x)
+
+
+def constant_like(node: Any, value: float) -> Any:
+    """``value`` in the shape of ``node``."""
+    return power(node, 0) if value == 1 else scale(value, power(node, 0))
+
+
+row(
+    "pow",
+    "(),()->()",
+    _pow_by_base,
+    _pow_by_exponent,
+    reference=lambda x, y: np.power(np.asarray(x, dtype=float), y),
+    numpy="np.power({0}, {1})",
+    jax="jnp.power({0}, {1})",
+    numba="power({0}, {1})",
+    latex="{{{0}}}^{{{1}}}",
+    domain=((0.5, 2.0), (-2.0, 2.0)),
 )
 row(
-    "exp",
+    "cbrt",
     "()->()",
-    lambda out, x: out,
-    reference=np.exp,
-    numpy="np.exp({0})",
-    jax="jnp.exp({0})",
-    numba="exp({0})",
-    cuda="exp({0})",
-    latex=r"\exp({0})",
-    range=(0, INF),
+    lambda out, x: scale(1 / 3, power(out, -2, 0.0)),
+    reference=np.cbrt,
+    numpy="np.cbrt({0})",
+    jax="jnp.cbrt({0})",
+    numba="math.copysign(power(abs({0}), 0.3333333333333333), {0})",
+    latex=r"\sqrt[3]{{{0}}}",
+    domain=((0.3, 2.0),),
     monotone=(1,),
+)
+
+# -- lengths and angles of pairs ------------------------------------------------------------------
+row(
+    "hypot",
+    "(),()->()",
+    lambda out, x, y: apply("direction", x, y),
+    lambda out, x, y: apply("direction", y, x),
+    reference=np.hypot,
+    numpy="np.hypot({0}, {1})",
+    jax="jnp.hypot({0}, {1})",
+    numba="math.hypot({0}, {1})",
+    latex=r"\sqrt{{{{{0}}}^2 + {{{1}}}^2}}",
+    domain=((0.5, 2.0), (-2.0, -0.5)),
+    range=(0, INF),
     convexity=1,
 )
+
+
+def _over_hypot(x: Any, y: Any, *factors: Any) -> Any:
+    return multiply(*factors, power(apply("hypot", x, y), -1, 0.0))
+
+
+def _direction_reference(x: Any, y: Any) -> Any:
+    x, y = np.broadcast_arrays(x, y)
+    infinite = np.isinf(x) | np.isinf(y)
+    a = np.where(infinite, np.isinf(x) * np.sign(x), x / np.maximum(np.abs(x), np.abs(y)))
+    b = np.where(infinite, np.isinf(y) * np.sign(y), y / np.maximum(np.abs(x), np.abs(y)))
+    return np.where((x == 0) & (y == 0), 0, a / np.sqrt(a * a + b * b)).astype(a.dtype)
+
+
 row(
-    "log",
-    "()->()",
-    lambda out, x: power(x, -1),
-    reference=np.log,
-    numpy="np.log({0})",
-    jax="jnp.log({0})",
-    numba="log({0})",
-    cuda="log({0})",
-    latex=r"\log({0})",
-    domain=((0.2, 3.0),),
-    monotone=(1,),
-    convexity=-1,
-)
-row(
-    "expit",
-    "()->()",
-    lambda out, x: out * apply("expit", -x),
-    reference=lambda x: np.exp(-np.logaddexp(0, -x)),
-    numpy="expit({0})",
-    helpers=("expit",),
-    jax="jax.nn.sigmoid({0})",
-    numba="expit({0})",
-    cuda="expit({0})",
-    latex=r"\sigma({0})",
-    range=(0, 1),
-    monotone=(1,),
-)
-row(
-    "softplus",
-    "()->()",
-    lambda out, x: apply("expit", x),
-    reference=lambda x: np.logaddexp(0, x),
-    numpy="np.logaddexp(0, {0})",
-    jax="jnp.logaddexp(0, {0})",
-    numba="softplus({0})",
-    cuda="softplus({0})",
-    latex=r"\operatorname{{softplus}}({0})",
-    range=(0, INF),
-    monotone=(1,),
-    convexity=1,
-)
-row(
-    "tanh",
-    "()->()",
-    lambda out, x: 1 - out**2,
-    reference=np.tanh,
-    numpy="np.tanh({0})",
-    jax="jnp.tanh({0})",
-    numba="tanh({0})",
-    cuda="tanh({0})",
-    latex=r"\tanh({0})",
+    "direction",
+    "(),()->()",
+    lambda out, x, y: _over_hypot(x, y, apply("direction", y, x), apply("direction", y, x)),
+    lambda out, x, y: scale(-1, _over_hypot(x, y, out, apply("direction", y, x))),
+    reference=_direction_reference,
+    numpy="direction({0}, {1})",
+    jax="jnp.where(({0} == 0) & ({1} == 0), 0, {0} / jnp.hypot({0}, jnp.where({0} == 0, jnp.where({1} == 0, 1, {1}), {1})))",
+    numba="(0.0 if {0} == 0 else {0} / math.hypot({0}, {1}))",
+    latex=r"\frac{{{0}}}{{\sqrt{{{{{0}}}^2 + {{{1}}}^2}}}}",
+    domain=((0.5, 2.0), (-2.0, -0.5)),
     range=(-1, 1),
-    monotone=(1,),
+    source="the cosine of the angle of (x, y); 0 at the origin by convention",
 )
+
+
+def _squared_radius(y: Any, x: Any) -> Any:
+    return power(add(multiply(x, x, constant_like(y, 1)), multiply(y, y, constant_like(x, 1))), -1, 0.0)
+
+
 row(
-    "sin",
-    "()->()",
-    lambda out, x: np.cos(x),
-    reference=np.sin,
-    numpy="np.sin({0})",
-    jax="jnp.sin({0})",
-    numba="sin({0})",
-    cuda="sin({0})",
-    latex=r"\sin({0})",
-    range=(-1, 1),
+    "arctan2",
+    "(),()->()",
+    lambda out, y, x: multiply(x, _squared_radius(y, x)),
+    lambda out, y, x: scale(-1, multiply(y, _squared_radius(y, x))),
+    reference=np.arctan2,
+    numpy="np.arctan2({0}, {1})",
+    jax="jnp.arctan2({0}, {1})",
+    numba="math.atan2({0}, {1})",
+    latex=r"\operatorname{{atan2}}({0}, {1})",
+    domain=((0.5, 2.0), (-2.0, -0.5)),
+    range=(-np.pi, np.pi),
+    source="gradient 0 at the origin by convention",
 )
-row(
-    "cos",
-    "()->()",
-    lambda out, x: -np.sin(x),
-    reference=np.cos,
-    numpy="np.cos({0})",
-    jax="jnp.cos({0})",
-    numba="cos({0})",
-    cuda="cos({0})",
-    latex=r"\cos({0})",
-    range=(-1, 1),
-)
+
+# -- kinks ----------------------------------------------------------------------------------------
 row(
     "abs",
     "()->()",
-    lambda out, x: np.sign(x),
+    lambda out, x: apply("sign", x),
     reference=np.abs,
     numpy="np.abs({0})",
     jax="jnp.abs({0})",
     numba="abs({0})",
-    cuda="abs({0})",
     latex=r"\left|{0}\right|",
     range=(0, INF),
     convexity=1,
+    source="derivative 0 at 0",
 )
 row(
     "sign",
     reference=np.sign,
     numpy="np.sign({0})",
     jax="jnp.sign({0})",
-    numba="sign({0})",
-    cuda="sign({0})",
+    numba="(({0} > 0) - ({0} < 0))",
     latex=r"\operatorname{{sign}}({0})",
     range=(-1, 1),
+    monotone=(1,),
+)
+row(
+    "copysign",
+    "(),()->()",
+    lambda out, x, y: multiply(apply("sign", x), apply("copysign", constant_like(x, 1), y)),
+    None,
+    reference=np.copysign,
+    numpy="np.copysign({0}, {1})",
+    jax="jnp.copysign({0}, {1})",
+    numba="math.copysign({0}, {1})",
+    latex=r"\operatorname{{copysign}}({0}, {1})",
+    domain=((-2.0, 2.0), (-2.0, 2.0)),
+)
+row(
+    "step",
+    "(),()->()",
+    reference=lambda x, y: np.where(np.isnan(x) | np.isnan(y), np.nan, (np.greater(x, y) + np.equal(x, y) * 0.5)).astype(np.result_type(x, y, np.float32)),
+    numpy="step({0}, {1})",
+    jax="jnp.heaviside({0} - {1}, 0.5)",
+    numba="(1.0 if {0} > {1} else 0.5 if {0} == {1} else 0.0)",
+    latex=r"\operatorname{{step}}({0} - {1})",
+    domain=((-2.0, 2.0), (-2.0, 2.0)),
+    range=(0, 1),
+    monotone=(1, -1),
+)
+row(
+    "maximum",
+    "(),()->()",
+    lambda out, x, y: apply("step", x, y),
+    lambda out, x, y: apply("step", y, x),
+    reference=np.maximum,
+    numpy="np.maximum({0}, {1})",
+    jax="jnp.maximum({0}, {1})",
+    numba="max({0}, {1})",
+    latex=r"\max({0}, {1})",
+    domain=((-2.0, 2.0), (-2.0, 2.0)),
+    monotone=(1, 1),
+    convexity=1,
+    source="at a tie each operand gets half of the adjoint",
+)
+row(
+    "minimum",
+    "(),()->()",
+    lambda out, x, y: apply("step", y, x),
+    lambda out, x, y: apply("step", x, y),
+    reference=np.minimum,
+    numpy="np.minimum({0}, {1})",
+    jax="jnp.minimum({0}, {1})",
+    numba="min({0}, {1})",
+    latex=r"\min({0}, {1})",
+    domain=((-2.0, 2.0), (-2.0, 2.0)),
+    monotone=(1, 1),
+    convexity=-1,
+    source="at a tie each operand gets half of the adjoint",
+)
+row(
+    "relu",
+    "()->()",
+    lambda out, x: apply("greater", x, Constant(0)),
+    reference=lambda x: np.maximum(x, 0),
+    numpy="np.maximum({0}, 0)",
+    jax="jax.nn.relu({0})",
+    numba="max({0}, 0)",
+    latex=r"\operatorname{{relu}}({0})",
+    range=(0, INF),
+    monotone=(1,),
+    convexity=1,
+    source="derivative 0 at 0",
+)
+row(
+    "elu",
+    "()->()",
+    lambda out, x, alpha: apply(
+        "where",
+        apply("greater", x, Constant(0)),
+        Constant(1),
+        scale(alpha, apply("exp", scale(-1, apply("relu", scale(-1, x))))),
+    ),
+    reference=lambda x, alpha: np.where(np.greater(x, 0), x, alpha * np.expm1(np.minimum(x, 0))),
+    numpy="np.where({0} > 0, {0}, {alpha} * np.expm1(np.minimum({0}, 0)))",
+    jax="jax.nn.elu({0}, {alpha})",
+    numba="({0} if {0} > 0 else {alpha} * expm1({0}))",
+    latex=r"\operatorname{{elu}}_{{{alpha}}}({0})",
+    test_params={"alpha": 0.7},
     monotone=(1,),
 )
 row(
@@ -161,8 +312,58 @@ row(
     numpy="np.where({0}, {1}, {2})",
     jax="jnp.where({0}, {1}, {2})",
     numba="({1} if {0} else {2})",
-    cuda="({1} if {0} else {2})",
     latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
     domain=("boolean", (-2.0, 2.0), (-2.0, 2.0)),
     monotone=(0, 1, 1),
+)
+
+# -- rounding: derivatives are zero ---------------------------------------------------------------
+for _name, _scalar, _latex in [
+    ("floor", "math.floor({0})", r"\left\lfloor {0} \right\rfloor"),
+    ("ceil", "math.ceil({0})", r"\left\lceil {0} \right\rceil"),
+    ("rint", "np.rint({0})", r"\operatorname{{round}}({0})"),
+    ("trunc", "math.trunc({0})", r"\operatorname{{trunc}}({0})"),
+]:
+    row(
+        _name,
+        reference=getattr(np, _name),
+        numpy=f"np.{_name}({{0}})",
+        jax=f"jnp.{_name}({{0}})",
+        numba=_scalar,
+        latex=_latex,
+        monotone=(1,),
+    )
+row(
+    "floor_divide",
+    "(),()->()",
+    reference=np.floor_divide,
+    numpy="np.floor_divide({0}, {1})",
+    jax="jnp.floor_divide({0}, {1})",
+    numba="math.floor({0} / {1})",
+    latex=r"\left\lfloor \frac{{{0}}}{{{1}}} \right\rfloor",
+    domain=((-5.0, 5.0), (0.5, 2.0)),
+)
+row(
+    "remainder",
+    "(),()->()",
+    lambda out, x, y: 1,
+    lambda out, x, y: scale(-1, apply("floor_divide", x, y)),
+    reference=np.remainder,
+    numpy="np.remainder({0}, {1})",
+    jax="jnp.remainder({0}, {1})",
+    numba="({0} % {1})",
+    latex=r"{0} \bmod {1}",
+    domain=((-5.0, 5.0), (0.5, 2.0)),
+)
+row(
+    "fmod",
+    "(),()->()",
+    lambda out, x, y: 1,
+    lambda out, x, y: scale(-1, apply("trunc", multiply(x, power(y, -1)))),
+    reference=np.fmod,
+    numpy="np.fmod({0}, {1})",
+    jax="jnp.fmod({0}, {1})",
+    numba="math.fmod({0}, {1})",
+    latex=r"\operatorname{{fmod}}({0}, {1})",
+    domain=((-5.0, 5.0), (0.5, 2.0)),
 )
