@@ -5,3 +5,4 @@ from .nodes import free_variables, node_count
 from .oracle import evaluate
 from . import operations, numpy_protocol, rules
 from .simplify import simplify
+from .notation import variables

@@ -1,0 +1,3 @@
+"""Notation: declared variables, index notation and the meaning of formulas."""
+
+from .variables import declared_variables, variables

@@ -1,0 +1,1 @@
+"""Formulas as text: index notation and matrix notation."""

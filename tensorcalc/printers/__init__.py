@@ -1,0 +1,1 @@
+"""Expressions as text: index notation, matrix notation, LaTeX, DOT, SymPy."""
