@@ -268,14 +268,21 @@ def _self_power(x):
     return vector_math.power(x, x)
 
 
+def _has_fused_multiply_add():
+    import llvmlite.binding
+
+    chosen = numba.config.CPU_FEATURES
+    if chosen is not None:
+        return "+fma" in chosen.split(",")
+    return llvmlite.binding.get_host_cpu_features().get("fma", False)
+
+
 @pytest.mark.skipif(not X86, reason="the names of vector registers are those of x86-64")
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("name", [*TABLE, "power"])
 def test_fused_loop_runs_in_wide_registers_without_calls(name, dtype):
-    import llvmlite.binding
-
-    if not llvmlite.binding.get_host_cpu_features().get("fma"):
-        pytest.skip("this processor has no fused multiply-add instructions")
+    if not _has_fused_multiply_add():
+        pytest.skip("numba's target processor has no fused multiply-add instructions")
     loop = _fused(_self_power if name == "power" else getattr(vector_math, name))
     array = numba.from_dtype(np.dtype(dtype))[::1]
     loop.compile((array, array, array))

@@ -1,6 +1,7 @@
 """Computes tables.py: minimax polynomials by Remez exchange, and constants split into parts.
 
-    python -m backends.vector_math.coefficients > backends/vector_math/tables.py
+    python -m backends.vector_math.coefficients > new.py
+    ruff format --line-length 100 new.py && mv new.py backends/vector_math/tables.py
 
 Each entry of TARGETS is a function f on an interval, an error weight w and a degree per width;
 the polynomial minimises max |w (f - p)| (Remez 1934; the exchange as in Muller, "Elementary

@@ -23,7 +23,7 @@ from backends.vector_math.primitives import (
 def _erfc_above_one(magnitude):
     shifted, r, rest = reduce_by_ln2(polynomial("erf_tail", magnitude))
     power = power_of_two(shifted)
-    high, low = expm1_reduced(r, rest)
+    high, _ = expm1_reduced(r, rest)
     return fma(power, high, power)
 
 

@@ -66,7 +66,7 @@ def exp(x):
     high = constant("exp_highest", x)
     low = constant("exp_lowest", x)
     bounded = select(x > high, high, select(x < low, low, x))
-    shifted, r, rest = reduce_by_ln2(bounded)
+    shifted, r, _ = reduce_by_ln2(bounded)
     value = fma(r * r, polynomial("exp", r), r) + like(1.0, x)
     return scale(value, shifted)
 
@@ -76,7 +76,7 @@ def half_expm1(x):
     """(e^x - 1)/2 as a pair, where 2^n does not underflow: x >= expm1_lowest."""
     shifted, r, rest = reduce_by_ln2(x)
     high, low = expm1_reduced(r, rest)
-    # half the power: 2^n itself overflows where e^x is still finite
+    # 2^(n-1) and not 2^n, which overflows where e^x is still finite
     power = power_of_two(shifted - like(1.0, x))
     total, error = two_sum(power - like(0.5, x), power * high)
     return total, fma(power, low, error)

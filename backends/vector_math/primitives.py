@@ -24,21 +24,23 @@ inlined = njit(
 )
 
 
-def _llvm(width):
+def llvm_float(width):
+    """The LLVM type of the width."""
     return ir.DoubleType() if width.bits == 64 else ir.FloatType()
 
 
-def _integer(width, value=None):
+def llvm_integer(width, value=None):
+    """The integer type as wide as the float, or a constant of it."""
     kind = ir.IntType(width.bits)
     return kind if value is None else ir.Constant(kind, value)
 
 
 def _number(width, value):
-    return ir.Constant(_llvm(width), float(width.scalar(value)))
+    return ir.Constant(llvm_float(width), float(width.scalar(value)))
 
 
 def _call(builder, name, width, operands):
-    kind = _llvm(width)
+    kind = llvm_float(width)
     module = builder.module
     full_name = f"llvm.{name}.f{width.bits}"
     signature = ir.FunctionType(kind, [kind] * len(operands))
@@ -71,11 +73,12 @@ def primitive(emit):
 
 
 def _with_arity(define, emit):
+    # numba reads the number of arguments from the signature: it must be spelled out
     count = emit.__code__.co_argcount - 2
     made = {
-        1: lambda typing, a: define(typing, a),
-        2: lambda typing, a, b: define(typing, a, b),
-        3: lambda typing, a, b, c: define(typing, a, b, c),
+        1: lambda typing, a: define(typing, a),  # noqa: PLW0108
+        2: lambda typing, a, b: define(typing, a, b),  # noqa: PLW0108
+        3: lambda typing, a, b, c: define(typing, a, b, c),  # noqa: PLW0108
     }[count]
     made.__name__ = made.__qualname__ = emit.__name__
     made.__doc__ = emit.__doc__
@@ -213,27 +216,31 @@ def two_product(builder, width, a, b) -> tuple:
 @primitive
 def low_bit(builder, width, shifted) -> bool:
     """Whether n is odd, from shifted + n."""
-    bits = builder.bitcast(shifted, _integer(width))
+    bits = builder.bitcast(shifted, llvm_integer(width))
     return builder.trunc(bits, ir.IntType(1))
 
 
 @primitive
 def negate_where_second_bit(builder, width, x, shifted):
     """-x where n mod 4 is 2 or 3, from shifted + n."""
-    bits = builder.bitcast(shifted, _integer(width))
-    second = builder.and_(bits, _integer(width, 2))
-    sign = builder.shl(second, _integer(width, width.bits - 2))
-    return builder.bitcast(builder.xor(builder.bitcast(x, _integer(width)), sign), _llvm(width))
+    bits = builder.bitcast(shifted, llvm_integer(width))
+    second = builder.and_(bits, llvm_integer(width, 2))
+    sign = builder.shl(second, llvm_integer(width, width.bits - 2))
+    return builder.bitcast(
+        builder.xor(builder.bitcast(x, llvm_integer(width)), sign), llvm_float(width)
+    )
 
 
 def _two_to_the(builder, width, n):
-    biased = builder.add(n, _integer(width, width.bias))
-    return builder.bitcast(builder.shl(biased, _integer(width, width.mantissa)), _llvm(width))
+    biased = builder.add(n, llvm_integer(width, width.bias))
+    return builder.bitcast(
+        builder.shl(biased, llvm_integer(width, width.mantissa)), llvm_float(width)
+    )
 
 
 def _held_integer(builder, width, shifted):
     zero = width.bits_of(width.constants["shifted"])
-    return builder.sub(builder.bitcast(shifted, _integer(width)), _integer(width, zero))
+    return builder.sub(builder.bitcast(shifted, llvm_integer(width)), llvm_integer(width, zero))
 
 
 @primitive
@@ -248,8 +255,8 @@ def scale(builder, width, x, shifted):
     n = _held_integer(builder, width, shifted)
     # An arithmetic shift of 64 bits has no AVX2 instruction: halve a nonnegative number instead.
     offset = 4 * width.bias
-    half = builder.lshr(builder.add(n, _integer(width, offset)), _integer(width, 1))
-    first = builder.sub(half, _integer(width, offset // 2))
+    half = builder.lshr(builder.add(n, llvm_integer(width, offset)), llvm_integer(width, 1))
+    first = builder.sub(half, llvm_integer(width, offset // 2))
     second = builder.sub(n, first)
     once = builder.fmul(x, _two_to_the(builder, width, first))
     return builder.fmul(once, _two_to_the(builder, width, second))
@@ -258,13 +265,15 @@ def scale(builder, width, x, shifted):
 @primitive
 def significand_and_exponent(builder, width, x) -> tuple:
     """x = m * 2**k with sqrt(1/2) <= m < sqrt(2); returns m and shifted + k; x normal, positive."""
-    mantissa = _integer(width, width.mantissa)
+    mantissa = llvm_integer(width, width.mantissa)
     low = width.bits_of(0.5**0.5)
     one = width.bits_of(1.0)
-    moved = builder.add(builder.bitcast(x, _integer(width)), _integer(width, one - low))
+    moved = builder.add(builder.bitcast(x, llvm_integer(width)), llvm_integer(width, one - low))
     biased = builder.lshr(moved, mantissa)
     shift = width.bits_of(width.constants["shifted"]) - width.bias
-    exponent = builder.add(biased, _integer(width, shift))
-    fraction = builder.and_(moved, _integer(width, 2**width.mantissa - 1))
-    significand = builder.add(fraction, _integer(width, low))
-    return builder.bitcast(significand, _llvm(width)), builder.bitcast(exponent, _llvm(width))
+    exponent = builder.add(biased, llvm_integer(width, shift))
+    fraction = builder.and_(moved, llvm_integer(width, 2**width.mantissa - 1))
+    significand = builder.add(fraction, llvm_integer(width, low))
+    return builder.bitcast(significand, llvm_float(width)), builder.bitcast(
+        exponent, llvm_float(width)
+    )

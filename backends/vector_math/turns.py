@@ -15,7 +15,7 @@ from fractions import Fraction
 from llvmlite import ir
 from numba.core import cgutils
 
-from backends.vector_math.primitives import _integer, _llvm, primitive
+from backends.vector_math.primitives import llvm_float, llvm_integer, primitive
 from backends.vector_math.tables import FRACTION_BITS, TWO_OVER_PI
 
 PARTS = 4
@@ -40,7 +40,7 @@ def _table(module, width):
     if name in module.globals:
         return module.globals[name]
     numbers = [part for e in range(width.bias + 1) for part in row(width, e)]
-    kind = ir.ArrayType(_llvm(width), len(numbers))
+    kind = ir.ArrayType(llvm_float(width), len(numbers))
     table = cgutils.add_global_variable(module, kind, name)
     table.linkage, table.global_constant = "internal", True
     table.initializer = ir.Constant(kind, [ir.Constant(kind.element, n) for n in numbers])
@@ -53,26 +53,26 @@ def binade(builder, width, x) -> tuple:
 
     e is 0 where |x| < 2. Infinity gives some finite m: the caller excludes it.
     """
-    bits = builder.bitcast(x, _integer(width))
-    mantissa, bias = _integer(width, width.mantissa), _integer(width, width.bias)
-    biased = builder.and_(builder.lshr(bits, mantissa), _integer(width, 2 * width.bias + 1))
+    bits = builder.bitcast(x, llvm_integer(width))
+    mantissa, bias = llvm_integer(width, width.mantissa), llvm_integer(width, width.bias)
+    biased = builder.and_(builder.lshr(bits, mantissa), llvm_integer(width, 2 * width.bias + 1))
     above = builder.sub(biased, bias)
-    positive = builder.icmp_signed(">", above, _integer(width, 0))
-    e = builder.select(positive, above, _integer(width, 0))
+    positive = builder.icmp_signed(">", above, llvm_integer(width, 0))
+    e = builder.select(positive, above, llvm_integer(width, 0))
     beyond = builder.icmp_signed(">", e, bias)
     e = builder.select(beyond, bias, e)
     m = builder.sub(bits, builder.shl(e, mantissa))
-    return builder.bitcast(m, _llvm(width)), builder.bitcast(e, _llvm(width))
+    return builder.bitcast(m, llvm_float(width)), builder.bitcast(e, llvm_float(width))
 
 
 def _part(number):
     def emit(builder, width, exponent):
         # the index keeps the width of the float, so that a gather takes as many lanes
-        e = builder.bitcast(exponent, _integer(width))
-        start = builder.shl(e, _integer(width, 2))
-        index = builder.or_(start, _integer(width, number))
+        e = builder.bitcast(exponent, llvm_integer(width))
+        start = builder.shl(e, llvm_integer(width, 2))
+        index = builder.or_(start, llvm_integer(width, number))
         table = _table(builder.module, width)
-        return builder.load(builder.gep(table, [_integer(width, 0), index]))
+        return builder.load(builder.gep(table, [llvm_integer(width, 0), index]))
 
     emit.__name__ = f"turn_{number}"
     emit.__doc__ = f"Part {number} of the row that binade found."
