@@ -139,7 +139,7 @@ def _interpolate(samples, points):
 
 def _extrema(errors, wanted):
     """Indices of the largest alternating extrema, `wanted` of them."""
-    chosen = []
+    chosen: list[int] = []
     for i, error in enumerate(errors):
         if chosen and (error > 0) == (errors[chosen[-1]] > 0):
             if abs(error) > abs(errors[chosen[-1]]):

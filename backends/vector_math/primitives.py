@@ -10,6 +10,8 @@ adding and subtracting this number does. (The device is old; see Hecker, "Let's 
 (floating) point", Game Developer 1996.)
 """
 
+from typing import Any
+
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -19,9 +21,12 @@ from backends.vector_math.widths import WIDTHS
 
 # A caller's fastmath flags would be inherited where none are given, and error-free transforms do
 # not survive reassociation. The numpy error model removes the branch on division by zero.
-inlined = njit(
-    fastmath=False, error_model="numpy", forceinline=True, boundscheck=False, no_cfunc_wrapper=True
-)
+inlined: Any = njit(fastmath=False, error_model="numpy", forceinline=True, boundscheck=False)
+
+
+# what a checker of Python types sees of these takes the typing context as an argument: Any
+by_type: Any = intrinsic
+by_literal: Any = intrinsic(prefer_literal=True)
 
 
 def llvm_float(width):
@@ -47,7 +52,7 @@ def _call(builder, name, width, operands):
     return builder.call(cgutils.get_or_insert_function(module, signature, full_name), operands)
 
 
-def primitive(emit):
+def primitive(emit) -> Any:
     """Make an intrinsic of emit(builder, width, *operands).
 
     It returns a float, or what the annotation says: bool, or tuple for a pair of floats.
@@ -85,7 +90,7 @@ def _with_arity(define, emit):
     return intrinsic(made)
 
 
-@intrinsic
+@by_type
 def like(typing, value, x):
     """A number in the type of x (a literal such as 0.5 would promote float32 to float64)."""
     if x not in (types.float64, types.float32):
@@ -97,7 +102,7 @@ def like(typing, value, x):
     return x(value, x), generate
 
 
-@intrinsic
+@by_type
 def floating(typing, x):
     """x itself when it is a float; an integer or boolean becomes float64, as in NumPy."""
     if not isinstance(x, types.Integer | types.Boolean | types.Float):
@@ -110,7 +115,7 @@ def floating(typing, x):
     return result(x), generate
 
 
-@intrinsic
+@by_type
 def promoted(typing, x, other):
     """x in the type that both share: float32 if both are, otherwise float64."""
     if not isinstance(x, types.Integer | types.Boolean | types.Float):
@@ -123,7 +128,7 @@ def promoted(typing, x, other):
     return result(x, other), generate
 
 
-@intrinsic(prefer_literal=True)
+@by_literal
 def constant(typing, name, x):
     """The constant of this name in the type of x; the values are in widths.py."""
     if not isinstance(name, types.StringLiteral) or x not in (types.float64, types.float32):
@@ -136,7 +141,7 @@ def constant(typing, name, x):
     return x(name, x), generate
 
 
-@intrinsic(prefer_literal=True)
+@by_literal
 def polynomial(typing, name, x):
     """The polynomial of this name at x, by Estrin's scheme with fused multiply-adds.
 
