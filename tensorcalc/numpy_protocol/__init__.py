@@ -1,6 +1,24 @@
 """What NumPy asks of expressions: operators and ufuncs, functions, indexing, array methods.
 
-Importing this package fills the dispatch tables of :mod:`tensorcalc.nodes`.
+Importing this package fills the dispatch tables of :mod:`tensorcalc.nodes`. Its files in order:
+``convert`` (numbers and arrays as expressions), ``ufuncs`` (operators), ``functions`` (the table of
+NumPy functions and its dispatch), then the functions by what they do, then the array methods.
 """
 
-from . import convert, ufuncs, functions, shapes, indexing, reductions, linear_algebra, methods
+from . import convert, ufuncs, functions  # noqa: I001
+from . import shapes, indexing, joining, reductions, selections, windows, linear_algebra
+from . import methods
+
+__all__ = [
+    "convert",
+    "functions",
+    "indexing",
+    "joining",
+    "linear_algebra",
+    "methods",
+    "reductions",
+    "selections",
+    "shapes",
+    "ufuncs",
+    "windows",
+]

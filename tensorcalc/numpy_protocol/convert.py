@@ -113,7 +113,9 @@ def aligned_labels(node: Node, extents: Sequence[Any]) -> tuple[Any, ...]:
 
 def broadcast_to(node: Node, extents: Sequence[Any]) -> Node:
     """``node`` stretched to ``extents`` by NumPy's rules."""
-    if node.ndim == len(extents) and all(is_equal(a, b) for a, b in zip(node.extents, extents, strict=True)):
+    if node.ndim == len(extents) and all(
+        is_equal(a, b) for a, b in zip(node.extents, extents, strict=True)
+    ):
         return node
     return product(
         (node,), (aligned_labels(node, extents),), range(len(extents)), dict(enumerate(extents))

@@ -60,7 +60,9 @@ def dispatch(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     if function not in TABLE:
         raise _unsupported(function)
     meaning, names = TABLE[function]
-    options = {key: value for key, value in kwargs.items() if key in names or not _neutral(key, value)}
+    options = {
+        key: value for key, value in kwargs.items() if key in names or not _neutral(key, value)
+    }
     options = {key: value for key, value in options.items() if value is not np._NoValue}  # type: ignore[attr-defined]
     refused = sorted(options.keys() - set(names))
     if refused:
@@ -114,7 +116,9 @@ def normal_axis(axis: Any, rank: int) -> int:
     if not -rank <= number < rank:
         raise ShapeError(
             f"axis {number} of an expression with {rank} axes",
-            hint=f"axes are 0 to {rank - 1}, or -{rank} to -1 from the end" if rank else "a scalar has no axes",
+            hint=f"axes are 0 to {rank - 1}, or -{rank} to -1 from the end"
+            if rank
+            else "a scalar has no axes",
         )
     return number % rank
 
@@ -140,4 +144,6 @@ def shape_text(extents: Sequence[Any]) -> str:
 
 def described(*nodes: Node) -> list[str]:
     """The operands of a failed operation, one line each."""
-    return [f"operand {k}: {node}, shape {shape_text(node.extents)}" for k, node in enumerate(nodes)]
+    return [
+        f"operand {k}: {node}, shape {shape_text(node.extents)}" for k, node in enumerate(nodes)
+    ]

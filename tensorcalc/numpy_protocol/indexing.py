@@ -17,9 +17,10 @@ from ..errors import ShapeError, TraceError
 from ..extents import Extent, floor_divide, is_nonnegative
 from ..nodes import METHODS, Apply, Constant, Delta, Node, Product, Sum, Variable
 from ..products import is_boolean, product
-from .convert import aligned_labels, as_node, broadcast_extents
+from ..sums import add
+from .convert import aligned_labels, as_node, broadcast_extents, broadcast_to
 from .functions import described, shape_text
-from .shapes import affine_view, at_most
+from .shapes import affine_view, at_most, same
 
 Size = Any  # int | Extent
 
@@ -51,7 +52,9 @@ def _expanded(node: Node, index: tuple[Any, ...]) -> list[Any]:
     taken = sum(item is not None and item is not Ellipsis for item in items)
     if taken > node.ndim:
         raise ShapeError(
-            f"{taken} indices for {node.ndim} axes", described(node), "give at most one index per axis"
+            f"{taken} indices for {node.ndim} axes",
+            described(node),
+            "give at most one index per axis",
         )
     dots = [k for k, item in enumerate(items) if item is Ellipsis]
     if len(dots) > 1:
@@ -79,7 +82,9 @@ def _positions(node: Node, mask: Any) -> list[Any]:
         )
     array = np.asarray(mask.value if isinstance(mask, Variable) else mask)
     if not array.ndim:
-        raise TraceError("indexing by one truth value", described(node), "write the branch with np.where")
+        raise TraceError(
+            "indexing by one truth value", described(node), "write the branch with np.where"
+        )
     return list(array.nonzero())
 
 
@@ -143,8 +148,9 @@ class _Indexing:
         arrays = [item for item in items if isinstance(item, (np.ndarray, Node))]
         self.batch = broadcast_extents(*[array.shape for array in arrays]) if arrays else ()
         self.advanced = [
-            k for k, item in enumerate(items) if isinstance(item, (np.ndarray, Node))
-            or arrays and isinstance(item, (int, Extent))
+            k
+            for k, item in enumerate(items)
+            if isinstance(item, (np.ndarray, Node)) or arrays and isinstance(item, (int, Extent))
         ]
 
     def result(self) -> Node:
@@ -197,7 +203,7 @@ class _Indexing:
 
     def _slice(self, source: Any, extent: Size, item: slice) -> None:
         start, count, step = slice_range(item, extent)
-        if step == 1 and isinstance(start, int) and start == 0 and _same(count, extent):
+        if step == 1 and isinstance(start, int) and start == 0 and same(count, extent):
             self.output.append(source)
             return
         label = self._new_output(len(self.output), count)
@@ -227,11 +233,12 @@ class _Indexing:
         operands, subscripts = [view], [tuple(self._view_output())]
         for index, source in self.gathers:
             size = self.node.extents[source[1]]
+            index = nonnegative_index(self.node, index, size)
             own = tuple(
                 ("batch", label) if isinstance(label, int) else label
                 for label in aligned_labels(index, self.batch)
             )
-            operands.append(apply("one_hot", index, size=size))
+            operands.append(apply("one_hot", index, depth=size))
             subscripts.append((*own, source))
         return product(operands, subscripts, self.output, self.extents)
 
@@ -269,6 +276,34 @@ def _wrapped(node: Node, array: Any, extent: Size) -> Any:
     return wrapped
 
 
+def nonnegative_index(node: Node, index: Node, extent: Size) -> Node:
+    """``index`` counted from the start; what still lies outside the axis selects nothing.
+
+    Raises TraceError if ``index`` need not be an integer.
+    """
+    if (
+        isinstance(index, Variable)
+        and index.value is not None
+        and np.asarray(index.value).dtype.kind in "iu"
+    ):
+        array = np.asarray(index.value)
+        wrapped = _wrapped(node, array, extent)
+        return index if array.min(initial=0) >= 0 else as_node(wrapped)
+    _integer_index(node, index)
+    if _is_never_negative(index):
+        return index
+    size = broadcast_to(as_node(extent), index.extents)
+    return apply("where", apply("less", index, Constant(0)), add(index, size), index)
+
+
+def _is_never_negative(index: Node) -> bool:
+    if isinstance(index, Apply):
+        return index.operation.value_range(**dict(index.params))[0] >= 0
+    if isinstance(index, Variable):
+        return bool(index.flags & {"nonnegative", "boolean"})
+    return isinstance(index, Delta) or isinstance(index, Constant) and index.value >= 0
+
+
 def affine_strides(array: Any) -> tuple[int, ...] | None:
     """Integers ``c`` with ``array[i, j, ...] = array[0, 0, ...] + c0*i + c1*j + ...``, if there are."""
     if not array.size:
@@ -293,7 +328,9 @@ def slice_range(item: slice, extent: Size) -> tuple[Size, Size, int]:
     step = 1 if item.step is None else _bound(item.step)
     if not isinstance(step, int) or step == 0:
         raise TraceError(f"a slice with step {item.step}", hint="a step is a number other than 0")
-    if all(isinstance(b, (int, type(None))) for b in (item.start, item.stop)) and isinstance(extent, int):
+    if all(isinstance(b, (int, type(None))) for b in (item.start, item.stop)) and isinstance(
+        extent, int
+    ):
         positions = range(extent)[item]
         return positions.start, len(positions), step
     low, high = (0, extent) if step > 0 else (-1, extent - 1)
@@ -323,7 +360,3 @@ def _clamped(bound: Size, extent: Size, low: Size, high: Size) -> Size:
     if not at_most(low, bound):
         return low
     return bound if at_most(bound, high) else high
-
-
-def _same(left: Size, right: Size) -> bool:
-    return left is right or (isinstance(left, int) and isinstance(right, int) and left == right)

@@ -81,7 +81,9 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Node:
     else:
         first, second = tuple(range(left.ndim - axes, left.ndim)), tuple(range(axes))
     if len(first) != len(second) or min((*first, *second), default=0) < 0:
-        raise ShapeError(f"tensordot over axes {axes}", described(left, right), "name pairs of axes")
+        raise ShapeError(
+            f"tensordot over axes {axes}", described(left, right), "name pairs of axes"
+        )
     return contraction(left, right, first, second, "tensordot")
 
 
@@ -102,7 +104,8 @@ def einsum(*operands: Any) -> Node:
         output = list(operands[-1]) if len(operands) % 2 else None
     if len(inputs) != len(nodes):
         raise ShapeError(
-            f"einsum: {len(inputs)} subscripts for {len(nodes)} operands", described(*nodes),
+            f"einsum: {len(inputs)} subscripts for {len(nodes)} operands",
+            described(*nodes),
             "give one subscript per operand",
         )
     return _contracted(nodes, inputs, output)
@@ -126,7 +129,9 @@ def _labels(part: str, text: str) -> list[Any]:
 
 
 def _contracted(nodes: list[Node], inputs: list[list[Any]], output: list[Any] | None) -> Node:
-    widths = [node.ndim - len(own) + 1 for node, own in zip(nodes, inputs, strict=True) if Ellipsis in own]
+    widths = [
+        node.ndim - len(own) + 1 for node, own in zip(nodes, inputs, strict=True) if Ellipsis in own
+    ]
     width = max(widths, default=0)
     batch = [("dots", k) for k in range(width)]
     expanded = [_expanded(node, own, batch) for node, own in zip(nodes, inputs, strict=True)]
@@ -148,7 +153,9 @@ def _expanded(node: Node, own: list[Any], batch: list[Any]) -> list[Any]:
     dots = node.ndim - len(own) + 1
     if Ellipsis not in own and len(own) != node.ndim or Ellipsis in own and dots < 0:
         raise ShapeError(
-            f"einsum: {len(own)} labels for {node.ndim} axes", described(node), "give one label per axis"
+            f"einsum: {len(own)} labels for {node.ndim} axes",
+            described(node),
+            "give one label per axis",
         )
     here = batch[len(batch) - dots :] if dots else []
     return [each for label in own for each in (here if label is Ellipsis else [label])]
@@ -160,7 +167,10 @@ def _with_size_one_stretched(nodes: list[Node], labels: list[list[Any]], output:
     for node, own in zip(nodes, labels, strict=True):
         wide.update({x: e for x, e in zip(own, node.extents, strict=True) if not is_one(e)})
     subscripts = [
-        [("one", k, axis) if is_one(e) and x in wide else x for axis, (x, e) in enumerate(zip(own, node.extents, strict=True))]
+        [
+            ("one", k, axis) if is_one(e) and x in wide else x
+            for axis, (x, e) in enumerate(zip(own, node.extents, strict=True))
+        ]
         for k, (node, own) in enumerate(zip(nodes, labels, strict=True))
     ]
     return product(nodes, subscripts, output)
@@ -181,7 +191,9 @@ def square(a: Any, attempt: str) -> Node:
     """
     node = as_node(a)
     if node.ndim < 2 or not is_equal(node.extents[-1], node.extents[-2]):
-        raise ShapeError(f"{attempt} of an array that is not square", described(node), "pass square matrices")
+        raise ShapeError(
+            f"{attempt} of an array that is not square", described(node), "pass square matrices"
+        )
     return node
 
 

@@ -84,7 +84,13 @@ def _spread_weights(node: Node, weights: Node, axis: Any) -> Node:
 
 @implements(np.var)
 def var(
-    a: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, mean: Any = None, correction: Any = None
+    a: Any,
+    axis: Any = None,
+    ddof: Any = 0,
+    keepdims: bool = False,
+    *,
+    mean: Any = None,
+    correction: Any = None,
 ) -> Node:
     """``sum((a - mean)**2) / (number of entries - ddof)``."""
     node = as_node(a)
@@ -97,7 +103,13 @@ def var(
 
 @implements(np.std)
 def std(
-    a: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, *, mean: Any = None, correction: Any = None
+    a: Any,
+    axis: Any = None,
+    ddof: Any = 0,
+    keepdims: bool = False,
+    *,
+    mean: Any = None,
+    correction: Any = None,
 ) -> Node:
     """``sqrt(var)``; its derivative where the variance is 0 is 0."""
     return power(var(a, axis, ddof, keepdims, mean=mean, correction=correction), 0.5)

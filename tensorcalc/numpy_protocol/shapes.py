@@ -19,7 +19,7 @@ from ..nodes import Delta, Node, Product, Sum
 from ..products import is_zero, product, transpose, zeros
 from ..sums import add
 from . import convert
-from .convert import as_node, broadcast_extents, is_one
+from .convert import as_node, is_one
 from .functions import described, implements, normal_axes, normal_axis, shape_text
 
 Size = Any  # int | Extent
@@ -155,17 +155,18 @@ def atleast_1d(*arys: Any) -> Any:
 @implements(np.atleast_2d)
 def atleast_2d(*arys: Any) -> Any:
     """Each with at least two axes; vectors become rows."""
-    return _one_or_many([_with_leading_axes(as_node(a), 2) for a in arys])
+    return _one_or_many([with_leading_axes(as_node(a), 2) for a in arys])
 
 
 @implements(np.atleast_3d)
 def atleast_3d(*arys: Any) -> Any:
     """Each with at least three axes: ``(n,)`` becomes ``(1, n, 1)``, ``(m, n)`` ``(m, n, 1)``."""
-    lifted = [_with_leading_axes(as_node(a), 2) for a in arys]
+    lifted = [with_leading_axes(as_node(a), 2) for a in arys]
     return _one_or_many([expand_dims(a, -1) if a.ndim == 2 else a for a in lifted])
 
 
-def _with_leading_axes(node: Node, rank: int) -> Node:
+def with_leading_axes(node: Node, rank: int) -> Node:
+    """Axes of size 1 in front, so that there are ``rank`` at least."""
     return expand_dims(node, tuple(range(rank - node.ndim))) if node.ndim < rank else node
 
 
@@ -232,7 +233,9 @@ def _regrouped(node: Node, extents: Sequence[Size]) -> Node:
         if len(old) == len(new) == 1:
             output[new[0]] = labels[old[0]]
             continue
-        terms = dict(zip([labels[k] for k in old], _strides([node.extents[k] for k in old]), strict=True))
+        terms = dict(
+            zip([labels[k] for k in old], _strides([node.extents[k] for k in old]), strict=True)
+        )
         strides = _strides([extents[k] for k in new])
         terms.update({output[k]: -stride for k, stride in zip(new, strides, strict=True)})
         rows.append((terms, 0))
@@ -245,7 +248,7 @@ def _groups(old: Sequence[Size], new: Sequence[Size]) -> list[tuple[list[int], l
     groups: list[tuple[list[int], list[int]]] = []
     left = _cuts(old)
     right = _cuts(new)
-    common = [entries for entries in left if any(_same(entries, other) for other in right)]
+    common = [entries for entries in left if any(same(entries, other) for other in right)]
     for number in range(max(len(common), 1)):
         last = number >= len(common) - 1
         stop = None if last else common[number + 1]
@@ -267,14 +270,14 @@ def _cuts(extents: Sequence[Size]) -> dict[Size, int]:
 
 def _between(cuts: dict[Size, int], start: Size, stop: Size | None) -> list[int]:
     axes = list(cuts.items())
-    first = next((k for k, (entries, _) in enumerate(axes) if _same(entries, start)), len(axes))
+    first = next((k for k, (entries, _) in enumerate(axes) if same(entries, start)), len(axes))
     last = len(axes)
     if stop is not None:
-        last = next(k for k, (entries, _) in enumerate(axes) if _same(entries, stop))
+        last = next(k for k, (entries, _) in enumerate(axes) if same(entries, stop))
     return [axis for _, axis in axes[first:last]]
 
 
-def _same(left: Size, right: Size) -> bool:
+def same(left: Size, right: Size) -> bool:
     """Structural equality of two sizes, without a guard."""
     return left is right or (isinstance(left, int) and isinstance(right, int) and left == right)
 
@@ -298,14 +301,19 @@ def broadcast_to(array: Any, shape: Any) -> Node:
     Raises ShapeError if another axis would change.
     """
     node = as_node(array)
-    wanted = tuple(_extent(e, "broadcast_to") for e in (shape if isinstance(shape, (tuple, list)) else (shape,)))
+    wanted = tuple(
+        _extent(e, "broadcast_to")
+        for e in (shape if isinstance(shape, (tuple, list)) else (shape,))
+    )
     fits = node.ndim <= len(wanted) and all(
         is_one(own) or is_equal(own, new)
         for own, new in zip(node.extents, wanted[len(wanted) - node.ndim :], strict=True)
     )
     if not fits:
         raise ShapeError(
-            f"broadcast_to shape {shape_text(wanted)}", described(node), "only axes of size 1 stretch"
+            f"broadcast_to shape {shape_text(wanted)}",
+            described(node),
+            "only axes of size 1 stretch",
         )
     return convert.broadcast_to(node, wanted)
 
@@ -322,7 +330,7 @@ def tile(A: Any, reps: Any) -> Node:
     node = as_node(A)
     counts = list(reps) if isinstance(reps, (tuple, list)) else [reps]
     counts = [1] * (node.ndim - len(counts)) + counts
-    node = _with_leading_axes(node, len(counts))
+    node = with_leading_axes(node, len(counts))
     for axis, count in enumerate(counts):
         if not (isinstance(count, int) and count == 1):
             node = _repeated(node, axis, count, blocks=True)
@@ -350,142 +358,3 @@ def _repeated(node: Node, axis: int, count: Size, blocks: bool) -> Node:
     strides = (1, size) if blocks else (count, 1)
     row = {axis: 1, "in": -strides[0], "copy": -strides[1]}, 0
     return affine_view(node, labels, range(node.ndim), {axis: size * count, "copy": count}, [row])
-
-
-# -- joining --------------------------------------------------------------------------------------
-@implements(np.concatenate)
-def concatenate(arrays: Sequence[Any], axis: Any = 0) -> Node:
-    """``out[i] = sum over k of arrays[k][i - offset_k]`` along ``axis``; None joins them raveled.
-
-    Raises ShapeError if another axis differs.
-    """
-    nodes = list(map(as_node, arrays))
-    if axis is None:
-        nodes, axis = list(map(ravel, nodes)), 0
-    _check_joinable(nodes, axis)
-    along = normal_axis(axis, nodes[0].ndim)
-    total = sum((node.extents[along] for node in nodes[1:]), nodes[0].extents[along])
-    parts, offset = [], 0
-    for node in nodes:
-        parts.append(embedded(node, along, offset, total))
-        offset = offset + node.extents[along]
-    return add(*parts)
-
-
-def embedded(node: Node, axis: int, offset: Size, total: Size) -> Node:
-    """``node`` at ``offset`` along an axis of size ``total``, zero elsewhere."""
-    if _same(node.extents[axis], total):
-        return node
-    labels: list[Any] = list(range(node.ndim))
-    labels[axis] = "in"
-    return affine_view(
-        node, labels, range(node.ndim), {axis: total}, [({axis: 1, "in": -1}, -offset)]
-    )
-
-
-def _check_joinable(nodes: Sequence[Node], axis: Any) -> None:
-    if not nodes:
-        raise ShapeError("concatenation of no arrays", hint="pass at least one")
-    first = nodes[0]
-    for k, node in enumerate(nodes):
-        along = normal_axis(axis, first.ndim)
-        fits = node.ndim == first.ndim and all(
-            is_equal(a, b)
-            for j, (a, b) in enumerate(zip(node.extents, first.extents, strict=True))
-            if j != along
-        )
-        if not fits:
-            raise ShapeError(
-                f"concatenation along axis {along}: operand {k} does not fit operand 0",
-                described(*nodes),
-                "all axes but the joined one must agree",
-            )
-
-
-@implements(np.stack)
-def stack(arrays: Sequence[Any], axis: Any = 0) -> Node:
-    """``out[k, ...] = arrays[k][...]`` with the new axis at ``axis``.
-
-    Raises ShapeError if the shapes differ.
-    """
-    nodes = list(map(as_node, arrays))
-    if not nodes:
-        raise ShapeError("stack of no arrays", hint="pass at least one")
-    if len({node.ndim for node in nodes}) > 1:
-        raise ShapeError("stack of arrays of different rank", described(*nodes), "give all one shape")
-    along = normal_axis(axis, nodes[0].ndim + 1)
-    return concatenate([expand_dims(node, along) for node in nodes], along)
-
-
-@implements(np.vstack)
-def vstack(tup: Sequence[Any]) -> Node:
-    """Joined along the first axis; vectors are rows."""
-    return concatenate([atleast_2d(a) for a in tup], 0)
-
-
-@implements(np.hstack)
-def hstack(tup: Sequence[Any]) -> Node:
-    """Joined along the second axis; vectors along their only one."""
-    nodes = [atleast_1d(a) for a in tup]
-    return concatenate(nodes, min(nodes[0].ndim - 1, 1))
-
-
-@implements(np.dstack)
-def dstack(tup: Sequence[Any]) -> Node:
-    """Joined along the third axis."""
-    return concatenate([atleast_3d(a) for a in tup], 2)
-
-
-@implements(np.column_stack)
-def column_stack(tup: Sequence[Any]) -> Node:
-    """Vectors as columns, matrices side by side."""
-    nodes = list(map(as_node, tup))
-    return concatenate([reshape(a, (-1, 1)) if a.ndim < 2 else a for a in nodes], 1)
-
-
-@implements(np.block)
-def block(arrays: Any) -> Node:
-    """Nested lists of blocks: the innermost lists are joined along the last axis, and so on out."""
-    depth = _list_depth(arrays)
-    rank = max([depth, *(node.ndim for node in _leaves(arrays))])
-
-    def joined(part: Any, level: int) -> Node:
-        if not isinstance(part, list):
-            return _with_leading_axes(as_node(part), rank)
-        return concatenate([joined(each, level + 1) for each in part], rank - depth + level)
-
-    return joined(arrays, 0)
-
-
-def _list_depth(arrays: Any) -> int:
-    return 1 + _list_depth(arrays[0]) if isinstance(arrays, list) else 0
-
-
-def _leaves(arrays: Any) -> list[Node]:
-    if isinstance(arrays, list):
-        return [leaf for part in arrays for leaf in _leaves(part)]
-    return [as_node(arrays)]
-
-
-@implements(np.append)
-def append(arr: Any, values: Any, axis: Any = None) -> Node:
-    """``values`` after ``arr``."""
-    return concatenate([arr, values], axis)
-
-
-@implements(np.meshgrid)
-def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Node, ...]:
-    """Coordinate matrices: ``out_k[i_0, i_1, ...] = xi[k][i_k]``."""
-    nodes = [reshape(x, (-1,)) for x in map(as_node, xi)]
-    rank = len(nodes)
-    places = list(range(rank))
-    if indexing == "xy" and rank > 1:
-        places[:2] = [1, 0]
-    spread = [
-        expand_dims(node, tuple(k for k in range(rank) if k != place))
-        for node, place in zip(nodes, places, strict=True)
-    ]
-    return tuple(spread) if sparse else broadcast_arrays(*spread)
-
-
-__all__ = ["affine_view", "at_most", "broadcast_extents", "embedded"]
