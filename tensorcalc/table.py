@@ -17,6 +17,9 @@ import numpy as np
 #: Every row by name.
 TABLE: dict[str, Operation] = {}
 
+#: Spellings of functions with several results by name and target; see ``Operation.decomposition``.
+DECOMPOSITIONS: dict[str, dict[str, str]] = {}
+
 #: ``partial(out, *operands, **params)`` with axes ``batch + core of out + core of operand``.
 Partial = Callable[..., Any]
 #: A template, or a function of the parameters that returns one ("" where it has none).
@@ -68,7 +71,8 @@ class Operation:
     symmetric: Literal["never", "inherited", "always"] = field(default="never", kw_only=True)
     #: Whether the result is a triangular matrix, so that a solve with it is a substitution.
     triangular: Literal["", "lower", "upper"] = field(default="", kw_only=True)
-    #: Rows of one decomposition of one operand are computed together; ``spelling[result_index]``.
+    #: Rows of one decomposition of one operand can be computed together: result ``result_index``
+    #: of what :data:`DECOMPOSITIONS` spells.
     decomposition: str = field(default="", kw_only=True)
     result_index: int = field(default=0, kw_only=True)
     #: Contracts an adjoint ``(extra + batch + core of out)`` where no compact partial tensor exists:
@@ -140,6 +144,11 @@ def row(name: str, signature: str = "()->()", *partials: Partial | None, **colum
         raise ValueError(f"row {name!r}: partials, monotone and domain need {arity} entries")
     TABLE[name] = operation
     return operation
+
+
+def decomposition(name: str, *, numpy: str, jax: str) -> None:
+    """Register a function with several results, of which rows are one each."""
+    DECOMPOSITIONS[name] = {"numpy": numpy, "jax": jax}
 
 
 def _quiet(reference: Callable[..., Any]) -> Callable[..., Any]:

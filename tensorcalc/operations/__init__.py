@@ -1,11 +1,23 @@
 """The operation table, one module per family of rows."""
 
-from . import elementwise, exponential, helpers, linear_algebra, logical, reductions, special, trigonometric
+from . import (
+    decompositions,
+    elementwise,
+    exponential,
+    helpers,
+    linear_algebra,
+    logical,
+    reductions,
+    special,
+    tensors,
+    trigonometric,
+)
 from ..table import TABLE, Operation, row
 
 __all__ = [
     "TABLE",
     "Operation",
+    "decompositions",
     "elementwise",
     "exponential",
     "helpers",
@@ -14,5 +26,6 @@ __all__ = [
     "reductions",
     "row",
     "special",
+    "tensors",
     "trigonometric",
 ]

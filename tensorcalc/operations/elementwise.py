@@ -11,6 +11,7 @@ from ..nodes import Constant
 from ..products import multiply, scale
 from ..sums import add, subtract
 from ..table import row
+from .tensors import constant_like
 
 INF = float("inf")
 
@@ -97,11 +98,6 @@ def _pow_by_exponent(out: Any, x: Any, y: Any) -> Any:
     if isinstance(x, Constant):
         return scale(float(np.log(x.value)), out) if x.value > 0 else 0
     return apply("xlogy", out, x)
-
-
-def constant_like(node: Any, value: float) -> Any:
-    """``value`` in the shape of ``node``."""
-    return power(node, 0) if value == 1 else scale(value, power(node, 0))
 
 
 row(

@@ -10,7 +10,8 @@ from ..applications import apply, power
 from ..products import scale
 from ..sums import add, subtract
 from ..table import row
-from .elementwise import INF, constant_like
+from .elementwise import INF
+from .tensors import constant_like
 
 LOG_2 = float(np.log(2))
 

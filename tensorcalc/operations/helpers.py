@@ -148,6 +148,13 @@ def prod_others(x):
     return out
 """)
 helper("""
+def one_hot(index, size):
+    index = np.asarray(index).astype(int)
+    if index.size and not (-size <= index.min() and index.max() < size):
+        raise IndexError(f"an index is out of range for an axis of size {size}")
+    return (index % size)[..., None] == np.arange(size)
+""")
+helper("""
 def argmax_mask(x):
     return np.argmax(x, axis=-1)[..., None] == np.arange(x.shape[-1])
 """)
@@ -162,7 +169,7 @@ def sort_permutation(x):
 """)
 helper("""
 def symmetrized(a):
-    return (a + np.swapaxes(a, -1, -2)) / 2
+    return (a + np.swapaxes(a, -1, -2)) * 0.5
 """)
 helper("""
 def adjugate(a):

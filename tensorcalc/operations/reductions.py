@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..applications import apply, power
-from ..nodes import Constant, Delta
+from ..nodes import Constant
 from ..products import broadcast, kronecker, multiply, product
 from ..sums import subtract
 from ..table import row
 from .elementwise import INF
 from .helpers import function
+from .tensors import diagonal_matrix, lower_triangle
 
 
 def _batch(node: Any, core: int = 1) -> tuple[int, ...]:
@@ -23,13 +24,6 @@ def _outer(node: Any) -> Any:
     """``node[..., i] node[..., j]`` over the last axis."""
     batch = _batch(node)
     return product((node, node), ((*batch, "i"), (*batch, "j")), (*batch, "i", "j"))
-
-
-def diagonal_matrix(node: Any) -> Any:
-    """``node[..., i] delta[i, j]`` over the last axis."""
-    batch = _batch(node)
-    delta = kronecker(node.extents[-1:])
-    return product((node, delta), ((*batch, "i"), ("i", "j")), (*batch, "i", "j"))
 
 
 # -- logsumexp and softmax ------------------------------------------------------------------------
@@ -163,12 +157,6 @@ row(
 )
 
 
-def lower_triangle(extent: Any) -> Any:
-    """``out[i, j] = [i >= j]``: some ``s`` has ``i - j - s = 0``."""
-    row_of = Delta((((1, -1, -1), 0),), (extent, extent, extent))
-    return product((row_of,), (("i", "j", "s"),), ("i", "j"))
-
-
 def _cumprod_partial(out: Any, x: Any) -> Any:
     """``[j <= i]`` times the product of ``x[k]`` for ``k <= i``, ``k != j``."""
     extents = (*x.extents, x.extents[-1])
@@ -225,22 +213,29 @@ for _name, _short, _sign in [("max", "argmax", 1), ("min", "argmin", -1)]:
     )
 
 
-def _one_hot_reference(index: Any, depth: int) -> Any:
-    return np.equal(np.asarray(index)[..., None], np.arange(depth))
-
-
 row(
     "one_hot",
     "()->(k)",
-    reference=_one_hot_reference,
-    numpy="(np.asarray({0})[..., None] == np.arange({depth}))",
-    jax="(jnp.asarray({0})[..., None] == jnp.arange({depth}))",
+    reference=lambda index, size: np.eye(size, dtype=bool)[np.asarray(index).astype(int)],
+    numpy="one_hot({0}, {size})",
+    jax="(jnp.mod(jnp.asarray({0}), {size})[..., None] == jnp.arange({size}))",
     latex=r"e_{{{0}}}",
     domain=("index",),
-    test_params={"depth": 4},
+    test_params={"size": 4},
     result="boolean",
     range=(0, 1),
-    core_extents=lambda index, depth: (depth,),
+    core_extents=lambda index, size: (size,),
+    source="a negative index counts from the end",
+)
+row(
+    "argsort",
+    "(n)->(n)",
+    reference=lambda x: np.argsort(x, axis=-1, kind="stable"),
+    numpy='np.argsort({0}, axis=-1, kind="stable")',
+    jax="jnp.argsort({0}, axis=-1)",
+    latex=r"\operatorname{{argsort}}({0})",
+    result="integer",
+    range=(0, INF),
 )
 row(
     "sort",
@@ -276,5 +271,3 @@ for _name, _latex in [("any", r"\bigvee {0}"), ("all", r"\bigwedge {0}")]:
         result="boolean",
         range=(0, 1),
     )
-
-__all__ = ["diagonal_matrix", "lower_triangle"]

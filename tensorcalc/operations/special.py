@@ -14,7 +14,8 @@ from ..applications import apply, power
 from ..products import multiply, scale
 from ..sums import add, subtract
 from ..table import row
-from .elementwise import INF, constant_like
+from .elementwise import INF
+from .tensors import constant_like
 
 ROOT_PI = float(np.sqrt(np.pi))
 ROOT_2_PI = float(np.sqrt(2 * np.pi))

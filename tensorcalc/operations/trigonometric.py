@@ -10,7 +10,8 @@ from ..applications import apply, power
 from ..products import multiply, scale
 from ..sums import add, subtract
 from ..table import row
-from .elementwise import INF, constant_like
+from .elementwise import INF
+from .tensors import constant_like
 
 HALF_PI = float(np.pi / 2)
 
