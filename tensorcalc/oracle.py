@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ShapeError, UnknownNameError
+from .extents import Extent
 from .extents import evaluate as extent_value
 from .extents import symbol_name
 from .nodes import Apply, Constant, Delta, Node, Product, Sum, Variable, free_variables, postorder
@@ -81,7 +82,11 @@ def _value(node: Node, results: dict[Node, Any], sizes: dict[str, int]) -> Any:
     if isinstance(node, Sum):
         return sum(np.asarray(results[o], dtype=_numeric(results[o])) for o in node.operands)
     assert isinstance(node, Apply)
-    return node.operation.reference(*[results[o] for o in node.operands], **dict(node.params))
+    params = {
+        key: extent_value(value, sizes) if isinstance(value, Extent) else value
+        for key, value in node.params
+    }
+    return node.operation.reference(*[results[o] for o in node.operands], **params)
 
 
 def delta_value(node: Delta, sizes: dict[str, int]) -> Any:

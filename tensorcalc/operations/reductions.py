@@ -216,15 +216,15 @@ for _name, _short, _sign in [("max", "argmax", 1), ("min", "argmin", -1)]:
 row(
     "one_hot",
     "()->(k)",
-    reference=lambda index, size: np.eye(size, dtype=bool)[np.asarray(index).astype(int)],
-    numpy="one_hot({0}, {size})",
-    jax="(jnp.mod(jnp.asarray({0}), {size})[..., None] == jnp.arange({size}))",
+    reference=lambda index, depth: np.eye(depth, dtype=bool)[np.asarray(index).astype(int)],
+    numpy="one_hot({0}, {depth})",
+    jax="(jnp.mod(jnp.asarray({0}), {depth})[..., None] == jnp.arange({depth}))",
     latex=r"e_{{{0}}}",
     domain=("index",),
-    test_params={"size": 4},
+    test_params={"depth": 4},
     result="boolean",
     range=(0, 1),
-    core_extents=lambda index, size: (size,),
+    core_extents=lambda index, depth: (depth,),
     source="a negative index counts from the end",
 )
 row(
