@@ -175,6 +175,7 @@ def power(base: Node, exponent: float, at_zero: float | None = None) -> Node:
         return products.multiply(*[base] * int(exponent))
     if exponent == 0 and at_zero is None:
         return broadcast(Constant(1), (), base.extents)
+    exponent = int(exponent) if float(exponent).is_integer() else exponent
     return apply("power", base, exponent=exponent, at_zero=at_zero)
 
 
