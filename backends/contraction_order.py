@@ -1,0 +1,108 @@
+"""The order in which the factors of a product are contracted, pair by pair.
+
+Few factors are searched exhaustively; opt_einsum (Smith and Gray, JOSS 2018) orders many.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+#: Products of more factors than this are left to opt_einsum.
+EXHAUSTIVE = 5
+
+#: What one multiply-add inside a matrix product costs, in passes over an element in memory.
+MATRIX_RATE = 1 / 12
+
+#: A tree of positions: ``0`` or ``(left, right)``.
+Tree = Any
+
+
+def best_tree(
+    labels: Sequence[frozenset[int]],
+    output: frozenset[int],
+    sizes: Mapping[int, float],
+    free: Mapping[tuple[int, int], Any] = {},  # noqa: B006 - never written
+) -> Tree:
+    """The cheapest pairwise contraction as a tree; pairs in ``free`` are already computed."""
+    if len(labels) == 1:
+        return 0
+    if len(labels) == 2:
+        return 0, 1
+    if len(labels) > EXHAUSTIVE:
+        return _opt_einsum_tree(labels, output, sizes)
+    return _exhaustive(labels, output, sizes, free)
+
+
+def _exhaustive(
+    labels: Sequence[frozenset[int]],
+    output: frozenset[int],
+    sizes: Mapping[int, float],
+    free: Mapping[tuple[int, int], Any],
+) -> Tree:
+    count = len(labels)
+    full = (1 << count) - 1
+    kept = {subset: _kept(subset, labels, output) for subset in range(1, full + 1)}
+    best: dict[int, tuple[float, Tree]] = {1 << k: (0.0, k) for k in range(count)}
+    for subset in sorted(range(1, full + 1), key=int.bit_count):
+        if subset in best:
+            continue
+        lowest = subset & -subset
+        candidates = []
+        left = (subset - 1) & subset
+        while left:
+            if left & lowest:
+                right = subset ^ left
+                a, b = best[left], best[right]
+                own = pair_cost(kept[left], kept[right], kept[subset], sizes)
+                if (pair := _leaf_pair(a[1], b[1])) in free:
+                    own = 0
+                candidates.append((a[0] + b[0] + own, len(candidates), (a[1], b[1])))
+            left = (left - 1) & subset
+        cost, _, tree = min(candidates, key=lambda item: item[:2])
+        best[subset] = cost, tree
+    return best[full][1]
+
+
+def _leaf_pair(a: Tree, b: Tree) -> tuple[int, int] | None:
+    if isinstance(a, int) and isinstance(b, int):
+        return (a, b) if a < b else (b, a)
+    return None
+
+
+def _kept(subset: int, labels: Sequence[frozenset[int]], output: frozenset[int]) -> frozenset[int]:
+    """Labels of an intermediate that somebody outside it still needs."""
+    inside = frozenset().union(*(own for k, own in enumerate(labels) if subset >> k & 1))
+    outside = output.union(*(own for k, own in enumerate(labels) if not subset >> k & 1))
+    return inside & outside
+
+
+def pair_cost(
+    left: frozenset[int], right: frozenset[int], out: frozenset[int], sizes: Mapping[int, float]
+) -> float:
+    """Passes over memory that one pairwise contraction costs."""
+    union = left | right
+    volume = math.prod([sizes[k] for k in union])
+    written = math.prod([sizes[k] for k in out])
+    summed = union - out
+    matrix = summed and left - right - summed and right - left - summed
+    return volume * (MATRIX_RATE if matrix else 1) + written + 1
+
+
+def _opt_einsum_tree(
+    labels: Sequence[frozenset[int]], output: frozenset[int], sizes: Mapping[int, float]
+) -> Tree:
+    import opt_einsum
+
+    path = opt_einsum.paths.auto(
+        [set(own) for own in labels], set(output), {k: int(v) for k, v in sizes.items()}
+    )
+    trees: list[Tree] = list(range(len(labels)))
+    for positions in path:
+        picked = [trees.pop(k) for k in sorted(positions, reverse=True)]
+        tree = picked[0]
+        for other in picked[1:]:
+            tree = (tree, other)
+        trees.append(tree)
+    return trees[0]

@@ -1,0 +1,382 @@
+"""Nodes to a Program: every distinct node once, elementwise work fused into loop nests.
+
+A node becomes a :class:`Ref`: a value and, for each of its axes, the axis of the node it runs
+over. Transposes and broadcasts are such references and cost nothing until an array must be laid
+out. Elementwise nodes with one user are not made at all: they become part of the user's nest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tensorcalc.extents import evaluate, symbols_of
+from tensorcalc.nodes import (
+    Apply,
+    Constant,
+    Delta,
+    Node,
+    Product,
+    Sum,
+    Variable,
+    postorder,
+    use_counts,
+)
+from tensorcalc.products import is_boolean
+
+from .affine_rows import Core, reduced_to_core
+from .contractions import Factor, contracted
+from .program import Program
+from .steps import (
+    Affine,
+    Call,
+    Input,
+    Insert,
+    Labels,
+    Nest,
+    Ref,
+    Step,
+    Term,
+    Value,
+    View,
+    constant,
+    load,
+)
+
+#: A nest of more operations than this is cut: its text stays readable, its recursion shallow.
+NEST_LIMIT = 24
+#: The size assumed for a symbol that no hint gives.
+ASSUMED_SIZE = 100
+
+
+def lower(
+    roots: Sequence[Node],
+    variables: Sequence[Variable],
+    sizes: Mapping[str, int] | None = None,
+) -> Program:
+    """The Program that computes ``roots`` from ``variables``; ``sizes`` are hints of extents."""
+    lowering = Lowering(roots, variables, sizes or {})
+    lowering.run()
+    lowering.program.verify()
+    return lowering.program
+
+
+class Lowering:
+    """One pass over the DAG."""
+
+    def __init__(
+        self, roots: Sequence[Node], variables: Sequence[Variable], sizes: Mapping[str, int]
+    ) -> None:
+        self.roots = roots
+        self.variables = variables
+        self.program = Program()
+        self.refs: dict[Node, Ref] = {}
+        self.made: dict[Any, Any] = {}
+        self.uses = use_counts(*roots)
+        self.weights: dict[Node, int] = {}
+        self.hints = sizes
+        self.results = set(roots)
+        self.names = {variable.name for variable in variables}
+
+    def run(self) -> None:
+        for variable in self.variables:
+            kind: Any = _variable_kind(variable)
+            value = Value(variable.name, variable.extents, kind)
+            self.emit(Input(value, variable))
+            self.refs[variable] = Ref(value, tuple(range(variable.ndim)))
+        for node in postorder(*self.roots):
+            if not self._is_lazy(node):
+                self.ref(node)
+        for root in self.roots:
+            self.program.outputs.append(self._output(root))
+
+    # -- making values ----------------------------------------------------------------------
+    def emit(self, step: Step) -> Value:
+        """Append a step and return its value."""
+        self.program.steps.append(step)
+        return step.value
+
+    def value(self, extents: Sequence[Any], kind: Any = "real") -> Value:
+        """A new value under a new name."""
+        number = self.made["counter"] = self.made.get("counter", 0) + 1
+        return Value(f"t{number}", tuple(extents), kind)
+
+    def size(self, extent: Any) -> float:
+        """The number that is assumed for an extent when orders are chosen."""
+        if isinstance(extent, int):
+            return max(extent, 1)
+        sizes = {name: self.hints.get(name, ASSUMED_SIZE) for name in symbols_of(extent)}
+        return max(evaluate(extent, sizes), 1)
+
+    def once(self, key: Any, make: Any) -> Any:
+        """``make()`` the first time, and its result whenever the key comes again."""
+        if key not in self.made:
+            self.made[key] = make()
+        return self.made[key]
+
+    # -- nodes ------------------------------------------------------------------------------
+    def ref(self, node: Node) -> Ref:
+        """The node's array; makes it if nobody did."""
+        if node not in self.refs:
+            self.refs[node] = self._lowered(node)
+        return self.refs[node]
+
+    def _lowered(self, node: Node) -> Ref:
+        if isinstance(node, Apply) and not node.operation.is_elementwise:
+            return self._call(node)
+        if isinstance(node, (Product, Delta)):
+            return self._product(node)
+        if isinstance(node, Sum):
+            return self._sum(node)
+        return self.nest(self.body(node, tuple(range(node.ndim))), dict(enumerate(node.extents)))
+
+    def nest(
+        self, term: Term, sizes: Mapping[int, Any], reduced: Labels = (), output: Labels | None = None
+    ) -> Ref:
+        """The value of a term over the labels it depends on; others are broadcast."""
+        depends = term.labels()
+        if output is None:
+            output = tuple(label for label in sizes if label in depends and label not in reduced)
+        if term.operator == "load" and not reduced and term.payload[1] == output:
+            return Ref(term.payload[0], output)
+        used = {label: sizes[label] for label in (*output, *reduced)}
+        value = self.value([sizes[label] for label in output], kind_of(term))
+        return Ref(self.emit(Nest(value, term, output, reduced, used)), output)
+
+    def _call(self, node: Apply) -> Ref:
+        arguments = tuple(self.laid_out(self.ref(o), o.extents) for o in node.operands)
+        value = self.value(node.extents, _result_kind(node))
+        self.emit(Call(value, node.operation, arguments, node.params))
+        return Ref(value, tuple(range(node.ndim)))
+
+    def _product(self, node: Product | Delta) -> Ref:
+        core = reduced_to_core(self, node)
+        ref = self.core(core)
+        if core.axes is None:
+            return ref
+        value = self.value(node.extents)
+        self.emit(
+            Insert(value, None, ref.value, ref.axes, core.axes, core.output_sizes(), core.inside)
+        )
+        return Ref(value, tuple(range(node.ndim)))
+
+    def core(self, core: Core) -> Ref:
+        """The value of a product that is free of structural deltas, over its own labels."""
+        if core.is_elementwise:
+            return self.nest(core.term(self), core.output_sizes())
+        return contracted(self, core)
+
+    def _sum(self, node: Sum) -> Ref:
+        """Dense terms in one nest, structured ones written into its result."""
+        labels = tuple(range(node.ndim))
+        sizes = dict(enumerate(node.extents))
+        dense: list[Term] = []
+        sparse: list[Core] = []
+        for operand in node.operands:
+            core = self._structured(operand)
+            if core is None:
+                dense.append(real(self.term(operand, labels)))
+            else:
+                sparse.append(core)
+        if not sparse:
+            return self.nest(Term("add", tuple(dense)), sizes)
+        base = self._base(dense, sizes)
+        for core in sparse:
+            ref = self.core(core)
+            assert core.axes is not None
+            base = self.emit(
+                Insert(
+                    self.value(node.extents),
+                    base,
+                    ref.value,
+                    ref.axes,
+                    core.axes,
+                    core.output_sizes(),
+                    core.inside,
+                )
+            )
+        assert base is not None
+        return Ref(base, labels)
+
+    def _base(self, dense: list[Term], sizes: Mapping[int, Any]) -> Value | None:
+        if not dense:
+            return None
+        term = dense[0] if len(dense) == 1 else Term("add", tuple(dense))
+        return self.nest(term, sizes, output=tuple(sizes)).value
+
+    def _structured(self, operand: Node) -> Core | None:
+        """The core of a term that a structural delta confines, if the term has no other user."""
+        if not isinstance(operand, (Product, Delta)) or operand in self.refs:
+            return None
+        core = reduced_to_core(self, operand)
+        return core if core.axes is not None else None
+
+    # -- terms ------------------------------------------------------------------------------
+    def term(self, node: Node, labels: Labels) -> Term:
+        """The node as part of a nest whose labels are given: inlined, or loaded."""
+        if isinstance(node, Constant):
+            return constant(node.value)
+        if self._is_inlined(node):
+            return self.body(node, labels)
+        ref = self.ref(node)
+        return self.loaded(ref.value, tuple(labels[axis] for axis in ref.axes))
+
+    def loaded(self, value: Value, labels: Labels) -> Term:
+        """A load; a label that repeats takes the diagonal."""
+        if len(set(labels)) == len(labels):
+            return load(value, labels)
+        distinct = tuple(dict.fromkeys(labels))
+        axes = tuple(Affine(((distinct.index(label), 1),)) for label in labels)
+        extents = [value.extents[labels.index(label)] for label in distinct]
+        view = self.once(
+            ("diagonal", value, axes),
+            lambda: self.emit(View(self.value(extents, value.kind), value, axes)),
+        )
+        return load(view, distinct)
+
+    def body(self, node: Node, labels: Labels) -> Term:
+        """The node's own operation over the terms of its operands."""
+        if isinstance(node, Constant):
+            return constant(node.value)
+        if isinstance(node, Sum):
+            return Term("add", tuple(real(self.term(o, labels)) for o in node.operands))
+        if isinstance(node, Apply):
+            arguments = [self.term(o, labels if o.ndim else ()) for o in node.operands]
+            return Term("apply", _as_wanted(node, arguments), (node.operation, node.params))
+        assert isinstance(node, (Product, Delta))
+        core = reduced_to_core(self, node)
+        return core.term(self, dict(zip(core.output, labels, strict=True)))
+
+    def _is_lazy(self, node: Node) -> bool:
+        """Whether the node is made only when somebody asks for all of it."""
+        return isinstance(node, Constant) or _has_rows(node) or self._is_inlined(node)
+
+    def _is_inlined(self, node: Node) -> bool:
+        """Whether the node becomes part of its user's nest."""
+        if node in self.refs or node in self.results:
+            return False
+        if _is_trivial(node) or _is_scaling(node):
+            return True
+        return self.uses[node] == 1 and self._weight(node) <= NEST_LIMIT
+
+    def _weight(self, node: Node) -> int:
+        """Operations of the node with what is inlined into it; beyond the limit if it cannot be."""
+        if node not in self.weights:
+            self.weights[node] = (
+                1 + sum(self._weight(o) for o in node.operands if self._is_inlined(o))
+                if _is_elementwise(node)
+                else NEST_LIMIT + 1
+            )
+        return self.weights[node]
+
+    # -- laying out -------------------------------------------------------------------------
+    def laid_out(self, ref: Ref, extents: Sequence[Any]) -> Value:
+        """The value with exactly the node's axes in the node's order; a view where it can be."""
+        rank = len(extents)
+        if ref.axes == tuple(range(rank)):
+            return ref.value
+        axes = tuple(Affine(((axis, 1),)) for axis in ref.axes)
+        return self.once(
+            ("view", ref, tuple(extents)),
+            lambda: self.emit(View(self.value(extents, ref.value.kind), ref.value, axes)),
+        )
+
+    def _output(self, root: Node) -> Value:
+        """An array of its own: no view of an input, no array twice."""
+        ref = self.ref(root)
+        taken = any(ref.value is output for output in self.program.outputs)
+        whole = len(ref.axes) == root.ndim
+        if whole and not taken and self._is_fresh(ref.value):
+            return self.laid_out(ref, root.extents)
+        labels = tuple(range(root.ndim))
+        sizes = dict(enumerate(root.extents))
+        value = self.value(root.extents, ref.value.kind)
+        return self.emit(Nest(value, load(ref.value, ref.axes), labels, (), sizes))
+
+    def _is_fresh(self, value: Value) -> bool:
+        """Whether the value has its own memory, which no output shares."""
+        makers = self.once("makers", dict)
+        if len(makers) != len(self.program.steps):
+            makers.update({step.value: step for step in self.program.steps})
+        step = makers[value]
+        if isinstance(step, View):
+            return False
+        outputs = {makers[o].source for o in self.program.outputs if isinstance(makers[o], View)}
+        return not isinstance(step, Input) and value not in outputs
+
+
+def _is_trivial(node: Node) -> bool:
+    """Whether the node is a number, the same everywhere."""
+    if isinstance(node, Product):
+        return all(map(_is_trivial, node.operands))
+    return isinstance(node, Constant) or (isinstance(node, Delta) and not node.rows)
+
+
+def _is_scaling(node: Node) -> bool:
+    """Whether the node is a number times another node: cheaper to repeat than to store."""
+    return (
+        isinstance(node, Product)
+        and len(node.operands) == 2
+        and isinstance(node.operands[0], Constant)
+        and not isinstance(node.operands[1], Delta)
+        and len(set(node.subscripts[1])) == len(node.output) == node.operands[1].ndim
+    )
+
+
+def _is_elementwise(node: Node) -> bool:
+    """Whether each entry of the node needs one entry of each operand and nothing is summed."""
+    if isinstance(node, Apply):
+        return node.operation.is_elementwise
+    if isinstance(node, Sum):
+        return not any(_has_rows(operand) for operand in node.operands)
+    if isinstance(node, Product):
+        labels = {label for own in node.subscripts for label in own}
+        return len(labels) == len(node.output) and not _has_rows(node)
+    return False
+
+
+def _has_rows(node: Node) -> bool:
+    if isinstance(node, Delta):
+        return bool(node.rows)
+    return isinstance(node, Product) and any(
+        isinstance(operand, Delta) and operand.rows for operand in node.operands
+    )
+
+
+def kind_of(term: Term) -> Any:
+    """The kind of number a term gives."""
+    if term.operator == "load":
+        return term.payload[0].kind
+    if term.operator == "apply":
+        return term.payload[0].result
+    return "real"
+
+
+def real(term: Term) -> Term:
+    """A term as numbers: truth as 0 and 1."""
+    if kind_of(term) == "boolean":
+        return Term("select", (term, constant(1)))
+    return term
+
+
+def _as_wanted(node: Apply, arguments: Sequence[Term]) -> tuple[Term, ...]:
+    """Booleans stay booleans in logic and as conditions."""
+    if node.operation.result == "boolean":
+        return tuple(arguments)
+    if node.operation.name == "where":
+        return arguments[0], *map(real, arguments[1:])
+    return tuple(map(real, arguments))
+
+
+def _result_kind(node: Apply) -> Any:
+    return node.operation.result
+
+
+def _variable_kind(variable: Variable) -> str:
+    for kind in ("boolean", "integer"):
+        if kind in variable.flags:
+            return kind
+    return "real"
+
+
+__all__ = ["Factor", "Lowering", "Ref", "is_boolean", "lower"]

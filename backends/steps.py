@@ -1,0 +1,215 @@
+"""The steps a Program is made of, the same for every target.
+
+==========  ================================================================================
+step        meaning
+==========  ================================================================================
+Input       an argument of the function
+Nest        loop nest: ``out[output] = sum over reduced of`` one scalar expression of loads
+Contract    ``out[output] = sum`` of the product of two arrays; BLAS where labels allow
+View        ``out[output] = source[affine forms of output]``, 0 outside the source's bounds
+Insert      ``out = base`` plus a core written through affine forms of its labels
+Indicator   0/1 tensor of affine equations, one summed label of each being a slack
+Call        a row of the operation table with core axes, or ``solve``
+==========  ================================================================================
+
+Values are arrays; their axes have no meaning beyond their order. Labels are small integers, local
+to a step. Sizes are extents, so a program holds for all sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from tensorcalc.nodes import Variable
+from tensorcalc.table import Operation
+
+Labels = tuple[int, ...]
+Kind = Literal["real", "boolean", "integer"]
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """The result of a step: a name, a shape, a kind of number; precision is that of the inputs."""
+
+    name: str
+    extents: tuple[Any, ...]
+    kind: Kind = "real"
+
+    @property
+    def ndim(self) -> int:
+        return len(self.extents)
+
+    def __repr__(self) -> str:
+        kind = "" if self.kind == "real" else f" {self.kind}"
+        return f"{self.name}[{', '.join(map(str, self.extents))}]{kind}"
+
+
+class Ref(NamedTuple):
+    """A node's array: axis ``k`` of ``value`` runs over axis ``axes[k]`` of the node."""
+
+    value: Value
+    axes: tuple[int, ...]
+
+
+class Affine(NamedTuple):
+    """``sum(coefficient * label) + offset``; coefficients and offsets are integers or extents."""
+
+    terms: tuple[tuple[int, Any], ...]
+    offset: Any = 0
+
+    @property
+    def label(self) -> int | None:
+        """The label if the form is just that."""
+        if len(self.terms) == 1 and type(self.offset) is int and self.offset == 0:
+            ((label, c),) = self.terms
+            return label if type(c) is int and c == 1 else None
+        return None
+
+
+class Term(NamedTuple):
+    """A scalar expression: an operator, its arguments and what else it needs.
+
+    ``load`` (value, labels); ``constant`` number; ``size`` extent; ``add``, ``multiply``;
+    ``select`` mask, value; ``apply`` (operation, params).
+    """
+
+    operator: str
+    arguments: tuple[Term, ...] = ()
+    payload: Any = None
+
+    def labels(self) -> set[int]:
+        """Labels that the expression depends on."""
+        return {label for _, own in self.loads() for label in own}
+
+    def loads(self) -> Iterator[tuple[Value, Labels]]:
+        """Every load, in order, repetitions included."""
+        stack = [self]
+        while stack:
+            term = stack.pop()
+            if term.operator == "load":
+                yield term.payload
+            stack.extend(reversed(term.arguments))
+
+    def size(self) -> int:
+        """Number of operations."""
+        return sum(1 for term in self.walk() if term.operator not in ("load", "constant", "size"))
+
+    def walk(self) -> Iterator[Term]:
+        """The expression and everything below it."""
+        stack = [self]
+        while stack:
+            term = stack.pop()
+            yield term
+            stack.extend(term.arguments)
+
+
+def load(value: Value, labels: Labels) -> Term:
+    """``value[labels]``."""
+    return Term("load", (), (value, labels))
+
+
+def constant(number: float) -> Term:
+    """A number."""
+    return Term("constant", (), number)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Base of all steps: what it makes."""
+
+    value: Value
+
+    def operands(self) -> list[Value]:
+        """Values that the step reads."""
+        return []
+
+
+@dataclass(frozen=True, eq=False)
+class Input(Step):
+    variable: Variable
+
+
+@dataclass(frozen=True, eq=False)
+class Nest(Step):
+    term: Term
+    output: Labels
+    reduced: Labels
+    sizes: dict[int, Any]
+
+    def operands(self) -> list[Value]:
+        return [value for value, _ in self.term.loads()]
+
+
+@dataclass(frozen=True, eq=False)
+class Contract(Step):
+    left: Value
+    right: Value
+    subscripts: tuple[Labels, Labels]
+    output: Labels
+
+    def operands(self) -> list[Value]:
+        return [self.left, self.right]
+
+    def sizes(self) -> dict[int, Any]:
+        """Extent of every label."""
+        pairs = zip((self.left, self.right), self.subscripts, strict=True)
+        return {k: e for value, own in pairs for k, e in zip(own, value.extents, strict=True)}
+
+
+@dataclass(frozen=True, eq=False)
+class View(Step):
+    """``out[labels 0..] = source[axes]``; ``inside`` says that no index leaves the source."""
+
+    source: Value
+    axes: tuple[Affine, ...]
+    inside: bool = True
+
+    def operands(self) -> list[Value]:
+        return [self.source]
+
+
+@dataclass(frozen=True, eq=False)
+class Insert(Step):
+    """``out = base or 0``, then ``out[axes] += core[labels]`` for all labels of ``sizes``.
+
+    Different indices go to different places; those outside the bounds are dropped.
+    """
+
+    base: Value | None
+    core: Value
+    labels: Labels
+    axes: tuple[Affine, ...]
+    sizes: dict[int, Any]
+    inside: bool = True
+
+    def operands(self) -> list[Value]:
+        return [self.core] if self.base is None else [self.base, self.core]
+
+
+class AffineRow(NamedTuple):
+    """``low <= form < high``, an equation if ``low`` is 0 and ``high`` is 1."""
+
+    form: Affine
+    low: Any = 0
+    high: Any = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Indicator(Step):
+    rows: tuple[AffineRow, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Call(Step):
+    operation: Operation | str
+    arguments: tuple[Value, ...]
+    params: tuple[tuple[str, Any], ...] = ()
+
+    def operands(self) -> list[Value]:
+        return list(self.arguments)
+
+    @property
+    def name(self) -> str:
+        return self.operation if isinstance(self.operation, str) else self.operation.name
