@@ -6,10 +6,11 @@ NumPy functions and its dispatch), then the functions by what they do, then the 
 """
 
 from . import convert, ufuncs, functions  # noqa: I001
-from . import shapes, indexing, joining, reductions, selections, windows, linear_algebra
-from . import methods
+from . import shapes, indexing, joining, reductions, selections, windows, tensor_products
+from . import linear_algebra, special, activations, methods
 
 __all__ = [
+    "activations",
     "convert",
     "functions",
     "indexing",
@@ -19,6 +20,8 @@ __all__ = [
     "reductions",
     "selections",
     "shapes",
+    "special",
+    "tensor_products",
     "ufuncs",
     "windows",
 ]

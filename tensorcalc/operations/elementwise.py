@@ -314,10 +314,10 @@ row(
 )
 
 # -- rounding: derivatives are zero ---------------------------------------------------------------
-for _name, _scalar, _latex in [
+for _name, _device, _latex in [
     ("floor", "math.floor({0})", r"\left\lfloor {0} \right\rfloor"),
     ("ceil", "math.ceil({0})", r"\left\lceil {0} \right\rceil"),
-    ("rint", "np.rint({0})", r"\operatorname{{round}}({0})"),
+    ("rint", "({0} - math.remainder({0}, 1.0))", r"\operatorname{{round}}({0})"),
     ("trunc", "math.trunc({0})", r"\operatorname{{trunc}}({0})"),
 ]:
     row(
@@ -325,7 +325,8 @@ for _name, _scalar, _latex in [
         reference=getattr(np, _name),
         numpy=f"np.{_name}({{0}})",
         jax=f"jnp.{_name}({{0}})",
-        numba=_scalar,
+        numba=f"np.{_name}({{0}})",  # numba's math.floor and the like are integers and overflow
+        cuda=_device,
         latex=_latex,
         monotone=(1,),
     )
@@ -335,7 +336,7 @@ row(
     reference=np.floor_divide,
     numpy="np.floor_divide({0}, {1})",
     jax="jnp.floor_divide({0}, {1})",
-    numba="math.floor({0} / {1})",
+    numba="({0} // {1})",
     latex=r"\left\lfloor \frac{{{0}}}{{{1}}} \right\rfloor",
     domain=((-5.0, 5.0), (0.5, 2.0)),
 )
@@ -359,7 +360,8 @@ row(
     reference=np.fmod,
     numpy="np.fmod({0}, {1})",
     jax="jnp.fmod({0}, {1})",
-    numba="math.fmod({0}, {1})",
+    numba="np.fmod({0}, {1})",
+    cuda="math.fmod({0}, {1})",
     latex=r"\operatorname{{fmod}}({0}, {1})",
     domain=((-5.0, 5.0), (0.5, 2.0)),
 )

@@ -5,6 +5,7 @@ Formulas: NIST Digital Library of Mathematical Functions (DLMF), by equation num
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -159,10 +160,16 @@ _special(
     convexity=-1,
     source="DLMF 5.2.2",
 )
+def _polygamma_numpy(order: int) -> str:
+    """``(-1)**(n + 1) n! zeta(n + 1, x)``, DLMF 25.11.12; SciPy's own function loses float32."""
+    factor = (-1) ** (order + 1) * math.factorial(order)
+    return f"({factor} * special.zeta({order + 1}, {{0}}))"
+
+
 _special(
     "polygamma",
     lambda out, x, order: apply("polygamma", x, order=order + 1),
-    numpy="special.polygamma({order}, {0})",
+    numpy=_polygamma_numpy,
     jax="jax.scipy.special.polygamma({order}, {0})",
     latex=r"\psi^{{({order})}}({0})",
     lacks={"numba": "no polygamma function in math"},

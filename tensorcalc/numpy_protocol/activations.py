@@ -1,0 +1,77 @@
+"""Activation functions and the polygamma function; they take expressions, arrays and numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..applications import apply
+from ..nodes import Constant, Node
+from ..products import multiply, scale
+from ..sums import add
+from .convert import as_node
+from .special import numbers_too
+
+
+@numbers_too
+def relu(x: Any) -> Node:
+    """``max(x, 0)`` with derivative 0 at 0.
+
+    >>> import numpy as np
+    >>> relu(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+    return apply("relu", as_node(x))
+
+
+@numbers_too
+def gelu(x: Any, approximate: str = "none") -> Node:
+    """``x Phi(x)``; ``approximate="tanh"`` takes Phi from a hyperbolic tangent.
+
+    Raises ValueError for another ``approximate``. Source: Hendrycks and Gimpel, *Gaussian Error
+    Linear Units* (2016).
+    """
+    node = as_node(x)
+    if approximate == "none":
+        return multiply(node, apply("ndtr", node))
+    if approximate != "tanh":
+        raise ValueError(f"gelu: approximate is {approximate!r}, neither 'none' nor 'tanh'")
+    cubic = add(node, scale(0.044715, multiply(node, node, node)))
+    return multiply(node, apply("expit", scale(2 * math.sqrt(2 / math.pi), cubic)))
+
+
+@numbers_too
+def silu(x: Any) -> Node:
+    """``x expit(x)``."""
+    node = as_node(x)
+    return multiply(node, apply("expit", node))
+
+
+@numbers_too
+def elu(x: Any, alpha: float = 1.0) -> Node:
+    """``x`` where positive, else ``alpha (exp(x) - 1)``; derivative ``alpha`` at 0."""
+    return apply("elu", as_node(x), alpha=alpha)
+
+
+@numbers_too
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Node:
+    """``x`` where positive, else ``negative_slope x``; derivative ``negative_slope`` at 0."""
+    node = as_node(x)
+    positive = apply("greater", node, Constant(0))
+    return apply("where", positive, node, scale(negative_slope, node))
+
+
+@numbers_too
+def softplus(x: Any) -> Node:
+    """``log(1 + exp(x))``."""
+    return apply("softplus", as_node(x))
+
+
+@numbers_too
+def polygamma(n: int, x: Any) -> Node:
+    """Derivative ``n`` of ``digamma`` at ``x``, arguments as in ``scipy.special.polygamma``."""
+    node = as_node(x)
+    return apply("polygamma", node, order=n) if n else apply("digamma", node)
+
+
+__all__ = ["elu", "gelu", "leaky_relu", "polygamma", "relu", "silu", "softplus"]
