@@ -17,8 +17,9 @@ from .products import is_boolean
 def evaluate(expression: Node, /, **values: Any) -> Any:
     """The value of ``expression`` where each variable has the given array.
 
-    Materialises every node densely. Raises UnknownNameError for a missing or superfluous name and
-    ShapeError if an array does not fit its variable.
+    An extent that no variable of the expression has is given by its name, ``evaluate(eye, n=3)``.
+    Materialises every node densely. Raises UnknownNameError for a missing name and ShapeError if
+    an array does not fit its variable.
 
     >>> import tensorcalc as tc
     >>> x = tc.variables("x: n")
@@ -27,7 +28,8 @@ def evaluate(expression: Node, /, **values: Any) -> Any:
     """
     variables = free_variables(expression)
     arrays = _bound(variables, values)
-    sizes = axis_sizes(variables, arrays)
+    sizes = {name: size for name, size in values.items() if isinstance(size, int)}
+    sizes |= axis_sizes(variables, arrays)
     results: dict[Node, Any] = dict(arrays)
     for node in postorder(expression):
         if node not in results:
