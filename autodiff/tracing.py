@@ -1,0 +1,410 @@
+"""Tracing: a Python function run once on variables with symbolic extents.
+
+The real sizes of the first call are at hand while the function runs. What Python asks about an
+extent is answered from them and kept as a guard; calls that fit the guards share the trace, others
+trace again. Two symbols that were asked to be equal become one.
+
+NumPy arrays and scalars, and Python floats in positional arguments, are traced as variables.
+Python ints, bools, strings and other hashable values, and floats given by keyword, are constants:
+part of the key of the trace.
+"""
+
+from __future__ import annotations
+
+import inspect
+import keyword
+import re
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tensorcalc import extents as ex
+from tensorcalc.errors import TraceError
+from tensorcalc.nodes import Constant, Node, Variable
+from tensorcalc.numpy_protocol.convert import array_variable, as_node
+from tensorcalc.substitution import replace_extents, replace_in_variable, solved
+
+from . import pytrees
+from .pytrees import Definition
+from .user_code import located
+from .watching import Watch
+
+#: Traces kept per function; the one used longest ago goes first.
+TRACE_LIMIT = 64
+
+_FLAGS = {"f": (), "b": ("boolean",), "i": ("integer",), "u": ("integer",)}
+_depth: ContextVar[int] = ContextVar("depth", default=0)
+
+
+@dataclass
+class Arguments:
+    """The leaves of a call's arguments, and how they nest."""
+
+    leaves: list[Any]
+    positional: tuple[Definition, ...]
+    keywords: Definition
+
+    @property
+    def definition(self) -> Definition:
+        return pytrees.tuple_of((pytrees.tuple_of(self.positional), self.keywords))
+
+    def leaf_indices(self, position: int) -> range:
+        """Positions among all leaves of those of one positional argument."""
+        start = sum(map(pytrees.leaf_count, self.positional[:position]))
+        return range(start, start + pytrees.leaf_count(self.positional[position]))
+
+    @property
+    def positional_leaves(self) -> int:
+        return sum(map(pytrees.leaf_count, self.positional))
+
+
+def arguments_of(args: Sequence[Any], kwargs: dict[str, Any]) -> Arguments:
+    """The arguments of a call with foreign arrays turned into NumPy's."""
+    leaves, (_, _, positional) = pytrees.flatten(tuple(args))
+    keyword_leaves, keywords = pytrees.flatten(kwargs)
+    return Arguments([_normal_leaf(x) for x in leaves + keyword_leaves], positional, keywords)
+
+
+def _normal_leaf(leaf: Any) -> Any:
+    if type(leaf) is np.ndarray or isinstance(leaf, (Node, np.generic)):
+        return leaf
+    return np.asarray(leaf) if hasattr(leaf, "__array__") else leaf
+
+
+def is_traced(leaf: Any, by_keyword: bool = False) -> bool:
+    """Whether a leaf becomes a variable; otherwise it is a constant of the trace."""
+    if isinstance(leaf, (np.ndarray, np.generic, Node)):
+        return True
+    return isinstance(leaf, float) and not by_keyword
+
+
+def kind_of(leaf: Any) -> str:
+    """The kind of a traced leaf: "f", "i", "u" or "b"."""
+    return leaf.dtype.kind if isinstance(leaf, (np.ndarray, np.generic)) else "f"
+
+
+@dataclass(eq=False)
+class Trace:
+    """What one run of the function gave: its outputs as expressions of its arguments."""
+
+    arguments: Arguments
+    #: A variable per leaf of the arguments; None for constants.
+    variables: list[Variable | None]
+    #: Leaves of the result: expressions, or whatever else the function returned.
+    outputs: list[Any]
+    definition: Definition
+    #: Arrays met on the way, by the variable that stands for them.
+    bound: dict[Variable, Any] = field(default_factory=dict)
+    guards: ex.Guards = field(default_factory=lambda: ex.Guards({}))
+    #: Symbol of each axis as first given out: (leaf, axis, symbol); and sizes that never change.
+    symbols: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def sizes_for(self, leaves: Sequence[Any]) -> dict[str, int]:
+        """The sizes of the symbols for other arguments of the same ranks."""
+        sizes = dict(self.guards.sizes)
+        for leaf, axis, name in self.symbols:
+            sizes[name] = leaves[leaf].shape[axis]
+        return sizes
+
+    def fits(self, leaves: Sequence[Any]) -> bool:
+        """Whether every guard holds for these arguments."""
+        return ex.hold(self.guards, self.sizes_for(leaves))
+
+    def shape_of(self, node: Node) -> tuple[int, ...]:
+        """The shape of an expression for the sizes that were traced."""
+        return tuple(ex.evaluate(extent, self.guards.sizes) for extent in node.extents)
+
+    @property
+    def inputs(self) -> list[Variable]:
+        """All variables: those of the arguments, then those of arrays met on the way."""
+        return [v for v in self.variables if v is not None] + list(self.bound)
+
+
+class Tracer:
+    """Traces of one function by key, shared by all transforms of it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = _weak_reference(function)
+        self._traces: OrderedDict[Any, list[Trace]] = OrderedDict()
+        self._watch: Watch | None = None
+        self.name = getattr(function, "__name__", type(function).__name__)
+        #: How often the function has been run symbolically.
+        self.count = 0
+        #: What calls with given shapes and dtypes do, by transform; dropped with the traces.
+        self._plans: dict[Any, dict[Any, Any]] = {}
+
+    def plans(self, transform: Any) -> dict[Any, Any]:
+        """The plans of one transform of the function, shared by all its instances."""
+        return self._plans.setdefault(transform, {})
+
+    def refresh(self) -> None:
+        """Drop all traces and plans if something that the function reads was rebound."""
+        if self._watch is not None and self._watch.changed():
+            self._traces.clear()
+            for plans in self._plans.values():
+                plans.clear()
+            self._watch = None
+
+    def trace(self, function: Callable[..., Any], arguments: Arguments) -> Trace:
+        """The trace that fits the arguments; runs ``function`` if there is none."""
+        self.refresh()
+        if self._watch is None:
+            self._watch = Watch(function)
+        key = trace_key(arguments)
+        known = self._traces.setdefault(key, [])
+        self._traces.move_to_end(key)
+        for trace in known:
+            if trace.fits(arguments.leaves):
+                return trace
+        trace = run_symbolically(function, arguments, self._watch.named, self.name)
+        self.count += 1
+        known.append(trace)
+        self._evict()
+        return trace
+
+    def _evict(self) -> None:
+        while sum(map(len, self._traces.values())) > TRACE_LIMIT:
+            oldest = next(iter(self._traces.values()))
+            oldest.pop(0)
+            if not oldest:
+                self._traces.popitem(last=False)
+
+
+def _weak_reference(function: Callable[..., Any]) -> Any:
+    try:
+        return weakref.ref(function)
+    except TypeError:
+        return lambda: function
+
+
+_tracers: weakref.WeakKeyDictionary[Any, Tracer] = weakref.WeakKeyDictionary()
+
+
+def tracer_of(function: Callable[..., Any]) -> Tracer:
+    """The one tracer of a function; transforms made one after another share its traces."""
+    try:
+        tracer = _tracers.get(function)
+        if tracer is None:
+            tracer = _tracers[function] = Tracer(function)
+        return tracer
+    except TypeError:  # not hashable or not weakly referable: nothing to share by
+        return Tracer(function)
+
+
+def trace_key(arguments: Arguments) -> Any:
+    """Nesting, ranks, axes of size 0 or 1, kinds of dtype, and constants."""
+    count = arguments.positional_leaves
+    return arguments.definition, tuple(
+        _leaf_key(leaf, k >= count) for k, leaf in enumerate(arguments.leaves)
+    )
+
+
+def _leaf_key(leaf: Any, by_keyword: bool) -> Any:
+    if not is_traced(leaf, by_keyword):
+        return type(leaf), leaf
+    if isinstance(leaf, (np.ndarray, np.generic)):
+        return leaf.dtype.kind, tuple([size if size < 2 else None for size in leaf.shape])
+    return "f", ()
+
+
+# -- running the function -------------------------------------------------------------------------
+def run_symbolically(
+    function: Callable[..., Any], arguments: Arguments, names: dict[int, str], what: str
+) -> Trace:
+    """Run ``function`` on variables; equal symbols of the result are one symbol."""
+    labels = leaf_names(function, arguments)
+    sizes: dict[str, int] = {}
+    trace = Trace(arguments, [], [], pytrees.LEAF)
+    count = arguments.positional_leaves
+    for k, leaf in enumerate(arguments.leaves):
+        traced = is_traced(leaf, k >= count)
+        trace.variables.append(_variable(leaf, labels[k], sizes) if traced else None)
+    trace.symbols = [
+        (k, axis, name)
+        for k, variable in enumerate(trace.variables)
+        if variable is not None
+        for axis, extent in enumerate(variable.extents)
+        if (name := ex.symbol_name(extent)) is not None
+    ]
+    binder = _Binder(trace, names, set(labels), sizes)
+    with ex.assuming(sizes) as trace.guards, located(what, sizes), _binding(binder):
+        run_on(function, trace, trace.variables)
+    _unify(trace)
+    return trace
+
+
+def run_on(function: Callable[..., Any], trace: Trace, values: Sequence[Any]) -> None:
+    """Call ``function`` with nodes for its traced leaves and keep what it returns."""
+    leaves = [
+        leaf if value is None else value
+        for leaf, value in zip(trace.arguments.leaves, values, strict=True)
+    ]
+    args, kwargs = pytrees.unflatten(trace.arguments.definition, leaves)
+    outputs, trace.definition = pytrees.flatten(function(*args, **(kwargs or {})))
+    trace.outputs = [_output(leaf) for leaf in outputs]
+
+
+def _output(leaf: Any) -> Any:
+    numeric = isinstance(leaf, (Node, ex.Extent, float, int, np.ndarray, np.generic))
+    return as_node(leaf) if numeric or hasattr(leaf, "__array__") else leaf
+
+
+def _variable(leaf: Any, name: str, sizes: dict[str, int]) -> Variable:
+    kind = kind_of(leaf)
+    if kind not in _FLAGS:
+        raise TraceError(
+            f"argument {name} of dtype {leaf.dtype} cannot be differentiated or traced",
+            hint="pass arrays of real numbers, integers or booleans",
+        )
+    return Variable(name, _fresh_extents(np.shape(leaf), sizes), _FLAGS[kind])
+
+
+def _fresh_extents(shape: Sequence[int], sizes: dict[str, int]) -> tuple[Any, ...]:
+    """A new symbol per axis; axes of size 0 and 1 are numbers, since they broadcast or vanish."""
+    result: list[Any] = []
+    for size in shape:
+        if size < 2:
+            result.append(size)
+        else:
+            name = f"n{len(sizes)}"
+            sizes[name] = size
+            result.append(ex.symbol(name))
+    return tuple(result)
+
+
+class _Binder:
+    """Gives variables to arrays met on the way: closures, globals, literals."""
+
+    def __init__(
+        self, trace: Trace, names: dict[int, str], taken: set[str], sizes: dict[str, int]
+    ) -> None:
+        self._trace, self._names, self._taken, self._sizes = trace, names, taken, sizes
+        self._known: dict[int, Variable] = {}
+
+    def __call__(self, array: Any) -> Node:
+        if id(array) not in self._known:  # the trace holds the array, so its id stays its own
+            name = unique_name(self._names.get(id(array), f"c{len(self._known)}"), self._taken)
+            variable = _variable(array, name, self._sizes)
+            self._known[id(array)] = variable
+            self._trace.bound[variable] = array
+        return self._known[id(array)]
+
+
+@contextmanager
+def _binding(binder: _Binder) -> Any:
+    token = array_variable.set(binder)
+    try:
+        yield
+    finally:
+        array_variable.reset(token)
+
+
+def _unify(trace: Trace) -> None:
+    """Solve the equations among extents that were answered with yes."""
+    equations = [
+        (left, right)
+        for (relation, left, right), answer in trace.guards.answers.items()
+        if relation == "==" and answer
+    ]
+    replacements = solved(equations, trace.guards.sizes)
+    if not replacements:
+        return
+    nodes = [leaf for leaf in trace.outputs if isinstance(leaf, Node)]
+    new = replace_extents(nodes, replacements)
+    trace.outputs = [new[x] if isinstance(x, Node) else x for x in trace.outputs]
+    trace.variables = [
+        None if v is None else replace_in_variable(v, replacements) for v in trace.variables
+    ]
+    trace.bound = {replace_in_variable(v, replacements): a for v, a in trace.bound.items()}
+
+
+# -- a function met while another is traced -------------------------------------------------------
+def run_on_nodes(
+    function: Callable[..., Any], arguments: Arguments
+) -> tuple[Trace, dict[Node, Node]]:
+    """Trace ``function`` at arguments that are expressions themselves.
+
+    Returns the trace over fresh variables, and the expressions that these stand for.
+    """
+    depth = _depth.get() + 1
+    token = _depth.set(depth)
+    try:
+        trace = Trace(arguments, [], [], pytrees.LEAF)
+        actual: dict[Node, Node] = {}
+        count = arguments.positional_leaves
+        for k, leaf in enumerate(arguments.leaves):
+            variable = None
+            if is_traced(leaf, k >= count):
+                node = as_node(leaf)
+                variable = Variable(f"at{depth}_{k}", node.extents, _flags_of(leaf))
+                actual[variable] = node
+            trace.variables.append(variable)
+        run_on(function, trace, trace.variables)
+    finally:
+        _depth.reset(token)
+    return trace, actual
+
+
+def _flags_of(leaf: Any) -> Any:
+    if isinstance(leaf, Variable):
+        return leaf.flags
+    return () if isinstance(leaf, Node) else _FLAGS[kind_of(leaf)]
+
+
+# -- names ----------------------------------------------------------------------------------------
+def leaf_names(function: Callable[..., Any], arguments: Arguments) -> list[str]:
+    """A valid identifier per leaf: the parameter's name, or the key of a leaf where that is plain.
+
+    ``f(params, x)`` with ``params = {"W": ..., "b": ...}`` has the leaves W, b, x.
+    """
+    parameters = _parameter_names(function, len(arguments.positional))
+    trees = [*zip(parameters, arguments.positional, strict=True), ("", arguments.keywords)]
+    full = [(name, *path) if name else path for name, tree in trees for path in pytrees.paths(tree)]
+    short = [_identifier(path[-1:]) for path in full]
+    taken: set[str] = set()
+    return [
+        unique_name(own if own and short.count(own) == 1 else _identifier(path), taken)
+        for own, path in zip(short, full, strict=True)
+    ]
+
+
+def _parameter_names(function: Callable[..., Any], count: int) -> list[str]:
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names: list[str] = []
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            names += [f"{parameter.name}{k}" for k in range(count)]
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+    return [*names, *(f"p{k}" for k in range(len(names), count))][:count]
+
+
+def _identifier(path: Sequence[Any]) -> str:
+    """The path joined by underscores; empty if that is no identifier."""
+    text = re.sub(r"\W", "_", "_".join(map(str, path)))
+    return text if text.isidentifier() and not keyword.iskeyword(text) else ""
+
+
+def unique_name(name: str, taken: set[str]) -> str:
+    """``name``, changed until it is neither taken nor the name of an extent; then it is taken."""
+    name = name or "p"
+    if re.fullmatch(r"n\d+", name):
+        name += "_"
+    candidate, k = name, 0
+    while candidate in taken:
+        k += 1
+        candidate = f"{name}_{k}"
+    taken.add(candidate)
+    return candidate
+
+
+__all__ = ["Arguments", "Constant", "Trace", "Tracer", "arguments_of", "run_on_nodes", "tracer_of"]

@@ -1,0 +1,421 @@
+"""Transforms of functions: grad, value_and_grad, jacobian, hessian, jvp, vjp and hvp.
+
+Arguments, ``argnums`` and the nesting of results are those of the functions of the same name in
+JAX. A function is traced once for all sizes (see :mod:`autodiff.tracing`), its derivative is
+derived as a formula and compiled. Results have the dtype of the argument that was differentiated.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tensorcalc.errors import DerivativeError
+from tensorcalc.nodes import Node, Variable, postorder
+from tensorcalc.numpy_protocol.convert import as_node
+from tensorcalc.simplify import rebuilt
+
+from . import pytrees, rules
+from .directions import (
+    adjoint_leaves,
+    adjoint_variables,
+    check_real,
+    tangent_leaves,
+    tangent_variables,
+)
+from .pytrees import LEAF, tuple_of
+from .rules import Derivation, Outputs, Selection
+from .running import Derived, derived, may_alias
+from .tracing import Arguments, Trace, arguments_of, is_traced, run_on_nodes, tracer_of
+
+Rule = Callable[[Trace, Selection, Outputs, Any], Derivation]
+
+#: Plans kept per transform; a plan is what a call with given shapes and dtypes does.
+PLAN_LIMIT = 1024
+
+
+class Transform:
+    """A derived function; call it as the function it was made from."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        rule: Rule,
+        what: str,
+        argnums: int | Sequence[int] | None = 0,
+        has_aux: bool = False,
+        target: str = "auto",
+    ) -> None:
+        if not callable(function):
+            raise TypeError(f"{what} needs a function, not {type(function).__name__}")
+        functools.update_wrapper(self, function, updated=())
+        self.__name__ = f"{what}({getattr(function, '__name__', type(function).__name__)})"
+        self._function = function
+        self._rule, self.what = rule, what
+        self._argnums, self._has_aux = argnums, has_aux
+        self.target = "numpy" if target == "auto" else target
+        self._tracer = tracer_of(function)
+        identity = (what, argnums if isinstance(argnums, int) else _as_tuple(argnums))
+        self._plans = self._tracer.plans((*identity, has_aux, self.target))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.run(args, kwargs)
+
+    @property
+    def traces(self) -> int:
+        """How often the function has been traced, by this transform and others of it."""
+        return self._tracer.count
+
+    def formula(self, *args: Any, **kwargs: Any) -> Any:
+        """The derived expressions, nested as the result of the call would be."""
+        return self.plan(args, kwargs).formulas
+
+    def source(self, *args: Any, **kwargs: Any) -> str:
+        """The generated program that the call would run."""
+        return self.plan(args, kwargs).derived.compiled.source
+
+    def run(self, args: Sequence[Any], kwargs: dict[str, Any], extra: Any = None) -> Any:
+        """The result at ``args``, with the tangents or the adjoint ``extra``."""
+        key, leaves = _signature(args, kwargs, extra)
+        self._tracer.refresh()
+        plan = self._plans.get(key)
+        if plan is not None:
+            return plan(leaves)
+        if any(isinstance(leaf, Node) for leaf in leaves):
+            return self._on_nodes(args, kwargs, extra)
+        plan = self.plan(args, kwargs, extra)
+        if len(self._plans) >= PLAN_LIMIT:
+            self._plans.clear()
+        self._plans[key] = plan
+        return plan(leaves)
+
+    def plan(self, args: Sequence[Any], kwargs: dict[str, Any], extra: Any = None) -> Plan:
+        """What a call with arguments of these shapes does; traces and derives where needed."""
+        arguments = arguments_of(args, kwargs)
+        selection = self._selection(arguments)
+        tangents = self._tangents(arguments, extra)
+        trace = self._tracer.trace(self._function, arguments)
+        outputs = rules.split_outputs(trace, self._has_aux, self.what)
+        directions: list[Any] = tangent_variables(trace, tangents)
+        if self.what == "vjp":
+            adjoint_leaves(trace, outputs, extra)
+            directions = adjoint_variables(trace, outputs)
+        made = self._derived(trace, selection, outputs, directions)
+        return Plan(made, trace, outputs, directions, self)
+
+    def _derived(
+        self, trace: Trace, selection: Selection, outputs: Outputs, directions: list[Any]
+    ) -> Derived:
+        aux = [leaf for leaf in outputs.aux if isinstance(leaf, Node)]
+
+        def derive() -> tuple[Derivation, list[Node]]:
+            result = self._rule(trace, selection, outputs, directions)
+            return result, result.nodes + rules.simplify_all(aux)
+
+        key = (
+            self.what,
+            tuple(selection.leaves),
+            selection.definition,
+            outputs.definition,
+            tuple(v is None for v in directions),
+        )
+        nodes = [leaf for leaf in trace.outputs if isinstance(leaf, Node)]
+        inputs = [v for v in [*trace.variables, *directions] if v is not None] + list(trace.bound)
+        return derived(key, nodes, inputs, self.target, derive)
+
+    def _selection(self, arguments: Arguments) -> Selection:
+        count = len(arguments.positional)
+        argnums = _as_tuple(self._argnums)
+        if argnums is None:
+            argnums = tuple(range(count))
+        chosen = [_position(n, count, self.what) for n in argnums]
+        for position in chosen:
+            if self.what != "jvp":
+                check_real(self.what, arguments, position)
+        definitions = [arguments.positional[k] for k in chosen]
+        leaves = [index for k in chosen for index in arguments.leaf_indices(k)]
+        single = isinstance(self._argnums, int)
+        return Selection(leaves, definitions[0] if single else tuple_of(definitions))
+
+    def _tangents(self, arguments: Arguments, extra: Any) -> list[Any]:
+        if self.what not in ("jvp", "hvp"):
+            return []
+        return tangent_leaves(self.what, arguments, extra)
+
+    def _on_nodes(self, args: Sequence[Any], kwargs: dict[str, Any], extra: Any) -> Any:
+        """The derivative as an expression, for use while another function is traced."""
+        arguments = arguments_of(args, kwargs)
+        selection = self._selection(arguments)
+        directions = self._tangents(arguments, extra)
+        trace, actual = run_on_nodes(self._function, arguments)
+        outputs = rules.split_outputs(trace, self._has_aux, self.what)
+        if self.what == "vjp":
+            directions = adjoint_leaves(trace, outputs, extra)
+        given = [None if d is None else as_node(d) for d in directions]
+        result = self._rule(trace, selection, outputs, given)
+        new = _substituted([*result.nodes, *outputs.aux], actual)
+        value = pytrees.unflatten(result.definition, [new[node] for node in result.nodes])
+        if outputs.aux_definition is None:
+            return value
+        aux = [new[leaf] if isinstance(leaf, Node) else leaf for leaf in outputs.aux]
+        return _with_aux(self.what, value, pytrees.unflatten(outputs.aux_definition, aux))
+
+
+def _substituted(leaves: Sequence[Any], actual: dict[Node, Node]) -> dict[Node, Node]:
+    new = dict(actual)
+    for node in postorder(*[leaf for leaf in leaves if isinstance(leaf, Node)]):
+        if node not in new:
+            new[node] = rebuilt(node, new)
+    return new
+
+
+class Plan:
+    """What a call does for arguments of given shapes and dtypes: pick, run, cast, nest."""
+
+    def __init__(
+        self,
+        made: Derived,
+        trace: Trace,
+        outputs: Outputs,
+        directions: Sequence[Variable | None],
+        transform: Transform,
+    ) -> None:
+        self.derived = made
+        definition = made.derivation.definition
+        self.formulas = pytrees.unflatten(definition, made.formulas)
+        self._call = made.compiled._function
+        every = [*trace.variables, *directions]
+        self._positions = [k for k, variable in enumerate(every) if variable is not None]
+        self._bound = list(trace.bound.values())
+        self._nest = _nesting(transform.what, definition, outputs)
+        leaves = trace.arguments.leaves
+        dtypes = [k if k is None else getattr(leaves[k], "dtype", None) for k in made.derivation.dtypes]
+        dtypes += [None] * (len(made.formulas) - len(dtypes))
+        self._finish = list(
+            zip(range(len(made.formulas)), may_alias(made.formulas), dtypes, strict=True)
+        )
+
+    def __call__(self, leaves: Sequence[Any]) -> Any:
+        results = self._call(*[leaves[k] for k in self._positions], *self._bound)
+        for k, copied, dtype in self._finish:
+            result = results[k]
+            if dtype is not None and result.dtype != dtype:
+                result = results[k] = result.astype(dtype)
+            elif copied:
+                result = results[k] = np.array(result)
+            if not result.ndim:
+                results[k] = result[()]
+        return self._nest(results)
+
+
+def _nesting(what: str, definition: Any, outputs: Outputs) -> Callable[[list[Any]], Any]:
+    """From a list of results to the nesting that the caller sees."""
+    if outputs.aux_definition is None:
+        if definition == LEAF:
+            return lambda results: results[0]
+        return lambda results: pytrees.unflatten(definition, results)
+    aux_definition, aux = outputs.aux_definition, outputs.aux
+
+    def nest(results: list[Any]) -> Any:
+        remaining = iter(results)
+        value = pytrees.unflatten(definition, remaining)
+        leaves = [next(remaining) if isinstance(leaf, Node) else leaf for leaf in aux]
+        return _with_aux(what, value, pytrees.unflatten(aux_definition, leaves))
+
+    return nest
+
+
+def _with_aux(what: str, value: Any, aux: Any) -> Any:
+    if what == "value_and_grad":
+        return (value[0], aux), value[1]
+    return (*value, aux) if what == "jvp" else (value, aux)
+
+
+def _signature(
+    args: Sequence[Any], kwargs: dict[str, Any], extra: Any
+) -> tuple[Any, Sequence[Any]]:
+    """What a plan depends on: nesting, shapes, dtypes and constants; and the leaves."""
+    key: list[Any] = []
+    if not kwargs and extra is None:
+        for leaf in args:
+            if type(leaf) is not np.ndarray:
+                break
+            key += leaf.shape, leaf.dtype
+        else:
+            return tuple(key), args
+        key.clear()
+    arguments = arguments_of(args, kwargs)
+    end = len(arguments.leaves)
+    extra_leaves, extra_definition = pytrees.flatten(extra)
+    leaves = [*arguments.leaves, *extra_leaves]
+    for k, leaf in enumerate(leaves):
+        if isinstance(leaf, (np.ndarray, np.generic)):
+            key += leaf.shape, leaf.dtype
+        elif is_traced(leaf, arguments.positional_leaves <= k < end):
+            key.append(type(leaf))
+        else:
+            key += type(leaf), leaf
+    return (arguments.definition, extra_definition, *key), leaves
+
+
+def _as_tuple(argnums: int | Sequence[int] | None) -> tuple[int, ...] | None:
+    if argnums is None:
+        return None
+    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+
+def _position(argnum: int, count: int, what: str) -> int:
+    if not -count <= argnum < count:
+        raise DerivativeError(
+            f"{what} with respect to argument {argnum}, but the call has {count} positional ones",
+            hint="pass the argument by position, or change argnums",
+        )
+    return argnum % count
+
+
+# -- the transforms -------------------------------------------------------------------------------
+def grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    target: str = "auto",
+) -> Transform:
+    """The gradient of a scalar function: ``g[k...] = d fun / d x[k...]``, nested like ``x``.
+
+    With ``has_aux`` the function returns ``(value, aux)`` and the result is ``(gradient, aux)``.
+
+    >>> grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+    array([2., 4.])
+
+    Raises DerivativeError if the function is not scalar or the argument not real.
+    """
+    return Transform(fun, rules.gradient, "grad", argnums, has_aux, target)
+
+
+def value_and_grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    target: str = "auto",
+) -> Transform:
+    """The value and the gradient of a scalar function, computed together.
+
+    With ``has_aux`` the result is ``((value, aux), gradient)``. Raises as :func:`grad`.
+
+    >>> value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+    (np.float64(5.0), array([2., 4.]))
+    """
+    return Transform(fun, rules.value_and_gradient, "value_and_grad", argnums, has_aux, target)
+
+
+def jacobian(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    target: str = "auto",
+) -> Transform:
+    """All partial derivatives: ``J[i..., k...] = d fun[i...] / d x[k...]``.
+
+    The nesting is that of the output, with the nesting of the argument in place of every leaf.
+
+    >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    return Transform(fun, rules.jacobian, "jacobian", argnums, has_aux, target)
+
+
+def hessian(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    target: str = "auto",
+) -> Transform:
+    """Second derivatives: ``H[i..., j...] = d^2 fun / d x[i...] d y[j...]``.
+
+    The nesting of the argument twice: of ``{"U": ..., "V": ...}`` a dict of dicts of blocks.
+
+    >>> hessian(lambda x: x[0] * x[1])(np.array([1.0, 2.0]))
+    array([[0., 1.],
+           [1., 0.]])
+    """
+    return Transform(fun, rules.hessian, "hessian", argnums, has_aux, target)
+
+
+def jvp(
+    fun: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool = False,
+    target: str = "auto",
+) -> Any:
+    """The value and the derivative in one direction: ``sum(J[i..., k...] v[k...] over k)``.
+
+    A tangent None stands for zero. Returns ``(value, tangent)``, with ``has_aux``
+    ``(value, tangent, aux)``.
+
+    >>> jvp(np.sin, (0.0,), (2.0,))
+    (np.float64(0.0), np.float64(2.0))
+    """
+    _check_sequences("jvp", primals, tangents)
+    transform = Transform(fun, rules.jvp, "jvp", None, has_aux, target)
+    return transform.run(tuple(primals), {}, tuple(tangents))
+
+
+def vjp(
+    fun: Callable[..., Any], *primals: Any, has_aux: bool = False, target: str = "auto"
+) -> tuple[Any, ...]:
+    """The value, and the function ``u -> sum(u[i...] J[i..., k...] over i)``.
+
+    That function takes an adjoint nested like the value and returns a tuple with one result per
+    primal. With ``has_aux`` returns ``(value, function, aux)``.
+
+    >>> value, pull = vjp(lambda x: x**2, 3.0)
+    >>> pull(1.0)
+    (np.float64(6.0),)
+    """
+    value = Transform(fun, rules.value, "value", None, has_aux, target).run(primals, {})
+    pull = Transform(fun, rules.vjp, "vjp", None, has_aux, target)
+
+    def pullback(adjoint: Any) -> Any:
+        result = pull.run(primals, {}, adjoint)
+        return result[0] if has_aux else result
+
+    return (value[0], pullback, value[1]) if has_aux else (value, pullback)
+
+
+def hvp(
+    fun: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    argnums: int | Sequence[int] = 0,
+    target: str = "auto",
+) -> Any:
+    """Hessian times tangent without the Hessian: ``jvp(grad(fun, argnums), primals, tangents)[1]``.
+
+    That is the recipe of JAX's *Autodiff Cookbook*, whose order of arguments this keeps. A tangent
+    None stands for zero, so that data among the primals need no array of zeros.
+
+    >>> hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    array([6., 0.])
+    """
+    _check_sequences("hvp", primals, tangents)
+    transform = Transform(fun, rules.hvp, "hvp", argnums, False, target)
+    return transform.run(tuple(primals), {}, tuple(tangents))
+
+
+def trace_count(fun: Callable[..., Any]) -> int:
+    """How often ``fun``, a function or a transform of one, has been traced."""
+    return fun.traces if isinstance(fun, Transform) else tracer_of(fun).count
+
+
+def _check_sequences(what: str, primals: Any, tangents: Any) -> None:
+    for name, value in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(value, (tuple, list)):
+            raise TypeError(
+                f"{what}: {name} must be a tuple or list with one entry per argument of the "
+                f"function, not {type(value).__name__}"
+            )
