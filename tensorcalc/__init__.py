@@ -5,4 +5,5 @@ from .nodes import free_variables, node_count
 from .oracle import evaluate
 from . import operations, numpy_protocol, rules
 from .simplify import simplify
-from .notation import variables
+from .notation import indices, tensor, variables
+from . import printers

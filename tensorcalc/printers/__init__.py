@@ -1,1 +1,3 @@
 """Expressions as text: index notation, matrix notation, LaTeX, DOT, SymPy."""
+
+from .index_text import index_text

@@ -1,0 +1,693 @@
+"""The meaning of index notation.
+
+``X[i,j]*w[j]``: an index that appears twice or more within a product and is not *kept* is summed.
+
+- Kept are the indices that an enclosing ``[i,j] -> ...``, ``(...)[i,j]``, ``sum[j](...)`` or
+  ``softmax[j](...)`` names. ``(expr)[i,j]`` is the tensor with exactly these axes in this order;
+  other indices of ``expr`` are summed. So ``(x[i]*y[i])[i]`` is the elementwise product and
+  ``(A[i,j])[i]`` the row sums, as the explicit mode of einsum.
+- Without an explicit order the axes of the result are its free indices in alphabetical order, as
+  in the implicit mode of einsum: ``A[j,i]`` is the transpose, and a product does not depend on the
+  order of its factors.
+- Functions close a product: ``exp(x[i]*y[i])`` is the exponential of the inner product. Parentheses
+  around a product make it a product of its own, which matters only for an index that appears more
+  than twice.
+- Terms of a sum have the same free indices; a term without any is added everywhere.
+- ``1[i]`` is all ones, ``δ[i,j]`` the Kronecker delta, ``δ[h - 2*y + 1]`` is 1 where its argument is
+  zero. Sizes of indices are those of the tensors that carry them.
+- Functions of vectors and matrices take whole tensors, ``inv(A)[i,j]``, ``det([a,b] -> B[k,a,b])``,
+  or name the index they run over, ``softmax[j](X[i,j])``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from typing import Any
+
+from ..applications import apply, power
+from ..errors import NotationError, ParseError, TensorcalcError
+from ..extents import Extent, floor_divide, symbol
+from ..nodes import Constant, Delta, Node, extent_scalar
+from ..numpy_protocol.ufuncs import COMPOSITE
+from ..products import broadcast, product, scale
+from ..sums import add
+from ..table import TABLE, Operation
+from .formula import (
+    Arrow,
+    Binary,
+    Call,
+    Document,
+    Formula,
+    Group,
+    Leaf,
+    Name,
+    Negative,
+    Number,
+    Subscript,
+)
+from .names import caret, unknown_name
+
+Labels = tuple[str, ...]
+Order = Labels | Callable[[Labels], Labels] | None
+COMPARISONS = {
+    ">": "greater",
+    ">=": "greater_equal",
+    "<": "less",
+    "<=": "less_equal",
+    "==": "equal",
+    "!=": "not_equal",
+}
+
+
+class _UnknownSize(NotationError):
+    """The size of an index is not known yet; another factor may tell it."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A tensor whose axes carry distinct index names."""
+
+    node: Node
+    labels: Labels
+
+    def arranged(self, labels: Labels) -> Node:
+        """The node with its axes in the order ``labels``."""
+        return self.node if labels == self.labels else product((self.node,), (self.labels,), labels)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What surrounds a formula: the kept indices and the sizes known so far."""
+
+    kept: frozenset[str] = frozenset()
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+
+    def keeping(self, labels: Iterable[str]) -> Scope:
+        return replace(self, kept=self.kept | set(labels))
+
+
+@dataclass
+class Factor:
+    """A factor of a product: tensors with their labels, and how often each label counts."""
+
+    tensors: list[tuple[Node, Labels]]
+    counts: Counter[str]
+
+
+def natural_order(labels: Iterable[str]) -> Labels:
+    """Alphabetical order, numbers in names as numbers.
+
+    >>> natural_order(["i10", "j", "i2"])
+    ('i2', 'i10', 'j')
+    """
+
+    def key(label: str) -> tuple[str, int, str]:
+        stem = label.rstrip("0123456789")
+        return stem, int(label[len(stem) :] or -1), label
+
+    return tuple(sorted(labels, key=key))
+
+
+class Summation:
+    """A reader of index notation: names and sizes in, nodes out."""
+
+    def __init__(
+        self,
+        names: Mapping[str, Node] | None = None,
+        sizes: Mapping[str, Any] | None = None,
+        symbols: Iterable[str] = (),
+        text: str = "",
+    ) -> None:
+        self.names = dict(names or {})
+        self.sizes = dict(sizes or {})
+        self.symbols = set(symbols)
+        self.text = text
+
+    # -- whole formulas ---------------------------------------------------------------------
+    def document(self, document: Document) -> Node:
+        """The node of a text with its definitions."""
+        self.sizes |= {label: self.extent(f) for label, f in document.sizes.items()}
+        for definition in document.definitions:
+            labels = self.label_names(definition.items)
+            self.names[definition.name] = self.value(definition.body, Scope().keeping(labels), labels).node
+        return self.tensor(document.body)
+
+    def tensor(self, formula: Formula) -> Node:
+        """A closed formula as a node: axes as named, as positioned, or alphabetical."""
+        bare = self._bare(formula)
+        if bare is not None:
+            return bare
+        if isinstance(formula, Arrow):
+            labels = self.label_names(formula.items)
+            return self.value(formula.body, Scope().keeping(labels), labels).node
+        if isinstance(formula, Subscript) and isinstance(formula.base, Group):
+            if not isinstance(formula.base.body, Arrow):
+                return self.value(formula, Scope()).node
+        return self.value(formula, Scope(), natural_order).node
+
+    def _bare(self, formula: Formula) -> Node | None:
+        """A tensor without indices, such as ``A`` or ``inv(A)``."""
+        if isinstance(formula, Group):
+            return self._bare(formula.body)
+        if isinstance(formula, (Name, Leaf)):
+            return self.look_up(formula)
+        if isinstance(formula, Call) and not formula.binder and self._core_rank(formula):
+            node, batch = self._core_call(formula, Scope())
+            if not batch:
+                return node
+        return None
+
+    # -- values -----------------------------------------------------------------------------
+    def value(
+        self, formula: Formula, scope: Scope, order: Order = None, drop: Labels | None = ()
+    ) -> Labelled:
+        """The tensor that ``formula`` is.
+
+        The axes are in ``order`` if given, else in order of first appearance; ``drop`` are indices
+        to sum explicitly, None says all that ``order`` does not name.
+        """
+        while isinstance(formula, Group) and not isinstance(formula.body, Arrow):
+            formula = formula.body
+        if isinstance(formula, Subscript) and isinstance(formula.base, Group):
+            if not isinstance(formula.base.body, Arrow):
+                labels = self.label_names(formula.items)
+                found = self.value(formula.base.body, scope.keeping(labels), labels, None)
+                return self._contracted(found, order, drop, formula)
+        if isinstance(formula, Call) and formula.function == "sum" and formula.binder:
+            labels = self.label_names(formula.binder)
+            more = None if drop is None else drop + labels
+            return self.value(self._only(formula), scope.keeping(labels), order, more)
+        if _is_sum(formula):
+            return self._contracted(self._sum(formula, scope), order, drop, formula)
+        return self._product(formula, scope, order, drop)
+
+    def _contracted(
+        self, found: Labelled, order: Order, drop: Labels | None, formula: Formula
+    ) -> Labelled:
+        order = self._output(order, found.labels, drop, formula)
+        return Labelled(found.arranged(order), order)
+
+    def _output(
+        self, order: Order, free: Labels, drop: Labels | None, formula: Formula
+    ) -> Labels:
+        """The axes that remain, checked against the order that was asked for."""
+        if drop is None:
+            assert isinstance(order, tuple)
+            free = tuple(label for label in free if label in order)
+        else:
+            free = tuple(label for label in free if label not in drop)
+        if order is None or callable(order):
+            return order(free) if order else free
+        odd = sorted(set(order) ^ set(free))
+        if odd or len(set(order)) != len(order):
+            what = "is free" if odd and odd[0] in free else "is not one of its free indices"
+            raise self.error(
+                formula,
+                f"[{','.join(order)}] was asked for, but {odd[0] if odd else order[0]!r} {what}",
+                "name every free index once",
+            )
+        return order
+
+    # -- sums -------------------------------------------------------------------------------
+    def _sum(self, formula: Formula, scope: Scope) -> Labelled:
+        terms = _terms(formula)
+        found = self._solved([term for _, term in terms], self.value, scope)
+        labels = next((term.labels for term in found if term.labels), ())
+        nodes = []
+        for (sign, term), value in zip(terms, found, strict=True):
+            if value.labels and set(value.labels) != set(labels):
+                raise self.error(
+                    term,
+                    f"a term with indices [{','.join(value.labels)}] "
+                    f"is added to one with [{','.join(labels)}]",
+                    "give every term the same free indices; 1[i] broadcasts",
+                )
+            nodes.append(scale(sign, value.arranged(labels) if value.labels else value.node))
+        return Labelled(add(*_of_one_shape(nodes)), labels)
+
+    def _solved(self, formulas: Sequence[Formula], read: Any, scope: Scope) -> list[Any]:
+        """Values of formulas, read in an order in which the sizes that they need become known."""
+        found: dict[int, Any] = {}
+        sizes = dict(scope.sizes)
+        waiting = sorted(range(len(formulas)), key=lambda k: _is_unit(formulas[k]))
+        while waiting:
+            stuck = []
+            for k in waiting:
+                try:
+                    found[k] = read(formulas[k], replace(scope, sizes=dict(sizes)))
+                except _UnknownSize as error:
+                    stuck.append((k, error))
+                else:
+                    sizes |= _sizes_of(found[k])
+            if len(stuck) == len(waiting):
+                raise stuck[0][1]
+            waiting = [k for k, _ in stuck]
+        return [found[k] for k in range(len(formulas))]
+
+    # -- products ---------------------------------------------------------------------------
+    def _product(
+        self, formula: Formula, scope: Scope, order: Order, drop: Labels | None
+    ) -> Labelled:
+        numerator, denominator, parts = _factors(formula)
+        factors = self._solved(parts, self._factor, scope)
+        counts: Counter[str] = Counter()
+        for factor in factors:
+            counts.update(factor.counts)
+        free = tuple(label for label, n in counts.items() if n == 1 or label in scope.kept)
+        order = self._output(order, free, drop, formula)
+        tensors = [tensor for factor in factors for tensor in factor.tensors]
+        coefficient = numerator / denominator
+        if len(tensors) == 1 and set(tensors[0][1]) == set(order):
+            node, labels = tensors[0]
+            arranged = node if labels == order else product((node,), (labels,), order)
+            return Labelled(scale(coefficient, arranged), order)
+        if coefficient != 1 or not tensors:
+            tensors.append((Constant(coefficient), ()))
+        operands, subscripts = zip(*tensors, strict=True)
+        return Labelled(product(operands, subscripts, order), order)
+
+    def _factor(self, formula: Formula, scope: Scope) -> Factor:
+        if isinstance(formula, Binary) and formula.operator == "^":
+            return self._power(formula, scope)
+        if isinstance(formula, Binary) and formula.operator == "/":  # left is 1 here
+            return _single(self._reciprocal(formula.right, scope))
+        if isinstance(formula, Binary) and formula.operator in COMPARISONS:
+            name = COMPARISONS[formula.operator]
+            return _single(self._elementwise(name, (formula.left, formula.right), {}, scope))
+        if isinstance(formula, Subscript):
+            return self._subscript(formula, scope)
+        if isinstance(formula, Call):
+            return _single(self._call(formula, scope))
+        if isinstance(formula, (Name, Leaf)):
+            return _single(Labelled(self._scalar(formula), ()))
+        if isinstance(formula, Group):
+            return _single(self.value(formula, scope))
+        raise self.error(formula, "this has no meaning in index notation")
+
+    def _reciprocal(self, formula: Formula, scope: Scope) -> Labelled:
+        exponent = -1.0
+        if isinstance(formula, Binary) and formula.operator == "^":
+            own = self._number(formula.right)
+            if own is not None:
+                exponent, formula = -own, formula.left
+        elif isinstance(formula, Call) and formula.function == "sqrt":
+            exponent, formula = -0.5, self._only(formula)
+        base = self.value(formula, scope)
+        return Labelled(power(base.node, exponent), base.labels)
+
+    def _power(self, formula: Binary, scope: Scope) -> Factor:
+        base = self.value(formula.left, scope)
+        exponent = self._number(formula.right)
+        if exponent is None:
+            return _single(self._elementwise("pow", (formula.left, formula.right), {}, scope))
+        if exponent in (1, 2, 3):  # repeated factors, so that the product stays one
+            return Factor([(base.node, base.labels)] * int(exponent), Counter(base.labels))
+        return _single(Labelled(power(base.node, exponent), base.labels))
+
+    def _scalar(self, formula: Name | Leaf) -> Node:
+        node = self.look_up(formula)
+        if node.ndim:
+            name = formula.text if isinstance(formula, Name) else str(node)
+            raise self.error(
+                formula,
+                f"{name} has {node.ndim} axes and needs as many indices here",
+                f"write {name}[{','.join('ijklabcdefgh'[: node.ndim])}]",
+            )
+        return node
+
+    # -- subscripts -------------------------------------------------------------------------
+    def _subscript(self, formula: Subscript, scope: Scope) -> Factor:
+        base = formula.base
+        if isinstance(base, Name) and base.text in ("δ", "delta") and base.text not in self.names:
+            return self._delta(formula, scope)
+        if isinstance(base, Number):
+            labels = self.label_names(formula.items)
+            sizes = [self._size(label, scope, formula) for label in labels]
+            ones = broadcast(Constant(base.value), (), sizes)
+            return Factor([(ones, labels)], Counter(labels))
+        batch: Labels = ()
+        if isinstance(base, Group) and isinstance(base.body, Arrow):
+            core = self.label_names(base.body.items)
+            found = self.value(base.body.body, scope.keeping(core))
+            batch = tuple(label for label in found.labels if label not in core)
+            node = found.arranged(self._output(batch + core, found.labels, (), formula))
+        elif isinstance(base, (Name, Leaf)):
+            node = self.look_up(base)
+        elif isinstance(base, Call) and not base.binder:
+            node, batch = self._core_call(base, scope)
+        elif isinstance(base, Group):
+            return _single(self.value(formula, scope))
+        else:
+            raise self.error(formula, "this cannot be indexed")
+        return self._indexed(node, batch, formula)
+
+    def _indexed(self, node: Node, batch: Labels, formula: Subscript) -> Factor:
+        if len(batch) + len(formula.items) != node.ndim:
+            raise self.error(
+                formula, f"{len(formula.items)} indices for {node.ndim - len(batch)} axes"
+            )
+        pins: list[tuple[Node, Labels]] = []
+        labels = list(batch)
+        for item in formula.items:
+            if isinstance(item, Number):
+                label = f"={len(pins)}@{id(formula)}"
+                extent = node.extents[len(labels)]
+                pins.append((Delta((((1,), -int(item.value)),), (extent,)), (label,)))
+                labels.append(label)
+            else:
+                labels.append(self.label_names((item,))[0])
+        if pins:
+            own = [label for label in labels if not label.startswith("=")]
+            free = tuple(dict.fromkeys(own))
+            pinned = product(
+                [node, *(pin for pin, _ in pins)], [labels, *(own for _, own in pins)], free
+            )
+            return Factor([(pinned, free)], Counter(own))
+        return Factor([(node, tuple(labels))], Counter(labels))
+
+    def _delta(self, formula: Subscript, scope: Scope) -> Factor:
+        if len(formula.items) == 2:
+            a, b = self.label_names(formula.items)
+            if a in scope.sizes or b not in scope.sizes:
+                extent = self._size(a, scope, formula) if a in scope.sizes else None
+                extent = extent if extent is not None else self.sizes.get(a, self.sizes.get(b))
+            else:
+                extent = scope.sizes[b]
+            if extent is None:
+                raise self._unknown_size(a, formula)
+            return Factor([(Delta((((1, -1), 0),), (extent, extent)), (a, b))], Counter((a, b)))
+        terms, offset = self._affine(self._only_item(formula))
+        labels = tuple(terms)
+        sizes = tuple(self._size(label, scope, formula) for label in labels)
+        node = Delta(((tuple(terms.values()), offset),), sizes)
+        return Factor([(node, labels)], Counter(labels))
+
+    def _affine(self, formula: Formula) -> tuple[dict[str, Any], Any]:
+        """``2*i - j + n`` as coefficients of indices and an offset."""
+        if isinstance(formula, Group):
+            return self._affine(formula.body)
+        if isinstance(formula, Name) and formula.text not in self.symbols:
+            return {formula.text: 1}, 0
+        if isinstance(formula, Binary) and formula.operator in "+-":
+            left, right = self._affine(formula.left), self._affine(formula.right)
+            return _combined(left, right, 1 if formula.operator == "+" else -1)
+        if isinstance(formula, Negative):
+            return _combined(({}, 0), self._affine(formula.operand), -1)
+        if isinstance(formula, Binary) and formula.operator == "*":
+            (left, a), (right, b) = self._affine(formula.left), self._affine(formula.right)
+            if not left or not right:
+                terms, factor = (right, a) if not left else (left, b)
+                return {label: c * factor for label, c in terms.items()}, a * b
+        return {}, self.extent(formula)
+
+    def extent(self, formula: Formula) -> int | Extent:
+        """An integer expression of extents."""
+        if isinstance(formula, Group):
+            return self.extent(formula.body)
+        if isinstance(formula, Number) and isinstance(formula.value, int):
+            return formula.value
+        if isinstance(formula, Name):
+            return symbol(formula.text)
+        if isinstance(formula, Negative):
+            return -self.extent(formula.operand)
+        if isinstance(formula, Binary) and formula.operator in ("+", "-", "*", "//", "^"):
+            left, right = self.extent(formula.left), self.extent(formula.right)
+            return {
+                "+": lambda: left + right,
+                "-": lambda: left - right,
+                "*": lambda: left * right,
+                "//": lambda: floor_divide(left, right),
+                "^": lambda: left**right,
+            }[formula.operator]()
+        raise self.error(formula, "this is not an integer expression of sizes")
+
+    def _size(self, label: str, scope: Scope, formula: Formula) -> Any:
+        size = scope.sizes.get(label, self.sizes.get(label))
+        if size is None:
+            raise self._unknown_size(label, formula)
+        return size
+
+    def _unknown_size(self, label: str, formula: Formula) -> TensorcalcError:
+        details = caret(self.text, formula.place).splitlines() if formula.place >= 0 else []
+        return _UnknownSize(
+            f"the size of index {label!r} is not known",
+            details,
+            f"say it at the end of the formula: ... where {label}: n",
+        )
+
+    # -- functions --------------------------------------------------------------------------
+    def _call(self, formula: Call, scope: Scope) -> Labelled:
+        if formula.function == "size":
+            return Labelled(extent_scalar(self.extent(self._only(formula))), ())
+        if formula.function not in TABLE and formula.function not in COMPOSITE:
+            raise self.unknown_function(formula)
+        operation = TABLE.get(formula.function)
+        if operation is None or operation.is_elementwise:
+            params = {name: self._param(value) for name, value in formula.params.items()}
+            return self._elementwise(formula.function, formula.operands, params, scope)
+        node, batch = self._core_call(formula, scope)
+        if formula.binder and operation.result_core:
+            return Labelled(node, batch + self.label_names(formula.binder))
+        if operation.result_core:
+            raise self.error(
+                formula,
+                f"{operation.name} has {len(operation.result_core)} axes and needs as many indices",
+                f"write {operation.name}(...)[{','.join('ijkl'[: len(operation.result_core)])}]",
+            )
+        return Labelled(node, batch)
+
+    def unknown_function(self, formula: Call) -> TensorcalcError:
+        """The error for a function that is not in the table."""
+        known = [*TABLE, *COMPOSITE, "sum"]
+        place = caret(self.text, formula.place) if formula.place >= 0 else ""
+        return unknown_name(formula.function, known, "function", place, "see the operation table")
+
+    def _elementwise(
+        self, name: str, operands: Sequence[Formula], params: Any, scope: Scope
+    ) -> Labelled:
+        found = self._solved(operands, self.value, scope)
+        labels = next((value.labels for value in found if value.labels), ())
+        nodes = []
+        for formula, value in zip(operands, found, strict=True):
+            if value.labels and set(value.labels) != set(labels):
+                raise self.error(
+                    formula,
+                    f"{name} of operands with indices [{','.join(labels)}] "
+                    f"and [{','.join(value.labels)}]",
+                    "give every operand the same free indices; 1[i] broadcasts",
+                )
+            nodes.append(value.arranged(labels) if value.labels else value.node)
+        return Labelled(elementwise(name, nodes, params), labels)
+
+    def _core_call(self, formula: Call, scope: Scope) -> tuple[Node, Labels]:
+        """A row with core axes: the node and the labels of its batch axes."""
+        operation = TABLE[formula.function] if formula.function in TABLE else None
+        if operation is None:
+            raise self.unknown_function(formula)
+        if len(formula.operands) != operation.arity:
+            raise self.error(
+                formula, f"{operation.name} takes {operation.arity} operands, not {len(formula.operands)}"
+            )
+        pairs = list(zip(formula.operands, operation.operand_cores, strict=True))
+        found = [self._core_operand(operand, core, formula, scope) for operand, core in pairs]
+        batch = next((labels for _, labels in found if labels), ())
+        nodes = []
+        for (node, own), (operand, core) in zip(found, pairs, strict=True):
+            if set(own) != set(batch):
+                raise self.error(
+                    operand, f"indices [{','.join(own)}] outside the function, not [{','.join(batch)}]"
+                )
+            axes = tuple(range(len(core)))
+            nodes.append(product((node,), ((*own, *axes),), (*batch, *axes)) if own != batch else node)
+        params = {name: self._param(value) for name, value in formula.params.items()}
+        return apply(operation.name, *nodes, **params), batch
+
+    def _core_operand(
+        self, formula: Formula, core: Sequence[str], call: Call, scope: Scope
+    ) -> tuple[Node, Labels]:
+        if isinstance(formula, Arrow):
+            inner, body = self.label_names(formula.items), formula.body
+        elif call.binder and core:
+            inner, body = self.label_names(call.binder), formula
+        elif not core:
+            inner, body = (), formula
+        else:
+            node = self.tensor(formula)
+            if node.ndim != len(core):
+                raise self.error(
+                    formula,
+                    f"{call.function} runs over {len(core)} axes, but its operand has {node.ndim}",
+                    f"name them: {call.function}([{','.join('ab'[: len(core)])}] -> ...)",
+                )
+            return node, ()
+        found = self.value(body, scope.keeping(inner))
+        batch = tuple(label for label in found.labels if label not in inner)
+        return found.arranged(self._output(batch + inner, found.labels, (), formula)), batch
+
+    def _core_rank(self, formula: Call) -> int:
+        operation = TABLE.get(formula.function)
+        return len(operation.result_core) if operation else 0
+
+    # -- names and numbers ------------------------------------------------------------------
+    def look_up(self, formula: Formula) -> Node:
+        """The node that a name stands for; an extent is a scalar."""
+        if isinstance(formula, Leaf):
+            return formula.node
+        assert isinstance(formula, Name)
+        if formula.text in self.names:
+            return self.names[formula.text]
+        if formula.text in self.symbols:
+            return extent_scalar(symbol(formula.text))
+        place = caret(self.text, formula.place) if formula.place >= 0 else ""
+        raise unknown_name(
+            formula.text,
+            [*self.names, *self.symbols],
+            "name",
+            place,
+            f'declare it, for example "{formula.text}: m n" (a scalar: "{formula.text}")',
+        )
+
+    def label_names(self, items: Iterable[Formula]) -> Labels:
+        """Items of a bracket as index names."""
+        labels = []
+        for item in items:
+            if not isinstance(item, Name):
+                raise self.error(item, "an index is a name here")
+            labels.append(item.text)
+        return tuple(labels)
+
+    def _number(self, formula: Formula) -> float | None:
+        if isinstance(formula, Group):
+            return self._number(formula.body)
+        if isinstance(formula, Number):
+            return formula.value
+        if isinstance(formula, Negative):
+            value = self._number(formula.operand)
+            return None if value is None else -value
+        if isinstance(formula, Binary) and formula.operator == "/":
+            left, right = self._number(formula.left), self._number(formula.right)
+            return None if left is None or not right else left / right
+        return None
+
+    def _param(self, value: Any) -> Any:
+        """A parameter: numbers and words are themselves, formulas are extents."""
+        if isinstance(value, tuple):
+            return tuple(map(self._param, value))
+        if not isinstance(value, Formula):
+            return value
+        number = self._number(value)
+        return number if number is not None else self.extent(value)
+
+    def _only(self, formula: Call) -> Formula:
+        if len(formula.operands) != 1:
+            raise self.error(formula, f"{formula.function} takes one operand")
+        return formula.operands[0]
+
+    def _only_item(self, formula: Subscript) -> Formula:
+        if len(formula.items) != 1:
+            raise self.error(formula, "δ takes two indices, or one expression that is zero")
+        return formula.items[0]
+
+    def error(self, formula: Formula, message: str, hint: str = "") -> TensorcalcError:
+        """A ParseError with a caret where there is a text, else a NotationError."""
+        if formula.place < 0 or not self.text:
+            return NotationError(message, hint=hint)
+        return ParseError(message, caret(self.text, formula.place).splitlines(), hint)
+
+
+def elementwise(name: str, nodes: Sequence[Node], params: Mapping[str, Any]) -> Node:
+    """A row of the table, or a ufunc that is a combination of rows, of nodes of one shape."""
+    if name == "sqrt":
+        return power(nodes[0], 0.5)
+    if name == "power":
+        return power(nodes[0], params["exponent"], params.get("at_zero"))
+    if name in TABLE:
+        return apply(name, *nodes, **params)
+    return COMPOSITE[name](*nodes, **params)
+
+
+def _is_sum(formula: Formula) -> bool:
+    return isinstance(formula, Binary) and formula.operator in ("+", "-")
+
+
+def _is_unit(formula: Formula) -> bool:
+    """Whether the formula is a delta or ones, whose sizes others must tell."""
+    if not isinstance(formula, Subscript):
+        return False
+    base = formula.base
+    return isinstance(base, Number) or (isinstance(base, Name) and base.text in ("δ", "delta"))
+
+
+def _terms(formula: Formula) -> list[tuple[int, Formula]]:
+    """Terms of ``a + b - c`` with their signs; iterative along the left spine."""
+    terms: list[tuple[int, Formula]] = []
+    stack = [(1, formula)]
+    while stack:
+        sign, part = stack.pop()
+        if isinstance(part, Binary) and part.operator in ("+", "-"):
+            stack.append((sign if part.operator == "+" else -sign, part.right))
+            stack.append((sign, part.left))
+        else:
+            terms.append((sign, part))
+    return terms
+
+
+def _factors(formula: Formula) -> tuple[float, float, list[Formula]]:
+    """Numeric numerator and denominator of a product, and its other factors."""
+    numerator, denominator = 1.0, 1.0
+    factors: list[Formula] = []
+    stack = [formula]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Negative):
+            numerator = -numerator
+            stack.append(part.operand)
+        elif isinstance(part, Number):
+            numerator *= part.value
+        elif isinstance(part, Binary) and part.operator == "*":
+            stack += [part.right, part.left]
+        elif isinstance(part, Binary) and part.operator == "/" and not _is_one(part.left):
+            right = part.right
+            if isinstance(right, Number):
+                denominator *= right.value
+            else:
+                stack.append(Binary("/", Number(1), right, place=part.place))
+            stack.append(part.left)
+        elif isinstance(part, Binary) and part.operator == "/" and isinstance(part.right, Number):
+            denominator *= part.right.value
+        else:
+            factors.append(part)
+    return numerator, denominator, factors
+
+
+def _is_one(formula: Formula) -> bool:
+    return isinstance(formula, Number) and formula.value == 1
+
+
+def _single(value: Labelled) -> Factor:
+    return Factor([(value.node, value.labels)], Counter(value.labels))
+
+
+def _sizes_of(value: Labelled | Factor) -> dict[str, Any]:
+    tensors = value.tensors if isinstance(value, Factor) else [(value.node, value.labels)]
+    return {
+        label: extent
+        for node, labels in tensors
+        for label, extent in zip(labels, node.extents, strict=True)
+    }
+
+
+def _of_one_shape(nodes: Sequence[Node]) -> list[Node]:
+    """Scalars among the terms of a sum broadcast."""
+    extents = next((node.extents for node in nodes if node.ndim), ())
+    return [node if node.ndim == len(extents) else broadcast(node, (), extents) for node in nodes]
+
+
+def _combined(left: Any, right: Any, sign: int) -> tuple[dict[str, Any], Any]:
+    terms = dict(left[0])
+    for label, c in right[0].items():
+        terms[label] = terms.get(label, 0) + sign * c
+    return terms, left[1] + sign * right[1]

@@ -1,0 +1,587 @@
+"""Expressions as text in index notation: ``str(e)``, which :func:`tensorcalc.parse` reads back.
+
+What the text means is said in :mod:`tensorcalc.notation.summation`. Axes of the result are called
+i, j, k, l; ``[i,j] -> ...`` stands in front where one of them repeats within a product and is kept.
+``where`` gives sizes of indices that no tensor tells, and subexpressions that are used repeatedly.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..extents import Extent, symbol_name, symbols_of
+from ..nodes import (
+    METHODS,
+    Apply,
+    Constant,
+    Delta,
+    Node,
+    Product,
+    Sum,
+    Variable,
+    free_variables,
+    postorder,
+)
+from ..notation.summation import COMPARISONS, Labels, natural_order
+from ..products import is_kronecker, is_ones, split_coefficient
+from .arrangement import Factor, arranged_factors, arranged_terms, fraction, number_text
+from .sharing import definitions_for
+
+_AXES = "ijklpqrstuvwxyz"
+_MANY_AXES = "abcdefghijklmnopqrstuvwxyz"
+_SUMMED = "ijklabcdefghpqrstuvwxyzmno"
+COMPARISON, SUM, PRODUCT, POWER, ATOM = range(5)
+_INFIX = {name: sign for sign, name in COMPARISONS.items()}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A piece of text and what its surroundings must know.
+
+    ``order`` are its free indices as a reader meets them; ``demands`` those that an enclosing
+    bracket must keep; ``known`` those whose size it tells, ``unknown`` those whose size it needs
+    and ``pairs`` those that a Kronecker delta makes equal.
+    """
+
+    text: str
+    level: int = ATOM
+    order: Labels = ()
+    demands: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+    pairs: frozenset[Labels] = frozenset()
+
+    def at(self, level: int) -> str:
+        """The text, in parentheses if it binds less than ``level``."""
+        return self.text if self.level >= level else f"({self.text})"
+
+    def replaced(self, **changes: Any) -> Text:
+        return Text(**{**self.__dict__, **changes})
+
+
+def index_text(expression: Node) -> str:
+    """``expression`` in index notation.
+
+    >>> import tensorcalc as tc
+    >>> A, x = tc.variables("A: n n, x: n")
+    >>> index_text(x @ A @ x)
+    'x[i]*A[i,j]*x[j]'
+    """
+    if isinstance(expression, Variable):
+        return expression.name
+    printer = _IndexPrinter(expression)
+    main = printer.titled(expression)
+    definitions = [
+        f"{name}{_bracket(axes)} = {printer.defined(node, axes)}"
+        for node, name in printer.definitions.items()
+        for axes in [printer.axis_names(node.ndim)]
+    ]
+    sizes = [f"{label}: {extent_word(extent)}" for label, extent in sorted(printer.sizes.items())]
+    return main + (f" where {', '.join(sizes + definitions)}" if sizes or definitions else "")
+
+
+class _IndexPrinter:
+    """Names for indices, definitions, and the sizes that the text must say."""
+
+    def __init__(self, expression: Node) -> None:
+        self.sizes: dict[str, Any] = {}
+        self.taken = {name for node in postorder(expression) for name in _coefficient_symbols(node)}
+        names = {variable.name for variable in free_variables(expression)}
+        self.definitions = definitions_for(expression, names)
+
+    def axis_names(self, rank: int) -> Labels:
+        """Names of output axes, in alphabetical order."""
+        letters = _AXES if rank <= 4 else _MANY_AXES
+        names = [letter for letter in letters if letter not in self.taken]
+        names += [f"{stem}{k}" for stem in "yz" for k in range(1, 10)]
+        return tuple(names[:rank])
+
+    def titled(self, node: Node) -> str:
+        """The whole formula, its axes named in front where they must be."""
+        axes = self.axis_names(node.ndim)
+        text = self.render(node, axes, frozenset(axes))
+        self._declare(text, zip(axes, node.extents, strict=True))
+        return f"{_bracket(axes)} -> {text.text}" if text.demands else text.text
+
+    def defined(self, node: Node, axes: Labels) -> str:
+        """The right side of a definition; its indices are kept."""
+        text = self._render(node, axes, frozenset(axes))
+        self._declare(text, zip(axes, node.extents, strict=True))
+        return text.text
+
+    def _declare(self, text: Text, extents: Iterable[tuple[str, Any]]) -> None:
+        for label, extent in extents:
+            if label in text.unknown:
+                self.sizes[label] = extent
+
+    # -- nodes ------------------------------------------------------------------------------
+    def render(self, node: Node, labels: Labels, used: frozenset[str]) -> Text:
+        """``node[labels]``; ``used`` are the names that already mean something here."""
+        if node in self.definitions:
+            return _leaf(self.definitions[node], labels)
+        return self._render(node, labels, used)
+
+    def _render(self, node: Node, labels: Labels, used: frozenset[str]) -> Text:
+        if isinstance(node, Variable):
+            return _leaf(node.name, labels)
+        if isinstance(node, Constant):
+            text = number_text(node.value)
+            return Text(text, PRODUCT if text.startswith("-") else ATOM)
+        if isinstance(node, Delta):
+            return self._factors([(node, labels)], 1, labels, used)
+        if isinstance(node, Apply) and not node.operation.is_elementwise:
+            return self._core_apply(node, labels, used)
+        if len(set(labels)) < len(labels):
+            return self._relabelled(node, labels, used)
+        if isinstance(node, Sum):
+            return self._sum(1, node, labels, used)
+        if isinstance(node, Apply):
+            return self._elementwise(node, labels, used)
+        assert isinstance(node, Product)
+        return self._product(node, labels, used)
+
+    def fresh(self, count: int, used: frozenset[str]) -> Labels:
+        """Names for ``count`` more indices."""
+        names = [letter for letter in _SUMMED if letter not in used | self.taken]
+        number = 1
+        while len(names) < count:
+            names += [n for s in "ij" if (n := f"{s}{number}") not in used | self.taken]
+            number += 1
+        return tuple(names[:count])
+
+    def _relabelled(self, node: Node, labels: Labels, used: frozenset[str]) -> Text:
+        """``([a,b] -> body)[i,i]`` where an index repeats outside."""
+        inner = self.fresh(len(labels), used)
+        text = self._render(node, inner, used | set(inner))
+        self._declare(text, zip(inner, node.extents, strict=True))
+        leaf = _leaf(f"({_bracket(inner)} -> {text.text})", labels)
+        return leaf.replaced(known=leaf.known if text.known else frozenset())
+
+    def ordered(self, text: Text, labels: Labels) -> Text:
+        """``text`` such that a reader finds its axes in the order ``labels``."""
+        if text.order == labels:
+            return text
+        return text.replaced(
+            text=f"({text.text}){_bracket(labels)}", level=ATOM, order=labels, demands=frozenset()
+        )
+
+    # -- sums -------------------------------------------------------------------------------
+    def _sum(self, sign: float, node: Sum, labels: Labels, used: frozenset[str]) -> Text:
+        """A sum; ``sign`` -1 flips every term."""
+        terms = [(sign * c, rest) for c, rest in map(split_coefficient, node.operands)]
+        bare = {id(rest) for _, rest in terms if _is_broadcast_scalar(rest)}
+        if len(bare) == len(terms):
+            bare = set()
+        texts = []
+        for c, rest in terms:
+            if id(rest) in bare:
+                number, scalar = split_coefficient(_scalar_of(rest))
+                texts.append((c, rest, self._scaled(abs(c) * number, scalar, (), used)))
+            else:
+                texts.append((c, rest, self._scaled(abs(c), rest, labels, used)))
+        texts = arranged_terms(texts)
+        joined = "".join(
+            f" {'-' if c < 0 else '+'} {t.at(PRODUCT)}" for c, _, t in texts
+        )
+        joined = joined[3:] if joined[1] == "+" else "-" + joined[3:]
+        lead = next((t.order for _, _, t in texts if t.order), ())
+        return _combined([t for _, _, t in texts]).replaced(text=joined, level=SUM, order=lead)
+
+    def _scaled(self, c: float, node: Node, labels: Labels, used: frozenset[str]) -> Text:
+        """``c*node``."""
+        if c == 1:
+            return self.render(node, labels, used)
+        if isinstance(node, Constant):
+            return self.render(Constant(c * node.value), labels, used)
+        if isinstance(node, Product) and node not in self.definitions:
+            return self._product(node, labels, used, c)
+        return self._factors([(node, labels)], c, labels, used)
+
+    # -- products ---------------------------------------------------------------------------
+    def _product(
+        self, node: Product, labels: Labels, used: frozenset[str], scale: float = 1
+    ) -> Text:
+        coefficient, rest = split_coefficient(node)
+        coefficient *= scale
+        if rest in self.definitions:
+            return self._factors([(rest, labels)], coefficient, labels, used)
+        if not isinstance(rest, Product):
+            return self._factors([(rest, labels)], coefficient, labels, used)
+        factors = arranged_factors(rest)
+        names: dict[int, str] = dict(zip(rest.output, labels, strict=True))
+        summed = [x for f in factors for x in f[1] if x not in names]
+        summed = list(dict.fromkeys(summed))
+        names.update(zip(summed, self.fresh(len(summed), used | set(labels)), strict=True))
+        named = [(o, tuple(names[x] for x in own)) for o, own in factors]
+        return self._factors(named, coefficient, labels, used | set(names.values()))
+
+    def _factors(
+        self, factors: Sequence[tuple[Node, Labels]], c: float, labels: Labels, used: frozenset[str]
+    ) -> Text:
+        """A product of factors with named indices, of which ``labels`` remain."""
+        above: list[Text] = []
+        below: list[Text] = []
+        c, units, rest = _units(factors, c, labels)
+        merged = _merged(rest, labels)
+        flip = c < 0 and next((f for f in merged if self._flips(f)), None)
+        for factor in merged:
+            c = -c if factor is flip else c
+            text, is_below = self._factor(factor, used, factor is flip)
+            if len(factors) > 1 or factor[2] > 1 or is_below:
+                text = self.ordered(text, factor[1]) if _distinct(factor[1]) else text
+            (below if is_below else above).append(text)
+        above += units
+        numerator, denominator = fraction(abs(c))
+        number = number_text(numerator) if numerator != 1 or not above else ""
+        joined = "*".join(([number] if number else []) + [t.at(POWER) for t in above])
+        joined += "".join(f"/{t.at(POWER)}" for t in below)
+        joined += f"/{number_text(denominator)}" if denominator != 1 else ""
+        alone = len(above) == 1 and not below and c == 1
+        if alone:
+            joined = above[0].text
+        level = above[0].level if alone else ATOM if joined == number else PRODUCT
+        text = ("-" if c < 0 else "") + joined
+        level = PRODUCT if c < 0 else level
+        return self._closed(above + below, text, level, factors, labels)
+
+    def _factor(
+        self, factor: Factor, used: frozenset[str], flip: bool
+    ) -> tuple[Text, bool]:
+        """A factor with its power, and whether it belongs below the fraction bar."""
+        node, own, exponent = factor
+        if flip:
+            assert isinstance(node, Sum)
+            return self._sum(-1, node, own, used), False
+        is_power = isinstance(node, Apply) and node.operation.name == "power"
+        if is_power and node not in self.definitions and exponent == 1 and _distinct(own):
+            params = dict(node.params)  # type: ignore[attr-defined]
+            if params.get("at_zero") is None and params["exponent"] < 0:
+                return self._power(node.operands[0], -params["exponent"], own, used), True
+        text = self.render(node, own, used)
+        if exponent > 1:
+            text = self.ordered(text, own)
+            text = text.replaced(text=f"{text.at(ATOM)}^{exponent}", level=POWER)
+        return text, False
+
+    def _flips(self, factor: Factor) -> bool:
+        """Whether changing the sign of a sum saves a minus."""
+        node, own, exponent = factor
+        if not isinstance(node, Sum) or node in self.definitions or exponent != 1:
+            return False
+        negative = sum(split_coefficient(term)[0] < 0 for term in node.operands)
+        return negative > 0 and _distinct(own)
+
+    def _closed(
+        self, parts: Sequence[Text], text: str, level: int, factors: Any, labels: Labels
+    ) -> Text:
+        """The product with its sums: implicit where a reader sees them, ``sum[j](...)`` elsewhere."""
+        whole = _combined(parts)
+        counts = {label: 0 for part in parts for label in part.order}
+        for part in parts:
+            for label in part.order:
+                counts[label] += 1
+        summed = [label for label in counts if label not in labels]
+        explicit = [label for label in summed if counts[label] < 2 or label in whole.demands]
+        repeated = {label for label in counts if label in labels and counts[label] > 1}
+        demands = (whole.demands | repeated) - set(summed)
+        extents = {
+            label: extent
+            for node, own in factors
+            for label, extent in zip(own, node.extents, strict=True)
+        }
+        known = _closure(whole.known, whole.pairs)
+        unknown = whole.unknown - known
+        for label in unknown & set(summed):
+            self.sizes[label] = extents[label]
+        kept = frozenset(label for label in counts if label in labels)
+        if explicit:
+            text, level = f"sum{_bracket(explicit)}({text})", ATOM
+        return Text(
+            text,
+            level,
+            tuple(label for label in counts if label in kept),
+            demands,
+            known & kept,
+            unknown & kept,
+            frozenset(pair for pair in whole.pairs if set(pair) <= kept),
+        )
+
+    # -- functions --------------------------------------------------------------------------
+    def _power(self, base: Node, exponent: float, labels: Labels, used: frozenset[str]) -> Text:
+        text = self.ordered(self.render(base, labels, used), labels) if base.ndim else self.render(base, (), used)
+        if exponent == 0.5:
+            return text.replaced(text=f"sqrt({text.text})", level=ATOM)
+        if exponent == 1:
+            return text
+        power = number_text(exponent)
+        return text.replaced(text=f"{text.at(ATOM)}^{power}", level=POWER)
+
+    def _elementwise(self, node: Apply, labels: Labels, used: frozenset[str]) -> Text:
+        name, params = node.operation.name, dict(node.params)
+        if name == "power" and params.get("at_zero") is None:
+            if params["exponent"] < 0:
+                return self._factors([(node, labels)], 1, labels, used)
+            return self._power(node.operands[0], params["exponent"], labels, used)
+        texts = [self.render(o, labels if o.ndim else (), used) for o in node.operands]
+        lead = next((k for k, o in enumerate(node.operands) if o.ndim), 0)
+        if texts[lead].order != labels and node.operands[lead].ndim:
+            texts[lead] = self.ordered(texts[lead], labels)
+        whole = _combined(texts)
+        if name in _INFIX:
+            joined = f" {_INFIX[name]} ".join(t.at(SUM) for t in texts)
+            return whole.replaced(text=joined, level=COMPARISON, order=labels)
+        arguments = [t.text for t in texts] + _parameters(params)
+        return whole.replaced(text=f"{name}({', '.join(arguments)})", level=ATOM, order=labels)
+
+    def _core_apply(self, node: Apply, labels: Labels, used: frozenset[str]) -> Text:
+        """A function of vectors or matrices, in the shortest form that says it."""
+        cores = node.operation.operand_cores
+        rank = len(node.operation.result_core)
+        split = len(labels) - rank
+        batch, core = labels[:split], labels[split:]
+        parameters = _parameters(dict(node.params))
+        name = node.operation.name
+        if not batch and all(map(len, cores)):
+            texts = [self._closed_operand(o, used | set(labels)) for o in node.operands]
+            if all(texts) and not (self._binds_one(node) and _distinct(labels) and not all(map(self._is_short, node.operands))):
+                return _leaf(f"{name}({', '.join(texts + parameters)})", core)
+        if _distinct(labels) and self._binds_one(node):
+            bound = core or self.fresh(1, used | set(labels))
+            texts = [
+                self._operand(o, batch, bound if c else (), used, "")
+                for o, c in zip(node.operands, cores, strict=True)
+            ]
+            joined = f"{name}{_bracket(bound)}({', '.join([t.text for t in texts] + parameters)})"
+            return _outside(texts, batch).replaced(text=joined, level=ATOM, order=labels, known=_outside(texts, batch).known | set(core))
+        if not _distinct(batch):
+            return self._relabelled_batch(node, labels, used)
+        texts = []
+        for o, c in zip(node.operands, cores, strict=True):
+            inner = self.fresh(len(c), used | set(labels))
+            texts.append(self._operand(o, batch, inner, used, f"{_bracket(inner)} -> " if c else ""))
+        joined = f"{name}({', '.join([t.text for t in texts] + parameters)}){_bracket(core) if rank else ''}"
+        outside = _outside(texts, batch)
+        # occurrences of repeated core labels count
+        return outside.replaced(text=joined, level=ATOM, order=(*batch, *core), known=outside.known | set(core))
+
+    def _operand(
+        self, node: Node, batch: Labels, inner: Labels, used: frozenset[str], prefix: str
+    ) -> Text:
+        names = batch + inner
+        text = self.render(node, names, used | set(names))
+        own = tuple(label for label in text.order if label not in inner)
+        if own != batch:
+            text = self.ordered(text, names)
+        bound = dict(zip(inner, node.extents[len(batch) :], strict=True))
+        for label in text.unknown & set(inner):
+            self.sizes[label] = bound[label]
+        return text.replaced(text=prefix + text.text, demands=text.demands - set(inner))
+
+    def _is_short(self, node: Node) -> bool:
+        return isinstance(node, Variable) or node in self.definitions
+
+    def _closed_operand(self, node: Node, used: frozenset[str]) -> str:
+        """A tensor without indices, or with its free indices in alphabetical order; else nothing."""
+        if node in self.definitions:
+            return self.definitions[node]
+        if isinstance(node, Variable):
+            return node.name
+        if _is_matrix_function(node):
+            return self.render(node, tuple("ij"[: node.ndim]), used).text.rpartition("[")[0]
+        names = self.fresh(node.ndim, used)
+        if natural_order(names) != names:
+            return ""
+        text = self.render(node, names, used | set(names))
+        self._declare(text, zip(names, node.extents, strict=True))
+        return "" if text.demands else text.text
+
+    def _binds_one(self, node: Apply) -> bool:
+        """Whether the operation runs over one axis, so that one name says which."""
+        names = {axis for core in node.operation.operand_cores for axis in core}
+        single = all(len(core) <= 1 for core in node.operation.operand_cores) and len(names) == 1
+        return single and (not node.operation.result_core or set(node.operation.result_core) == names)
+
+    def _relabelled_batch(self, node: Apply, labels: Labels, used: frozenset[str]) -> Text:
+        inner = self.fresh(len(labels), used | set(labels))
+        text = self._core_apply(node, inner, used | set(inner))
+        self._declare(text, zip(inner, node.extents, strict=True))
+        return _leaf(f"({_bracket(inner)} -> {text.text})", labels)
+
+
+def _is_matrix_function(node: Node) -> bool:
+    """Whether ``node`` is a function of whole tensors, such as ``inv(A)``."""
+    return (
+        isinstance(node, Apply)
+        and len(node.operation.result_core) == node.ndim > 0
+        and all(isinstance(operand, Variable) for operand in node.operands)
+    )
+
+
+def _leaf(name: str, labels: Labels) -> Text:
+    known = frozenset(labels)
+    return Text(f"{name}{_bracket(labels)}", ATOM, labels, known=known)
+
+
+def _bracket(labels: Sequence[str]) -> str:
+    return f"[{','.join(labels)}]" if labels else ""
+
+
+def _distinct(labels: Sequence[str]) -> bool:
+    return len(set(labels)) == len(labels)
+
+
+def _combined(parts: Sequence[Text]) -> Text:
+    """What the surroundings of all parts together must know."""
+    known = frozenset().union(*(part.known for part in parts))
+    return Text(
+        "",
+        demands=frozenset().union(*(part.demands for part in parts)),
+        known=known,
+        unknown=frozenset().union(*(part.unknown for part in parts)) - known,
+        pairs=frozenset().union(*(part.pairs for part in parts)),
+    )
+
+
+def _outside(texts: Sequence[Text], batch: Labels) -> Text:
+    whole = _combined(texts)
+    kept = frozenset(batch)
+    return Text("", ATOM, batch, whole.demands & kept, whole.known & kept, whole.unknown & kept)
+
+
+def _closure(known: frozenset[str], pairs: Iterable[Labels]) -> frozenset[str]:
+    """Known sizes, and those that Kronecker deltas derive from them."""
+    found = set(known)
+    for _ in range(len(list(pairs))):
+        for pair in pairs:
+            if found & set(pair):
+                found |= set(pair)
+    return frozenset(found)
+
+
+def _units(
+    factors: Sequence[tuple[Node, Labels]], c: float, labels: Labels
+) -> tuple[float, list[Text], list[tuple[Node, Labels]]]:
+    """Deltas and ones as texts, and the factors that are neither."""
+    rest: list[tuple[Node, Labels]] = []
+    units: list[Text] = []
+    ones: list[str] = []
+    for node, own in factors:
+        if not isinstance(node, Delta):
+            rest.append((node, own))
+        elif is_ones(node):
+            if len(own) == 1 and own[0] not in labels:
+                units.append(Text(extent_scalar_text(node.extents[0])))
+            else:
+                ones.extend(own)
+        else:
+            units.append(_delta_text(node, own))
+    if ones:
+        alone = not rest and not units
+        number = number_text(c) if alone and c >= 0 else "1"
+        c = 1 if alone and c >= 0 else c
+        text = f"{number}{_bracket(ones)}"
+        units.append(Text(text, order=tuple(ones), unknown=frozenset(ones)))
+    return c, units, rest
+
+
+def _delta_text(node: Delta, labels: Labels) -> Text:
+    if is_kronecker(node):
+        return Text(
+            f"δ{_bracket(labels)}",
+            order=labels,
+            unknown=frozenset(labels[:1]),
+            pairs=frozenset([labels]),
+        )
+    texts = [f"δ[{_affine_text(*row, labels)}]" for row in node.rows]
+    unknown = frozenset(labels)
+    return Text("*".join(texts), ATOM if len(texts) == 1 else PRODUCT, labels, unknown=unknown)
+
+
+def _affine_text(coefficients: Sequence[Any], offset: Any, labels: Labels) -> str:
+    """``h - 2*y - u + 1``."""
+    parts = [(c, label) for c, label in zip(coefficients, labels, strict=True)]
+    if not (isinstance(offset, int) and offset == 0):
+        parts.append((offset, ""))
+    text = ""
+    for c, label in parts:
+        negative = c < 0 if isinstance(c, int) else next(iter(c.terms.values())) < 0
+        size = extent_word(-c if negative else c)
+        if label:
+            compound = f"({size})" if " " in size else size
+            size = label if size == "1" else f"{compound}*{label}"
+        elif " " in size:
+            size = f"({size})"
+        text += f" {'-' if negative else '+'} {size}" if text else ("-" if negative else "") + size
+    return text
+
+
+def extent_word(extent: int | Extent) -> str:
+    """An extent as a formula."""
+    return str(extent).replace("**", "^")
+
+
+def extent_scalar_text(extent: int | Extent) -> str:
+    """An extent where a scalar stands."""
+    return symbol_name(extent) or f"size({extent_word(extent)})"
+
+
+def _merged(factors: Sequence[tuple[Node, Labels]], labels: Labels) -> list[Factor]:
+    """Equal factors as powers, unless a variable's repetition is what shows that it is summed."""
+    groups: dict[tuple[int, Labels], list[tuple[Node, Labels]]] = {}
+    for node, own in factors:
+        groups.setdefault((id(node), own), []).append((node, own))
+    users = Counter(label for _, own in groups for label in own)
+    merged: list[Factor] = []
+    for members in groups.values():
+        node, own = members[0]
+        shown = all(label in labels or users[label] > 1 for label in own)
+        if _distinct(own) and (shown or not isinstance(node, Variable)):
+            merged.append((node, own, len(members)))
+        else:
+            merged += [(node, own, 1)] * len(members)
+    return merged
+
+
+def _is_broadcast_scalar(node: Node) -> bool:
+    """Whether ``node`` is a scalar times ones over all its axes."""
+    if is_ones(node):
+        return True
+    if not isinstance(node, Product) or not node.ndim:
+        return False
+    return all(is_ones(o) if own else True for o, own in zip(node.operands, node.subscripts, strict=True))
+
+
+def _scalar_of(node: Node) -> Node:
+    from ..products import product
+
+    if isinstance(node, Delta):
+        return Constant(1)
+    assert isinstance(node, Product)
+    return product([o for o in node.operands if not o.ndim] or [Constant(1)], [()] * max(1, sum(not o.ndim for o in node.operands)), ())
+
+
+def _parameters(params: dict[str, Any]) -> list[str]:
+    return [f"{name}={_parameter_text(value)}" for name, value in params.items()]
+
+
+def _parameter_text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_parameter_text, value))}]"
+    if isinstance(value, Extent):
+        return extent_word(value)
+    if isinstance(value, float):
+        return number_text(value)
+    return repr(value) if isinstance(value, str) else str(value)
+
+
+def _coefficient_symbols(node: Node) -> set[str]:
+    """Symbols of extents that appear beside indices in deltas."""
+    if not isinstance(node, Delta):
+        return set()
+    return {s for row in node.rows for e in (*row[0], row[1]) for s in symbols_of(e)}
+
+
+METHODS["text"] = index_text
