@@ -1,5 +1,7 @@
 """Derivatives of plain NumPy functions, derived as formulas and compiled."""
 
+from .check import CheckError, check
+from .objective import Objective, objective
 from .transforms import (
     Transform,
     grad,
@@ -13,12 +15,16 @@ from .transforms import (
 )
 
 __all__ = [
+    "CheckError",
+    "Objective",
     "Transform",
+    "check",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
+    "objective",
     "trace_count",
     "value_and_grad",
     "vjp",
