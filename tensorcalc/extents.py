@@ -97,7 +97,7 @@ class Extent:
     True
     """
 
-    __slots__ = ("_hash", "terms")
+    __slots__ = ("terms",)
     _table: dict[frozenset[Any], Extent] = {}
     terms: dict[Monomial, int]
 
@@ -107,12 +107,11 @@ class Extent:
         if found is None:
             found = object.__new__(cls)
             found.terms = terms
-            found._hash = hash(key)
             cls._table[key] = found
         return found
 
-    def __hash__(self) -> int:
-        return self._hash
+    # By identity: in Python hash(-1) == hash(-2), and dictionaries would then ask ``-n == -2*n``.
+    __hash__ = object.__hash__
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Extent, (self.terms,)

@@ -82,6 +82,9 @@ class Node(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Any:
         return METHODS["__getitem__"](self, index)
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        METHODS["__setitem__"](self, index, value)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in METHODS:
             return METHODS["missing"](self, name)
@@ -119,6 +122,11 @@ class Node(NDArrayOperatorsMixin):
 
     def _repr_latex_(self) -> str:
         return METHODS["latex"](self)
+
+
+# Nodes are immutable: ``x += y`` rebinds the name, as it does for numbers.
+for _name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split():
+    setattr(Node, f"__i{_name}__", getattr(NDArrayOperatorsMixin, f"__{_name}__"))
 
 
 class Variable(Node):

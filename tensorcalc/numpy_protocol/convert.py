@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError, TraceError
-from ..extents import Extent, is_equal
+from ..extents import Extent, is_equal, same_extents
 from ..nodes import Constant, Node, Variable, extent_scalar
 from ..products import broadcast, product
 
@@ -29,7 +29,7 @@ def as_node(value: Any) -> Node:
         return Constant(float(value))
     if isinstance(value, Extent):
         return extent_scalar(value)
-    if isinstance(value, (list, tuple)) and any(isinstance(v, Node) for v in value):
+    if isinstance(value, (list, tuple)) and holds_node(value):
         return np.stack([as_node(v) for v in value])  # type: ignore[return-value]
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
@@ -43,9 +43,19 @@ def as_node(value: Any) -> Node:
     return array_variable.get(_met_array)(array)
 
 
+def holds_node(value: Any) -> bool:
+    """Whether an expression or an extent is somewhere in nested lists."""
+    if isinstance(value, (list, tuple)):
+        return any(map(holds_node, value))
+    return isinstance(value, (Node, Extent))
+
+
 def _met_array(array: Any) -> Node:
     """A variable that stands for an array met outside a trace; constant arrays become constants."""
-    return constant_array(array) or Variable(_array_name(array), array.shape, _flags(array), array)
+    constant = constant_array(array)
+    if constant is not None:
+        return constant
+    return Variable(_array_name(array), array.shape, _flags(array), array)
 
 
 def constant_array(array: Any) -> Node | None:
@@ -77,9 +87,9 @@ def broadcast_extents(*shapes: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _common(candidates: list[Any], shapes: Sequence[Sequence[Any]]) -> Any:
-    chosen: Any = 1
-    for extent in candidates:
-        if is_one(extent):
+    chosen: Any = candidates[0]
+    for extent in candidates[1:]:
+        if same_extents((chosen,), (extent,)) or is_one(extent):
             continue
         if is_one(chosen):
             chosen = extent
@@ -106,16 +116,19 @@ def aligned_labels(node: Node, extents: Sequence[Any]) -> tuple[Any, ...]:
     """
     offset = len(extents) - node.ndim
     return tuple(
-        ("one", axis) if is_one(own) and not is_one(extents[axis + offset]) else axis + offset
+        ("one", axis) if stretches(own, extents[axis + offset]) else axis + offset
         for axis, own in enumerate(node.extents)
     )
 
 
+def stretches(own: Any, wanted: Any) -> bool:
+    """Whether an axis of size ``own`` is of size 1 and has to become ``wanted``."""
+    return not same_extents((own,), (wanted,)) and is_one(own)
+
+
 def broadcast_to(node: Node, extents: Sequence[Any]) -> Node:
     """``node`` stretched to ``extents`` by NumPy's rules."""
-    if node.ndim == len(extents) and all(
-        is_equal(a, b) for a, b in zip(node.extents, extents, strict=True)
-    ):
+    if same_extents(node.extents, tuple(extents)):
         return node
     return product(
         (node,), (aligned_labels(node, extents),), range(len(extents)), dict(enumerate(extents))

@@ -1,182 +1,23 @@
-"""Products of vectors, matrices and tensors, and ``np.linalg``."""
+"""``np.linalg`` on expressions: rows of the operation table over the last two axes."""
 
 from __future__ import annotations
 
-import string
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..applications import apply
+from ..applications import apply, power
 from ..errors import ShapeError, TraceError
-from ..extents import is_equal
+from ..extents import is_equal, same_extents
 from ..nodes import Node
-from ..products import multiply, product
-from .convert import as_node, broadcast_extents, is_one
-from .functions import described, implements, normal_axes, normal_axis
-from .shapes import ravel
+from ..products import kronecker
+from .convert import as_node, broadcast_to
+from .functions import described, implements, normal_axes
+from .reductions import count_nonzero, max_over, min_over, reduced, sum_over
+from .shapes import expand_dims, matrix_transposed, moveaxis, ravel
 
 
-def contraction(
-    left: Node, right: Node, left_axes: Sequence[int], right_axes: Sequence[int], attempt: str
-) -> Node:
-    """Sum over pairs of axes; the other axes of ``left``, then those of ``right``, remain.
-
-    Raises ShapeError that names ``attempt`` if the extents of a pair differ.
-    """
-    for a, b in zip(left_axes, right_axes, strict=True):
-        if not is_equal(left.extents[a], right.extents[b]):
-            raise ShapeError(
-                f"{attempt}: axis {a} of operand 0 has size {left.extents[a]}, "
-                f"but axis {b} of operand 1 has size {right.extents[b]}",
-                described(left, right),
-                "transpose or reshape an operand so that the summed axes agree",
-            )
-    first: list[Any] = [("left", k) for k in range(left.ndim)]
-    second: list[Any] = [("right", k) for k in range(right.ndim)]
-    for a, b in zip(left_axes, right_axes, strict=True):
-        second[b] = first[a]
-    summed = {first[a] for a in left_axes}
-    output = [label for label in first + second if label not in summed]
-    return product((left, right), (first, second), output)
-
-
-@implements(np.dot)
-def dot(a: Any, b: Any) -> Node:
-    """``out[..., i, ..., j] = sum over k of a[..., i, k] b[..., k, j]``; a scalar multiplies."""
-    left, right = as_node(a), as_node(b)
-    if not left.ndim or not right.ndim:
-        return multiply(left, right)
-    return contraction(left, right, [left.ndim - 1], [max(right.ndim - 2, 0)], "dot")
-
-
-@implements(np.vdot)
-def vdot(a: Any, b: Any) -> Node:
-    """``sum of a[i] b[i]`` over the raveled operands."""
-    return contraction(ravel(a), ravel(b), [0], [0], "vdot")
-
-
-@implements(np.inner)
-def inner(a: Any, b: Any) -> Node:
-    """``out[..., i, ..., j] = sum over k of a[..., i, k] b[..., j, k]``."""
-    left, right = as_node(a), as_node(b)
-    if not left.ndim or not right.ndim:
-        return multiply(left, right)
-    return contraction(left, right, [left.ndim - 1], [right.ndim - 1], "inner")
-
-
-@implements(np.outer, np.linalg.outer)
-def outer(a: Any, b: Any) -> Node:
-    """``out[i, j] = a[i] b[j]`` over the raveled operands."""
-    return contraction(ravel(a), ravel(b), [], [], "outer")
-
-
-@implements(np.tensordot, np.linalg.tensordot)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Node:
-    """Sum over ``axes``: a number of last and first axes, or a pair of lists of axes."""
-    left, right = as_node(a), as_node(b)
-    if isinstance(axes, (tuple, list)):
-        first, second = (normal_axes(x, n.ndim) for x, n in zip(axes, (left, right), strict=True))
-    else:
-        first, second = tuple(range(left.ndim - axes, left.ndim)), tuple(range(axes))
-    if len(first) != len(second) or min((*first, *second), default=0) < 0:
-        raise ShapeError(
-            f"tensordot over axes {axes}", described(left, right), "name pairs of axes"
-        )
-    return contraction(left, right, first, second, "tensordot")
-
-
-# -- einsum ---------------------------------------------------------------------------------------
-@implements(np.einsum)
-def einsum(*operands: Any) -> Node:
-    """``out[output] = sum over the other labels of the product``, in both of NumPy's forms.
-
-    Raises ShapeError if a label has two extents, an operand too few or too many labels.
-    """
-    if isinstance(operands[0], str):
-        inputs, output = _parsed_subscripts(operands[0])
-        nodes = list(map(as_node, operands[1:]))
-    else:
-        pairs = len(operands) // 2
-        nodes = [as_node(operand) for operand in operands[0 : 2 * pairs : 2]]
-        inputs = [list(labels) for labels in operands[1 : 2 * pairs : 2]]
-        output = list(operands[-1]) if len(operands) % 2 else None
-    if len(inputs) != len(nodes):
-        raise ShapeError(
-            f"einsum: {len(inputs)} subscripts for {len(nodes)} operands",
-            described(*nodes),
-            "give one subscript per operand",
-        )
-    return _contracted(nodes, inputs, output)
-
-
-def _parsed_subscripts(text: str) -> tuple[list[list[Any]], list[Any] | None]:
-    left, arrow, right = text.replace(" ", "").partition("->")
-    inputs = [_labels(part, text) for part in left.split(",")]
-    return inputs, _labels(right, text) if arrow else None
-
-
-def _labels(part: str, text: str) -> list[Any]:
-    before, dots, after = part.partition("...")
-    wrong = sorted(set(before + after) - set(string.ascii_letters))
-    if wrong:
-        raise ShapeError(
-            f"einsum subscripts {text!r}: {wrong[0]!r} is no label",
-            hint='labels are letters, separated by commas, with "..." for the other axes and "->"',
-        )
-    return [*before, *([Ellipsis] if dots else []), *after]
-
-
-def _contracted(nodes: list[Node], inputs: list[list[Any]], output: list[Any] | None) -> Node:
-    widths = [
-        node.ndim - len(own) + 1 for node, own in zip(nodes, inputs, strict=True) if Ellipsis in own
-    ]
-    width = max(widths, default=0)
-    batch = [("dots", k) for k in range(width)]
-    expanded = [_expanded(node, own, batch) for node, own in zip(nodes, inputs, strict=True)]
-    if output is None:
-        flat = [label for own in inputs for label in own if label is not Ellipsis]
-        output = [Ellipsis] * bool(widths) + sorted({x for x in flat if flat.count(x) == 1})
-    kept = [each for label in output for each in (batch if label is Ellipsis else [label])]
-    unknown = [label for label in kept if not any(label in own for own in expanded)]
-    if unknown or len(set(kept)) < len(kept):
-        raise ShapeError(
-            f"einsum: output label {(unknown or kept)[0]!r} is in no operand or occurs twice",
-            described(*nodes),
-            "every output label occurs in an operand, and once in the output",
-        )
-    return _with_size_one_stretched(nodes, expanded, kept)
-
-
-def _expanded(node: Node, own: list[Any], batch: list[Any]) -> list[Any]:
-    dots = node.ndim - len(own) + 1
-    if Ellipsis not in own and len(own) != node.ndim or Ellipsis in own and dots < 0:
-        raise ShapeError(
-            f"einsum: {len(own)} labels for {node.ndim} axes",
-            described(node),
-            "give one label per axis",
-        )
-    here = batch[len(batch) - dots :] if dots else []
-    return [each for label in own for each in (here if label is Ellipsis else [label])]
-
-
-def _with_size_one_stretched(nodes: list[Node], labels: list[list[Any]], output: list[Any]) -> Node:
-    """NumPy stretches an axis of size 1 to the size that its label has elsewhere."""
-    wide: dict[Any, Any] = {}
-    for node, own in zip(nodes, labels, strict=True):
-        wide.update({x: e for x, e in zip(own, node.extents, strict=True) if not is_one(e)})
-    subscripts = [
-        [
-            ("one", k, axis) if is_one(e) and x in wide else x
-            for axis, (x, e) in enumerate(zip(own, node.extents, strict=True))
-        ]
-        for k, (node, own) in enumerate(zip(nodes, labels, strict=True))
-    ]
-    return product(nodes, subscripts, output)
-
-
-# -- np.linalg ------------------------------------------------------------------------------------
 class SlogdetResult(NamedTuple):
     """Sign and logarithm of the absolute value of a determinant."""
 
@@ -184,23 +25,58 @@ class SlogdetResult(NamedTuple):
     logabsdet: Node
 
 
+class EighResult(NamedTuple):
+    """Eigenvalues in ascending order and eigenvectors as columns."""
+
+    eigenvalues: Node
+    eigenvectors: Node
+
+
+class SVDResult(NamedTuple):
+    """``U diag(S) Vh`` with singular values in descending order."""
+
+    U: Node
+    S: Node
+    Vh: Node
+
+
 def square(a: Any, attempt: str) -> Node:
     """``a`` as an expression whose last two axes are equal.
 
     Raises ShapeError that names ``attempt`` otherwise.
     """
-    node = as_node(a)
-    if node.ndim < 2 or not is_equal(node.extents[-1], node.extents[-2]):
+    node = matrix(a, attempt)
+    if not is_equal(node.extents[-1], node.extents[-2]):
         raise ShapeError(
-            f"{attempt} of an array that is not square", described(node), "pass square matrices"
+            f"{attempt} of a matrix that is not square", described(node), "pass square matrices"
         )
     return node
 
 
+def matrix(a: Any, attempt: str) -> Node:
+    """``a`` as an expression of two axes at least.
+
+    Raises ShapeError that names ``attempt`` otherwise.
+    """
+    node = as_node(a)
+    if node.ndim < 2:
+        raise ShapeError(
+            f"{attempt} of an array with fewer than two axes", described(node), "pass a matrix"
+        )
+    return node
+
+
+# -- inverses and determinants --------------------------------------------------------------------
 @implements(np.linalg.inv)
 def inv(a: Any) -> Node:
-    """Inverses over the last two axes."""
+    """``out[i, j]`` with ``sum over j of out[i, j] a[j, k] = delta[i, k]``."""
     return apply("inv", square(a, "inv"))
+
+
+@implements(np.linalg.pinv)
+def pinv(a: Any) -> Node:
+    """The Moore-Penrose inverse; its derivative needs a locally constant rank."""
+    return apply("pinv", matrix(a, "pinv"))
 
 
 @implements(np.linalg.det)
@@ -213,14 +89,183 @@ def det(a: Any) -> Node:
 def slogdet(a: Any) -> SlogdetResult:
     """Sign and logarithm of the absolute value of the determinant."""
     node = square(a, "slogdet")
-    return SlogdetResult(apply("sign", apply("det", node)), apply("logdet", node))
+    return SlogdetResult(apply("sign_det", node), apply("logdet", node))
 
 
 @implements(np.linalg.solve)
 def solve(a: Any, b: Any) -> Node:
-    """``inv(a) b``; ``b`` is a vector, or a stack of matrices."""
+    """``inv(a) b``; ``b`` is a vector, or a stack of matrices.
+
+    Raises ShapeError if ``b`` does not have as many rows as ``a``.
+    """
     left, right = square(a, "solve"), as_node(b)
+    rows = right.extents[0 if right.ndim == 1 else -2] if right.ndim else None
+    if rows is None or not is_equal(rows, left.extents[-1]):
+        raise ShapeError(
+            "solve: the right-hand side does not have as many rows as the matrix",
+            described(left, right),
+            "pass a vector or a matrix with one row per row of the matrix",
+        )
     return np.matmul(apply("inv", left), right)  # type: ignore[return-value]
 
 
-__all__ = ["TraceError", "broadcast_extents", "normal_axis"]
+@implements(np.linalg.matrix_power)
+def matrix_power(a: Any, n: int) -> Node:
+    """``a @ a @ ... @ a``, ``n`` times, by repeated squaring; of the inverse for negative ``n``."""
+    node = square(a, "matrix_power")
+    if n == 0:
+        return broadcast_to(kronecker(node.extents[-1:]), node.extents)
+    base = apply("inv", node) if n < 0 else node
+    result: Any = None
+    for bit in f"{abs(n):b}":
+        result = result if result is None else np.matmul(result, result)
+        if bit == "1":
+            result = base if result is None else np.matmul(result, base)
+    return result
+
+
+# -- decompositions -------------------------------------------------------------------------------
+@implements(np.linalg.cholesky)
+def cholesky(a: Any, *, upper: bool = False) -> Node:
+    """``L`` with ``a = L L'``, lower triangular; ``upper`` gives ``L'``."""
+    factor = apply("cholesky", square(a, "cholesky"))
+    return matrix_transposed(factor) if upper else factor
+
+
+@implements(np.linalg.eigvalsh)
+def eigvalsh(a: Any, UPLO: str = "L") -> Node:
+    """Eigenvalues of ``(a + a') / 2`` in ascending order."""
+    return apply("eigvalsh", square(a, "eigvalsh"))
+
+
+@implements(np.linalg.eigh)
+def eigh(a: Any, UPLO: str = "L") -> EighResult:
+    """Eigenvalues and eigenvectors of ``(a + a') / 2``."""
+    node = square(a, "eigh")
+    return EighResult(apply("eigvalsh", node), apply("eigenvectors", node))
+
+
+@implements(np.linalg.svdvals)
+def svdvals(x: Any) -> Node:
+    """Singular values in descending order."""
+    return apply("svdvals", matrix(x, "svdvals"))
+
+
+@implements(np.linalg.svd)
+def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    """``a = U diag(S) Vh``.
+
+    Raises TraceError for the full square factors of a matrix that is not square.
+    """
+    node = matrix(a, "svd")
+    if not compute_uv:
+        return svdvals(node)
+    if full_matrices and not same_extents(node.extents[-1:], node.extents[-2:-1]):
+        raise TraceError(
+            "np.linalg.svd with full_matrices=True: the vectors that complete the bases are not unique",
+            described(node),
+            "pass full_matrices=False",
+        )
+    return SVDResult(apply("svd_u", node), apply("svdvals", node), apply("svd_vt", node))
+
+
+# -- norms ----------------------------------------------------------------------------------------
+def norm_over(
+    x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False, *, at_zero: float = 0.0
+) -> Node:
+    """A norm over one axis (of vectors), two axes (of matrices), or all entries.
+
+    The gradient of a Euclidean norm at zero has entries ``at_zero``. Raises TraceError for an
+    unknown ``ord``.
+    """
+    node = as_node(x)
+    if axis is None and (ord is None or node.ndim == 1):
+        flat = ravel(node) if node.ndim != 1 else node
+        if node.ndim == 2:
+            result = apply("frobenius_norm", node, at_zero=at_zero)
+        else:
+            result = _vector_norm(flat, 2 if ord is None else ord, at_zero)
+        return expand_dims(result, tuple(range(node.ndim))) if keepdims else result
+    axes = normal_axes(axis, node.ndim)
+    moved = moveaxis(node, axes, tuple(range(-len(axes), 0)))
+    if len(axes) == 1:
+        result = _vector_norm(moved, 2 if ord is None else ord, at_zero)
+    elif len(axes) == 2:
+        result = _matrix_norm(moved, "fro" if ord is None else ord, at_zero)
+    else:
+        raise ShapeError(f"norm over {len(axes)} axes", described(node), "name one axis or two")
+    return expand_dims(result, tuple(sorted(axes))) if keepdims else result
+
+
+@implements(np.linalg.norm)
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Node:
+    """A norm over one axis (of vectors), two axes (of matrices), or all entries."""
+    return norm_over(x, ord, axis, keepdims)
+
+
+@implements(np.linalg.vector_norm)
+def vector_norm(x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Node:
+    """``(sum of |x|**ord) ** (1/ord)`` over the named axes."""
+    node = as_node(x)
+    axes = tuple(sorted(normal_axes(axis, node.ndim)))
+    rest = [k for k in range(node.ndim) if k not in axes]
+    moved = np.transpose(node, (*rest, *axes))
+    result = norm_over(np.reshape(moved, (*(node.extents[k] for k in rest), -1)), ord, -1)
+    return expand_dims(result, axes) if keepdims else result
+
+
+@implements(np.linalg.matrix_norm)
+def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Node:
+    """A norm of the matrices in the last two axes."""
+    return norm_over(x, ord, (-2, -1), keepdims)
+
+
+def _vector_norm(node: Node, ord: Any, at_zero: float) -> Node:
+    """Over the last axis."""
+    size = apply("abs", node)
+    if not isinstance(ord, (int, float)):
+        raise _unknown_order(ord, "vectors", "a number")
+    if ord == 2:
+        return apply("norm", node, at_zero=at_zero)
+    if ord in (np.inf, -np.inf):
+        return reduced("max" if ord > 0 else "min", size, -1, False)
+    if ord == 0:
+        return count_nonzero(node, -1)
+    if ord == 1:
+        return sum_over(size, -1)
+    return power(sum_over(power(size, ord), -1), 1 / ord)
+
+
+#: Norms of the last two axes by ``ord``.
+_MATRIX_NORMS: dict[Any, Callable[[Node], Node]] = {
+    "nuc": lambda a: sum_over(svdvals(a), -1),
+    2: lambda a: max_over(svdvals(a), -1),
+    -2: lambda a: min_over(svdvals(a), -1),
+    1: lambda a: max_over(sum_over(apply("abs", a), -2), -1),
+    -1: lambda a: min_over(sum_over(apply("abs", a), -2), -1),
+    np.inf: lambda a: max_over(sum_over(apply("abs", a), -1), -1),
+    -np.inf: lambda a: min_over(sum_over(apply("abs", a), -1), -1),
+}
+
+
+def _matrix_norm(node: Node, ord: Any, at_zero: float) -> Node:
+    """Over the last two axes."""
+    if ord == "fro":
+        return apply("frobenius_norm", node, at_zero=at_zero)
+    if ord not in _MATRIX_NORMS:
+        raise _unknown_order(ord, "matrices", f"fro, {', '.join(map(str, _MATRIX_NORMS))}")
+    return _MATRIX_NORMS[ord](node)
+
+
+def _unknown_order(ord: Any, what: str, known: str) -> TraceError:
+    return TraceError(f"norm of {what} with ord={ord!r}", [f"orders that can be traced: {known}"])
+
+
+@implements(np.linalg.cond)
+def cond(x: Any, p: Any = None) -> Node:
+    """``norm(x) norm(inv(x))``; the ratio of extreme singular values without ``p``."""
+    node = matrix(x, "cond")
+    if p is None or p == 2:
+        values = svdvals(node)
+        return max_over(values, -1) / min_over(values, -1)
+    return norm_over(node, p, (-2, -1)) * norm_over(inv(node), p, (-2, -1))

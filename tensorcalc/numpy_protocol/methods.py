@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from ..errors import TraceError
 from ..nodes import METHODS, Node
 from ..products import transpose
-from . import linear_algebra, reductions, shapes
-from .functions import near_names, shape_text
+from . import reductions, selections, shapes, tensor_products
+from .functions import described, near_names, shape_text
 
 
 def method(name: str, is_property: bool = False) -> Callable[[Any], Any]:
@@ -68,26 +71,104 @@ def _several(arguments: tuple[Any, ...]) -> Any:
 
 #: Methods that are the NumPy function of the same name with the array first.
 _FUNCTIONS: dict[str, Any] = {
-    "sum": reductions.sum_over,
-    "mean": reductions.mean_over,
-    "prod": reductions.prod_over,
-    "max": reductions.max_over,
-    "min": reductions.min_over,
-    "var": reductions.var,
-    "std": reductions.std,
+    "all": reductions.all_over,
+    "any": reductions.any_over,
     "argmax": reductions.argmax,
     "argmin": reductions.argmin,
-    "any": reductions.any_over,
-    "all": reductions.all_over,
+    "clip": selections.clip,
+    "conj": selections.itself,
+    "conjugate": selections.itself,
+    "copy": selections.itself,
+    "cumprod": reductions.cumprod,
     "cumsum": reductions.cumsum,
-    "dot": linear_algebra.dot,
-    "ravel": shapes.ravel,
+    "diagonal": selections.diagonal,
+    "dot": tensor_products.dot,
     "flatten": shapes.ravel,
-    "swapaxes": shapes.swapaxes,
-    "squeeze": shapes.squeeze,
+    "max": reductions.max_over,
+    "mean": reductions.mean_over,
+    "min": reductions.min_over,
+    "prod": reductions.prod_over,
+    "ravel": shapes.ravel,
     "repeat": shapes.repeat,
+    "round": selections.rounded,
+    "squeeze": shapes.squeeze,
+    "std": reductions.std,
+    "sum": reductions.sum_over,
+    "swapaxes": shapes.swapaxes,
+    "take": selections.take,
+    "trace": selections.trace,
+    "var": reductions.var,
 }
 METHODS.update(_FUNCTIONS)
+
+
+@method("real", is_property=True)
+def real(self: Node) -> Node:
+    """Expressions are real."""
+    return self
+
+
+@method("imag", is_property=True)
+def imag(self: Node) -> Node:
+    """Zeros."""
+    return selections.imag(self)
+
+
+@method("astype")
+def astype(self: Node, dtype: Any, copy: bool = True) -> Any:
+    """The same numbers as floats; ``bool`` asks where they are not zero.
+
+    Raises TraceError for another dtype.
+    """
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        return reductions.truth(self)
+    if kind != "f":
+        raise TraceError(
+            f"astype({np.dtype(dtype)}) of an expression, which is a real number",
+            described(self),
+            "round with np.trunc, np.floor or np.rint; expressions have no integer dtype",
+        )
+    return self
+
+
+# -- refusals -------------------------------------------------------------------------------------
+#: Methods that need numbers or change an array, and what to write instead.
+_REFUSED: dict[str, tuple[str, str]] = {
+    "item": ("an expression has no value yet", "keep the expression; index it for one entry"),
+    "tolist": ("an expression has no value yet", "index it, or iterate over its first axis"),
+    "tobytes": ("an expression has no value yet", "compute it first"),
+    "fill": ("an expression is immutable", "use np.full_like(x, value)"),
+    "put": ("an expression is immutable", "use np.where(condition, new, old)"),
+    "itemset": ("an expression is immutable", "use np.where(condition, new, old)"),
+    "resize": ("an expression is immutable", "use np.reshape or np.pad"),
+    "sort": ("an expression is immutable", "use np.sort(x), which returns a new one"),
+    "partition": ("an expression is immutable", "use np.sort(x)"),
+    "nonzero": ("how many positions it finds is known only at run time", "use np.where(c, a, b)"),
+}
+
+
+def _refusal(name: str, why: str, remedy: str) -> Callable[..., Any]:
+    def refused(self: Node, *args: Any, **kwargs: Any) -> Any:
+        raise TraceError(f"the method {name}: {why}", described(self), remedy)
+
+    return refused
+
+
+METHODS.update({name: _refusal(name, *said) for name, said in _REFUSED.items()})
+
+
+@method("__setitem__")
+def assign(self: Node, index: Any, value: Any) -> None:
+    """Refused: expressions are immutable.
+
+    Raises TraceError.
+    """
+    raise TraceError(
+        "assignment to entries of an expression, which is immutable",
+        [*described(self), f"index: {index}"],
+        "np.where(mask, new, old) replaces under a mask; np.concatenate or np.stack joins parts",
+    )
 
 
 @method("__array__")
@@ -99,6 +180,20 @@ def numbers(self: Node) -> Any:
     raise TraceError(
         "an expression has no value yet, but an array of numbers is asked for",
         [f"expression: {self}, shape {shape_text(self.extents)}"],
-        "join expressions with np.stack or np.concatenate instead of np.array; "
-        "for scipy.special.logsumexp, softmax and log_softmax use those of tensorcalc",
+        _remedy(),
     )
+
+
+#: SciPy's functions of Python, which ask for numbers, by what to call instead.
+_OURS = {"logsumexp", "softmax", "log_softmax", "polygamma", "expm"}
+
+
+def _remedy() -> str:
+    """What to call instead of the SciPy or math function that asks for numbers."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith("scipy.") and frame.f_code.co_name in _OURS:
+            return f"{module.split('.')[0]}'s {frame.f_code.co_name} takes numbers only; use tensorcalc.{frame.f_code.co_name}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return "join expressions with np.stack, np.concatenate or np.block instead of np.array"

@@ -13,11 +13,13 @@ import numpy as np
 
 from ..applications import apply, power
 from ..errors import ShapeError, TraceError
+from ..extents import floor_divide
 from ..nodes import Constant, Node, extent_scalar
 from ..products import is_boolean, multiply, product, scale, transpose
-from ..sums import subtract
+from ..sums import add, subtract
 from .convert import as_node, broadcast_to
 from .functions import described, implements, normal_axes, normal_axis
+from .joining import concatenate
 from .shapes import affine_view, expand_dims, ravel, reshape
 
 
@@ -123,15 +125,14 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Node:
 
 @implements(np.any)
 def any_over(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
-    """``[sum of [a != 0] > 0]``."""
-    return apply("greater", count_nonzero(a, axis, keepdims=keepdims), Constant(0))
+    """Whether some entry is not 0."""
+    return one_axis_at_a_time("any", truth(as_node(a)), axis, keepdims)
 
 
 @implements(np.all)
 def all_over(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
-    """``[sum of [a == 0] == 0]``."""
-    zeros = sum_over(apply("logical_not", truth(as_node(a))), axis, keepdims)
-    return apply("equal", zeros, Constant(0))
+    """Whether no entry is 0."""
+    return one_axis_at_a_time("all", truth(as_node(a)), axis, keepdims)
 
 
 def truth(node: Node) -> Node:
@@ -225,21 +226,82 @@ def _one_axis(axis: Any, name: str) -> Any:
 
 
 # -- accumulation ---------------------------------------------------------------------------------
-def triangle_rows(extent: Any, column: Any, row: Any, slack: Any, k: Any = 0) -> Any:
-    """``column <= row + k`` as an affine row with a slack index, and the slack's extent."""
-    reach = extent + k if not (isinstance(k, int) and k < 0) else extent
-    return ({row: 1, column: -1, slack: -1}, k), reach
-
-
 @implements(np.cumsum)
 def cumsum(a: Any, axis: Any = None) -> Node:
-    """``out[i] = sum over t of a[t] [t <= i]``, by a Delta with a slack index."""
-    from .shapes import affine_view
-
-    node = ravel(a) if axis is None else as_node(a)
-    along = normal_axis(0 if axis is None else axis, node.ndim)
+    """``out[i] = sum over t of a[t] [t <= i]``: some slack ``s`` has ``i - t - s = 0``."""
+    node, along = _raveled_without_axis(a, axis)
+    extent = node.extents[along]
     labels: list[Any] = list(range(node.ndim))
     labels[along] = "t"
-    row, reach = triangle_rows(node.extents[along], "t", along, "slack")
-    sizes = {along: node.extents[along], "slack": reach}
-    return affine_view(node, labels, range(node.ndim), sizes, [row])
+    row = {along: 1, "t": -1, "s": -1}, 0
+    return affine_view(node, labels, range(node.ndim), {along: extent, "s": extent}, [row])
+
+
+@implements(np.cumulative_sum)
+def cumulative_sum(x: Any, *, axis: Any = None, include_initial: bool = False) -> Node:
+    """``np.cumsum``, along the only axis if there is one; with a zero in front on request."""
+    node = as_node(x)
+    along = normal_axis(_only_axis(node, axis), node.ndim)
+    return _with_initial(cumsum(node, along), along, 0, include_initial)
+
+
+@implements(np.cumprod)
+def cumprod(a: Any, axis: Any = None) -> Node:
+    """``out[i] = product of a[t] for t <= i``."""
+    node, along = _raveled_without_axis(a, axis)
+    return mapped("cumprod", node, along)
+
+
+@implements(np.cumulative_prod)
+def cumulative_prod(x: Any, *, axis: Any = None, include_initial: bool = False) -> Node:
+    """``np.cumprod``, along the only axis if there is one; with a one in front on request."""
+    node = as_node(x)
+    along = normal_axis(_only_axis(node, axis), node.ndim)
+    return _with_initial(cumprod(node, along), along, 1, include_initial)
+
+
+def _raveled_without_axis(a: Any, axis: Any) -> tuple[Node, int]:
+    node = ravel(a) if axis is None else as_node(a)
+    return node, normal_axis(0 if axis is None else axis, node.ndim)
+
+
+def _only_axis(node: Node, axis: Any) -> Any:
+    if axis is None and node.ndim != 1:
+        raise ShapeError("a cumulative reduction of several axes", described(node), "name the axis")
+    return 0 if axis is None else axis
+
+
+def _with_initial(node: Node, axis: int, value: float, wanted: bool) -> Node:
+    if not wanted:
+        return node
+    extents = (*node.extents[:axis], 1, *node.extents[axis + 1 :])
+    return concatenate([broadcast_to(Constant(value), extents), node], axis)
+
+
+# -- order ----------------------------------------------------------------------------------------
+@implements(np.sort)
+def sort(a: Any, axis: Any = -1) -> Node:
+    """Entries in ascending order along ``axis``; locally a permutation."""
+    node, along = _raveled_without_axis(a, axis)
+    return mapped("sort", node, along)
+
+
+@implements(np.median)
+def median(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+    """The middle entry in order, or the mean of the two middle ones."""
+    node = as_node(a)
+    axes = tuple(sorted(normal_axes(axis, node.ndim)))
+    ordered = apply("sort", along_last(node, axes))
+    extent = ordered.extents[-1]
+    middle = [
+        _entry(ordered, extent - 1 - floor_divide(extent, 2)),
+        _entry(ordered, floor_divide(extent, 2)),
+    ]
+    result = scale(0.5, add(*middle))
+    return expand_dims(result, axes) if keepdims else result
+
+
+def _entry(node: Node, position: Any) -> Node:
+    """``node[..., position]`` for a position that is known to exist."""
+    labels = range(node.ndim)
+    return affine_view(node, labels, labels[:-1], {}, [({node.ndim - 1: 1}, -position)])

@@ -26,7 +26,7 @@ Size = Any  # int | Extent
 
 
 def at_most(left: Size, right: Size) -> bool:
-    """Whether ``left <= right``; records a guard, or outside a trace raises, only if that is open."""
+    """Whether ``left <= right``; only if that is open, a guard, or outside a trace a TraceError."""
     if is_nonnegative(right - left):
         return True
     if is_nonnegative(left - right - 1):
@@ -213,7 +213,7 @@ def _resolved_shape(node: Node, wanted: list[Size]) -> tuple[Size, ...]:
     open_axes = [k for k, extent in enumerate(wanted) if isinstance(extent, int) and extent == -1]
     if len(open_axes) == 1:
         known = math.prod(e for k, e in enumerate(wanted) if k not in open_axes)
-        wanted[open_axes[0]] = floor_divide(total, known) if not is_equal(known, 0) else 0
+        wanted[open_axes[0]] = 0 if same(known, 0) else floor_divide(total, known)
     if len(open_axes) > 1 or not is_equal(math.prod(wanted), total):
         raise ShapeError(
             f"reshape of shape {shape_text(node.extents)} to {shape_text(wanted)}",
@@ -306,7 +306,7 @@ def broadcast_to(array: Any, shape: Any) -> Node:
         for e in (shape if isinstance(shape, (tuple, list)) else (shape,))
     )
     fits = node.ndim <= len(wanted) and all(
-        is_one(own) or is_equal(own, new)
+        convert.stretches(own, new) or is_equal(own, new)
         for own, new in zip(node.extents, wanted[len(wanted) - node.ndim :], strict=True)
     )
     if not fits:
