@@ -56,6 +56,15 @@ class Example:
         """The formula applied to the variables."""
         return self.formula(NUMPY, *self.declared())
 
+    def sizes(self) -> dict[str, int]:
+        """The number that each extent symbol is."""
+        extents = [extent for variable in self.declared() for extent in variable.shape]
+        return {str(extent): _size(extent) for extent in extents if not isinstance(extent, int)}
+
+    def evaluate(self, expression: Node, seed: int = 0) -> numpy.ndarray:
+        """The oracle's value of an expression in the variables of the example."""
+        return tc.evaluate(expression, **{**self.sizes(), **self.values(seed)})
+
     def values(self, seed: int = 0) -> dict[str, numpy.ndarray]:
         """An array for each variable, the same in every process."""
         rng = numpy.random.default_rng([seed, crc32(self.name.encode())])
