@@ -88,10 +88,10 @@ def _views_commute(
     tensors = [operand for operand in operands if operand.ndim]
     if not tensors:
         return None
-    constant = set.intersection(*map(_broadcast_axes, tensors))
+    constant = set.intersection(*map(constant_axes, tensors))
     if constant:
         kept = [axis for axis in range(len(extents)) if axis not in constant]
-        inner = apply(name, *[_without_axes(o, kept) for o in operands], **params)
+        inner = apply(name, *[without_axes(o, kept) for o in operands], **params)
         return broadcast(inner, kept if inner.ndim else (), extents)
     if len(tensors) == 1 and (axes := permutation_of(tensors[0])) is not None:
         base = [o.operands[0] if o is tensors[0] else o for o in operands]
@@ -109,7 +109,7 @@ def permutation_of(node: Node) -> tuple[int, ...] | None:
     return tuple(labels.index(label) for label in node.output)
 
 
-def _broadcast_axes(node: Node) -> set[int]:
+def constant_axes(node: Node) -> set[int]:
     """Axes along which ``node`` is constant by construction."""
     if is_ones(node):
         return set(range(node.ndim))
@@ -122,7 +122,7 @@ def _broadcast_axes(node: Node) -> set[int]:
     }
 
 
-def _without_axes(node: Node, kept: Sequence[int]) -> Node:
+def without_axes(node: Node, kept: Sequence[int]) -> Node:
     if not node.ndim:
         return node
     if isinstance(node, Delta):
