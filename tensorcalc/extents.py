@@ -19,6 +19,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from .errors import TraceError
 
 Monomial = tuple[tuple["str | Quotient", int], ...]
@@ -210,6 +212,9 @@ class Extent:
         return value
 
     __int__ = __index__
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.asarray(self.__index__(), dtype)
 
     def __bool__(self) -> bool:
         return not self == 0

@@ -102,20 +102,19 @@ class Node(NDArrayOperatorsMixin):
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        raise TraceError(
-            "the truth of an expression is not known while tracing: it has no value yet",
-            [f"expression: {self}"],
-            "write the branch with np.where(condition, a, b)",
-        )
+        return METHODS["__bool__"](self)
 
     def __float__(self) -> float:
-        raise TraceError(
-            "an expression has no value yet, but Python needs a number here",
-            [f"expression: {self}"],
-            "use the NumPy function of the same name instead of math or float()",
-        )
+        return METHODS["__float__"](self)
 
-    __int__ = __index__ = __complex__ = __float__  # type: ignore[assignment]
+    def __int__(self) -> int:
+        return int(METHODS["__float__"](self))
+
+    def __complex__(self) -> complex:
+        return complex(METHODS["__float__"](self))
+
+    def __index__(self) -> int:
+        return METHODS["__index__"](self)
 
     def __repr__(self) -> str:
         return METHODS["text"](self)

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
-from ..nodes import METHODS, Node
+from ..extents import symbol, symbols_of, tracing
+from ..nodes import METHODS, Node, free_variables, postorder
+from ..oracle import evaluate
 from ..products import transpose
 from . import reductions, selections, shapes, tensor_products
 from .functions import described, near_names, shape_text
@@ -169,6 +171,60 @@ def assign(self: Node, index: Any, value: Any) -> None:
         [*described(self), f"index: {index}"],
         "np.where(mask, new, old) replaces under a mask; np.concatenate or np.stack joins parts",
     )
+
+
+@method("__bool__")
+def truth_of(self: Node) -> bool:
+    """The truth of an expression of sizes only, which pins them; else refused.
+
+    Raises TraceError.
+    """
+    if is_of_sizes(self):
+        return bool(value_of_sizes(self))
+    raise TraceError(
+        "the truth of an expression is not known while tracing: it has no value yet",
+        [f"expression: {self}"],
+        "write the branch with np.where(condition, a, b)",
+    )
+
+
+@method("__float__")
+def number(self: Node) -> float:
+    """The value of an expression of sizes only, which pins them; else refused.
+
+    Raises TraceError.
+    """
+    if is_of_sizes(self):
+        return float(value_of_sizes(self))
+    raise TraceError(
+        "an expression has no value yet, but Python needs a number here",
+        [f"expression: {self}"],
+        "use the NumPy function of the same name instead of math or float()",
+    )
+
+
+@method("__index__")
+def position(self: Node) -> int:
+    """Refused: an expression is no integer of Python, even if it is one of sizes.
+
+    Raises TraceError.
+    """
+    raise TraceError(
+        "an expression has no value yet, but Python needs an integer here",
+        [f"expression: {self}"],
+        "compute sizes with //, and loop over numbers; x[index] takes an integer expression",
+    )
+
+
+def is_of_sizes(node: Node) -> bool:
+    """Whether ``node`` is a number made of sizes, such as ``x.shape[0] / 2``, inside a trace."""
+    return not node.ndim and tracing() and not free_variables(node)
+
+
+def value_of_sizes(node: Node) -> Any:
+    """The number that an expression of sizes only is; every size in it is pinned."""
+    names = {name for part in postorder(node) for e in part.extents for name in symbols_of(e)}
+    return evaluate(node, **{name: int(symbol(name)) for name in names})
 
 
 @method("__array__")
