@@ -163,6 +163,30 @@ row(
     monotone=(1,),
     source="the Bose-Einstein distribution n = 1/(exp(-x) - 1): n' = n (1 + n)",
 )
+
+
+def _log_cosh_reference(x: Any) -> Any:
+    size = np.abs(x)
+    small = np.log1p(2 * np.sinh(np.minimum(size, 1) / 2) ** 2)
+    return np.where(size < 1, small, size + np.log1p(np.exp(-2 * size)) - LOG_2)
+
+
+row(
+    "log_cosh",
+    "()->()",
+    lambda out, x: apply("tanh", x),
+    reference=_log_cosh_reference,
+    numpy="log_cosh({0})",
+    jax="(jnp.logaddexp({0}, -{0}) - 0.6931471805599453)",
+    numba=(
+        "(log1p(2.0 * sinh(0.5 * {0}) ** 2) if abs({0}) < 1.0"
+        " else abs({0}) + log1p(exp(-2.0 * abs({0}))) - 0.6931471805599453)"
+    ),
+    latex=r"\log\cosh({0})",
+    range=(0, INF),
+    convexity=1,
+    source="cosh(x) = 1 + 2 sinh(x/2)**2",
+)
 row(
     "logaddexp",
     "(),()->()",

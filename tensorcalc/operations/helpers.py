@@ -82,6 +82,12 @@ def log1mexp(x):
         return np.where(x > -0.6931471805599453, np.log(-np.expm1(x)), np.log1p(-np.exp(x)))
 """)
 helper("""
+def log_cosh(x):
+    size = np.abs(x)
+    small = np.log1p(2 * np.square(np.sinh(np.minimum(size, 1) / 2)))
+    return np.where(size < 1, small, size + np.log1p(np.exp(-2 * size)) - 0.6931471805599453)
+""")
+helper("""
 def bose(x):
     with np.errstate(divide="ignore", over="ignore"):
         return 1 / np.expm1(-x)

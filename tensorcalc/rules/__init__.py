@@ -1,5 +1,5 @@
 """Rewriting rules, named as theorems, by family of operations."""
 
-from . import algebra, contractions, stability
+from . import algebra, contractions, reductions, stability
 
-__all__ = ["algebra", "contractions", "stability"]
+__all__ = ["algebra", "contractions", "reductions", "stability"]
