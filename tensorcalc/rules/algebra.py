@@ -52,7 +52,7 @@ def power_of_product(x: Node, exponent: float, at_zero: float | None) -> Node | 
 def inverse_of_inverse(a: Node) -> Node | None:
     """``inv(inv(A)) = A``."""
     inner = applied(a, "inv")
-    return inner.operands[0] if inner else None
+    return None if inner is None else inner.operands[0]
 
 
 @rule("inv")
