@@ -3,111 +3,29 @@
 A row ``sum(c*label) + c0 = 0`` of a product is used up by the first of
 
 - a summed label that only the row has: the rest lies in an interval, a mask;
-- a summed label with coefficient 1 or -1: its factors become (padded, strided) views;
-- an output label with coefficient 1 or -1 of a row without summed labels: the result is zero but
-  on that affine set, so the rest is computed there and written into zeros;
+- a full mixed radix, ``flat = n*i + j``: the factor with ``i, j`` is reshaped;
+- an output label that nothing else has: the result is zero but on an affine set, so the rest is
+  computed there and written into zeros;
+- a summed label: its factors become (padded, strided) views;
 - otherwise a mask of the row itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tensorcalc.deltas import always_inside, solved_for, substituted
+from tensorcalc.deltas import always_inside, solved_for
+from tensorcalc.extents import is_nonnegative
 from tensorcalc.nodes import Constant, Delta, Node, Product
 from tensorcalc.products import is_boolean
 
-from .steps import (
-    Affine,
-    AffineRow,
-    Indicator,
-    Labels,
-    Term,
-    Value,
-    constant,
-)
+from .cores import Core, Row
+from .gathers import flattened, gathered
+from .steps import Affine, AffineRow, Indicator, Labels
 
 if TYPE_CHECKING:
     from .lowering import Lowering
-
-Row = tuple[dict[int, Any], Any]
-
-
-@dataclass(eq=False)
-class Core:
-    """A product without structural deltas: scalars, factors and masks over labels.
-
-    ``factors`` and ``masks`` are pairs of a node or a value and its labels. ``axes`` says where the
-    core goes in the whole product, None if it is the whole.
-    """
-
-    output: Labels
-    sizes: dict[int, Any]
-    coefficient: float = 1
-    scalars: list[Node] = field(default_factory=list)
-    counts: list[Any] = field(default_factory=list)
-    factors: list[tuple[Node | Value, Labels]] = field(default_factory=list)
-    masks: list[tuple[Node | Value, Labels]] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    axes: tuple[Affine, ...] | None = None
-    inside: bool = True
-
-    @property
-    def is_elementwise(self) -> bool:
-        """Whether nothing is summed."""
-        return self.used() <= set(self.output)
-
-    def used(self) -> set[int]:
-        """Labels of factors and masks."""
-        return {label for _, own in (*self.factors, *self.masks) for label in own}
-
-    def output_sizes(self) -> dict[int, Any]:
-        """Extents of the output labels, in order."""
-        return {label: self.sizes[label] for label in self.output}
-
-    def sizes_in_order(self) -> dict[int, Any]:
-        """Extents of all labels, those of the output first."""
-        return {**self.output_sizes(), **self.sizes}
-
-    def alpha(self, lowering: Lowering) -> list[Term]:
-        """The scalar factors."""
-        terms = [constant(self.coefficient)] if self.coefficient != 1 else []
-        terms += [Term("size", (), extent) for extent in self.counts]
-        return terms + [lowering.term(node, ()) for node in self.scalars]
-
-    def term(self, lowering: Lowering, names: Mapping[int, int] | None = None) -> Term:
-        """The product as a scalar expression; ``names`` renames its labels."""
-        numeric = self.alpha(lowering) + [
-            real_term(lowering, source, _renamed(own, names)) for source, own in self.factors
-        ]
-        term = multiplied(numeric)
-        for source, own in self.masks:
-            term = Term("select", (source_term(lowering, source, _renamed(own, names)), term))
-        return term
-
-
-def _renamed(labels: Labels, names: Mapping[int, int] | None) -> Labels:
-    return labels if names is None else tuple(names[label] for label in labels)
-
-
-def source_term(lowering: Lowering, source: Node | Value, labels: Labels) -> Term:
-    """A factor as a term."""
-    if isinstance(source, Value):
-        return lowering.loaded(source, labels)
-    return lowering.term(source, labels)
-
-
-def real_term(lowering: Lowering, source: Node | Value, labels: Labels) -> Term:
-    return source_term(lowering, source, labels)
-
-
-def multiplied(terms: list[Term]) -> Term:
-    """The product of terms; 1 if there are none."""
-    if len(terms) == 1:
-        return terms[0]
-    return Term("multiply", tuple(terms)) if terms else constant(1)
 
 
 def reduced_to_core(lowering: Lowering, node: Node) -> Core:
@@ -118,9 +36,7 @@ def reduced_to_core(lowering: Lowering, node: Node) -> Core:
     while work.rows:
         _use_up(lowering, work, work.rows.pop(), placed)
     if placed:
-        forms = [placed.get(label, Affine(((label, 1),))) for label in output]
-        work.axes = tuple(forms)
-        work.output = tuple(label for label in output if label not in placed)
+        work.axes = tuple(placed.get(label, Affine(((label, 1),))) for label in output)
     _count_unused(work, output)
     return work
 
@@ -166,10 +82,12 @@ def _use_up(lowering: Lowering, core: Core, row: Row, placed: dict[int, Affine])
     slack = _slack(core, row)
     if slack is not None:
         _interval_mask(lowering, core, row, slack)
-        return
-    if all(label in core.output for label in row[0]) and _place(lowering, core, row, placed):
-        return
-    _equation_mask(lowering, core, row)
+    elif not (
+        flattened(lowering, core, row)
+        or _place(core, row, placed)
+        or gathered(lowering, core, row)
+    ):
+        _equation_mask(lowering, core, row)
 
 
 def _slack(core: Core, row: Row) -> int | None:
@@ -207,25 +125,47 @@ def _add_indicator(lowering: Lowering, core: Core, labels: Labels, row: AffineRo
     core.masks.append((value, labels))
 
 
-def _place(lowering: Lowering, core: Core, row: Row, placed: dict[int, Affine]) -> bool:
-    """Confine the product to the affine set of a row between output labels."""
-    used = core.used()
-    for label in sorted(row[0], key=lambda each: (each in used, -each)):
+def _place(core: Core, row: Row, placed: dict[int, Affine]) -> bool:
+    """Confine the product to the affine set of a row.
+
+    An output label that nothing else has is given by the others, if different indices of those
+    that are summed give different places.
+    """
+    taken = core.used() | {label for terms, _ in core.rows for label in terms}
+    for label in sorted(set(row[0]) & set(core.output), reverse=True):
         solution = solved_for(row, label)
-        if solution is None or not _can_place(core, label, solution[0], placed):
-            continue
-        if label in used:
+        if solution is None or label in taken or not _can_place(core, label, solution[0], placed):
             continue
         terms, offset = solution
+        summed = {other: c for other, c in terms.items() if other not in core.output}
+        if not _is_injective(summed, core.sizes):
+            continue
         placed[label] = Affine(tuple(terms.items()), offset)
-        inside = always_inside(terms, offset, core.sizes, core.sizes[label])
-        core.inside = core.inside and inside
-        core.rows = [substituted(other, label, terms, offset) for other in core.rows]
+        core.inside = core.inside and always_inside(terms, offset, core.sizes, core.sizes[label])
+        core.output = (*(k for k in core.output if k != label), *sorted(summed))
         return True
     return False
 
 
-def _can_place(core: Core, label: int, terms: Iterable[int], placed: Mapping[int, Affine]) -> bool:
+def _can_place(core: Core, label: int, terms: Mapping[int, Any], placed: Mapping[int, Affine]) -> bool:
     """No axis may depend on one that is placed itself."""
     depended = {k for form in placed.values() for k, _ in form.terms}
-    return label not in placed and label not in depended and not any(k in placed for k in terms)
+    return label not in depended and not any(k in placed for k in terms)
+
+
+def _is_injective(terms: Mapping[int, Any], sizes: Mapping[int, Any]) -> bool:
+    """Whether an affine form has different values at different indices: a mixed radix."""
+    reach: Any = 0
+    for label in sorted(terms, key=lambda k: _magnitude_key(terms[k])):
+        magnitude = terms[label] if is_nonnegative(terms[label]) else -terms[label]
+        if not is_nonnegative(magnitude - 1 - reach):
+            return False
+        reach = reach + magnitude * (sizes[label] - 1)
+    return True
+
+
+def _magnitude_key(c: Any) -> tuple[bool, int, int]:
+    """Numbers before symbols, small before large."""
+    if isinstance(c, int):
+        return False, abs(c), 0
+    return True, max(sum(p for _, p in monomial) for monomial in c.terms), len(c.terms)

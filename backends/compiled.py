@@ -1,24 +1,31 @@
-"""Compiled functions: arguments bound and checked, variants chosen by size, costs and limits."""
+"""Compiled functions: one call per signature is checked and planned, the others only run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import builtins
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tensorcalc.errors import TensorcalcError, UnknownNameError
+from tensorcalc.errors import TensorcalcError
 from tensorcalc.extents import evaluate
 from tensorcalc.nodes import Node, Variable, free_variables
-from tensorcalc.oracle import axis_sizes
+from tensorcalc.simplify import simplify_all
 
-from .lowering import lower
+from .binding import MISSING, as_arrays, check_names, conversions, sizes_of
+from .lowering import argument_names, lower
+from .memory import check_memory
 from .numpy_writer import NumpyWriter
 from .program import Program
 from .step_costs import Cost, cost
 
 TARGETS = ("numpy",)
+
+#: Signatures remembered per function; beyond it all are forgotten.
+SIGNATURES = 4096
 
 
 class TargetError(TensorcalcError, ValueError):
@@ -34,8 +41,14 @@ def compile(
     """A function of the variables by name that computes ``expressions`` together.
 
     ``expressions`` is one expression or a list, tuple or dict of them, nested at will; calls return
-    the same nesting of arrays. ``variables`` fixes the arguments where some are not used;
-    ``sizes`` are hints of the extents for the order of contractions.
+    the same nesting of arrays. ``variables`` fixes the arguments and their order where some are
+    not read; a symbol that is the extent of no argument is an argument itself. ``sizes`` are hints
+    of extents for the order of contractions.
+
+    >>> import numpy as np, tensorcalc as tc
+    >>> A, x = tc.variables("A: m n, x: n")
+    >>> compile(A @ x)(A=np.eye(2), x=np.ones(2))
+    array([1., 1.])
 
     Raises TargetError for an unknown target.
     """
@@ -43,53 +56,92 @@ def compile(
         raise TargetError(
             f"target {target!r} is not available", [f"available: {', '.join(TARGETS)}"]
         )
-    return CompiledFunction(expressions, target, variables, sizes)
+    roots: list[Node] = []
+    template = _template(expressions, roots)
+    roots = simplify_all(roots)
+    arguments = tuple(variables) if variables is not None else free_variables(*roots)
+    return _specialised(CompiledFunction(roots, template, arguments, target, sizes or {}))
 
 
 class CompiledFunction:
-    """What :func:`compile` returns: call it with arrays by name."""
+    """What :func:`compile` returns: call it with arrays by name.
+
+    ``source`` is the text that runs, ``program`` its steps, both of the variant used last.
+    """
 
     def __init__(
         self,
-        expressions: Any,
+        roots: list[Node],
+        template: str,
+        variables: tuple[Variable, ...],
         target: str,
-        variables: Sequence[Variable] | None,
-        sizes: Mapping[str, int] | None,
+        sizes: Mapping[str, int],
     ) -> None:
-        roots: list[Node] = []
-        template = _template(expressions, roots)
+        self.roots = roots
+        self.template = template
+        self.variables = variables
         self.target = target
-        self.variables = tuple(variables or free_variables(*roots))
-        self.program: Program = lower(roots, self.variables, sizes)
-        self.source = NumpyWriter(self.program, "f", template).source()
+        self.known: dict[Any, Callable[..., Any]] = {}
+        self.names = argument_names(variables)
+        self._use(sizes)
+
+    def _use(self, sizes: Mapping[str, int]) -> None:
+        """Make the variant for ``sizes`` the current one."""
+        self.program: Program = lower(self.roots, self.variables, sizes)
+        writer = NumpyWriter(self.program, "f", self.template)
+        self.source = writer.source()
+        self.symbols = writer.open_symbols
         namespace: dict[str, Any] = {}
-        exec(_compiled(self.source), namespace)  # noqa: S102 - our own text
+        exec(builtins.compile(self.source, "<tensorcalc>", "exec"), namespace)  # noqa: S102
         self._function = namespace["f"]
 
-    def __call__(self, **arrays: Any) -> Any:
-        return self._function(*self._bound(arrays))
+    def __call__(self, *positional: Any, **arrays: Any) -> Any:
+        raise AssertionError("replaced by a method with the function's own arguments")
 
-    def _bound(self, arrays: Mapping[str, Any]) -> list[Any]:
-        names = [variable.name for variable in self.variables]
-        missing = [v.name for v in self.variables if v.name not in arrays and v.value is None]
-        extra = [name for name in arrays if name not in names]
-        if missing or extra:
-            raise UnknownNameError(
-                f"no value for {', '.join(missing)}" if missing else f"no variable {', '.join(extra)}",
-                [f"the function needs: {', '.join(names)}", f"given: {', '.join(arrays) or 'none'}"],
-            )
-        values = {v: np.asarray(arrays.get(v.name, v.value)) for v in self.variables}
-        axis_sizes(self.variables, values)
-        kinds = {v: _promoted(v, a) for v, a in values.items()}
-        return [kinds[v] for v in self.variables]
+    def call(self, *arrays: Any) -> Any:
+        """Like a call by name, with the arguments in the order of ``variables``."""
+        raise AssertionError("replaced by a method with the function's own arguments")
 
-    def cost(self, **arrays: Any) -> Cost:
-        """Operations and bytes of a call with these arrays."""
-        values = {v: np.asarray(arrays.get(v.name, v.value)) for v in self.variables}
-        sizes = axis_sizes(self.variables, values)
+    def slowly(self, given: Mapping[str, Any]) -> Any:
+        """A call whose signature was not met before, or whose arguments are no arrays."""
+        given = {name: value for name, value in given.items() if value is not MISSING}
+        check_names(list(given), self.variables, self.symbols)
+        values = [given.get(variable.name, variable.value) for variable in self.variables]
+        arrays = as_arrays(self.variables, values)
+        sizes = [given[name] for name in self.symbols]
+        key = (
+            *(array.shape for array in arrays),
+            *(array.dtype for array in arrays),
+            *(type(array) for array in arrays),
+            *sizes,
+        )
+        if key not in self.known:
+            if len(self.known) >= SIGNATURES:
+                self.known.clear()
+            self.known[key] = self._prepared(arrays, dict(zip(self.symbols, sizes, strict=True)))
+        return self.known[key](*arrays, *sizes)
+
+    def _prepared(self, arrays: Sequence[Any], given: Mapping[str, int]) -> Callable[..., Any]:
+        """The function for a new signature, checked and with the conversions it needs."""
+        sizes = sizes_of(self.variables, arrays, given)
+        dtypes = conversions(self.variables, arrays)
+        item = max([array.dtype.itemsize for array in arrays], default=8)
+        names = [f"result {k}" for k in range(len(self.roots))]
+        check_memory(self.program, sizes, item, names if len(names) > 1 else ["the result"])
+        if not any(dtypes):
+            return self._function
+        return _converting(self._function, dtypes)
+
+    def cost(self, **arguments: Any) -> Cost:
+        """Operations and bytes of a call with these arguments."""
+        check_names(list(arguments), self.variables, self.symbols)
+        values = [arguments.get(variable.name, variable.value) for variable in self.variables]
+        given = {name: arguments[name] for name in self.symbols}
+        sizes = sizes_of(self.variables, as_arrays(self.variables, values), given)
         costs = [cost(step) for step in self.program.steps]
         return Cost(
-            sum(evaluate(c.flops, sizes) for c in costs), sum(evaluate(c.bytes, sizes) for c in costs)
+            sum(evaluate(each.flops, sizes) for each in costs),
+            sum(evaluate(each.bytes, sizes) for each in costs),
         )
 
     def save(self, path: str | Path) -> None:
@@ -97,16 +149,65 @@ class CompiledFunction:
         Path(path).write_text(self.source)
 
 
-def _promoted(variable: Variable, array: Any) -> Any:
-    if array.dtype.kind == "f" or variable.flags & {"integer", "boolean"}:
-        return array
-    return array.astype(float)
+def _converting(function: Callable[..., Any], dtypes: Sequence[Any]) -> Callable[..., Any]:
+    def converted(*arguments: Any) -> Any:
+        rest = arguments[len(dtypes) :]
+        arrays = [
+            array if dtype is None else np.asarray(array, dtype)
+            for array, dtype in zip(arguments, dtypes, strict=False)
+        ]
+        return function(*arrays, *rest)
+
+    return converted
 
 
-def _compiled(source: str) -> Any:
-    import builtins
+# -- calls without overhead -----------------------------------------------------------------------
+def _specialised(function: CompiledFunction) -> CompiledFunction:
+    """Give the function a class whose methods have its own arguments."""
+    parameters = (*function.names, *function.symbols)
+    namespace = {
+        "missing": MISSING,
+        "known": function.known,
+        **{f"default_{name}": variable.value for name, variable in zip(function.names, function.variables, strict=True)},
+    }
+    has_default = tuple(variable.value is not None for variable in function.variables)
+    exec(_methods(parameters, len(function.names), has_default), namespace)  # noqa: S102
+    originals = [*(variable.name for variable in function.variables), *function.symbols]
+    namespace["originals"] = originals
+    methods = {"__call__": namespace["__call__"], "call": namespace["call"], "__slots__": ()}
+    function.__class__ = type("CompiledFunction", (CompiledFunction,), {**methods, "__doc__": CompiledFunction.__doc__})
+    return function
 
-    return builtins.compile(source, "<tensorcalc>", "exec")
+
+@lru_cache(maxsize=256)
+def _methods(parameters: tuple[str, ...], arrays: int, has_default: tuple[bool, ...]) -> Any:
+    """``__call__`` and ``call`` for these arguments.
+
+    The look-up costs a few hundred nanoseconds, less than any check of names and shapes would.
+    """
+    names = parameters[:arrays]
+    key = [*(f"{n}.shape" for n in names), *(f"{n}.dtype" for n in names)]
+    key += [*(f"{n}.__class__" for n in names), *parameters[arrays:]]
+    look_up = f"known[{', '.join(key)},]" if key else "known[()]"
+    defaults = [
+        f"{name}=default_{name}" if k < arrays and has_default[k] else f"{name}=missing"
+        for k, name in enumerate(parameters)
+    ]
+    arguments = ", ".join(parameters)
+    body = (
+        "    try:\n"
+        f"        run = {look_up}\n"
+        "    except (KeyError, AttributeError, TypeError):\n"
+        "        run = None\n"
+        "    if run is None or others:\n"
+        f"        return self.slowly({{**dict(zip(originals, ({arguments},))), **others}})\n"
+        f"    return run({arguments})\n"
+    ).replace("(,)", "()")
+    text = (
+        f"def __call__({', '.join(['self', *defaults])}, **others):\n{body}"
+        f"def call({', '.join(['self', *defaults])}):\n    others = {{}}\n{body}"
+    )
+    return builtins.compile(text, "<tensorcalc arguments>", "exec")
 
 
 def _template(expressions: Any, roots: list[Node]) -> str:
@@ -121,3 +222,6 @@ def _template(expressions: Any, roots: list[Node]) -> str:
     if isinstance(expressions, list):
         return f"[{', '.join(items)}]"
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+
+
+__all__ = ["CompiledFunction", "TargetError", "compile"]

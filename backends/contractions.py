@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .affine_rows import Core, multiplied, source_term
+from tensorcalc.nodes import Node
+from tensorcalc.table import TABLE
+
 from .contraction_order import best_tree
+from .cores import Core, multiplied, source_term
+from .ranges import is_nonnegative
 from .steps import Contract, Labels, Ref, Term, Value
 
 if TYPE_CHECKING:
     from .lowering import Lowering
+
+
+SQUARE_ROOT = (("at_zero", None), ("exponent", 0.5))
 
 
 class Factor(NamedTuple):
@@ -23,8 +31,10 @@ def contracted(lowering: Lowering, core: Core) -> Ref:
     """The value of a product in which labels are summed."""
     late = [mask for mask in core.masks if set(mask[1]) <= set(core.output)]
     early = [mask for mask in core.masks if not set(mask[1]) <= set(core.output)]
-    terms = _masked(lowering, core, early)
     alpha = core.alpha(lowering)
+    if not early and (gram := gram_pair(core)) is not None:
+        return _selected(lowering, core, _gram(lowering, core, *gram), late)
+    terms = _masked(lowering, core, early)
     if len(terms) == 1:
         result = _reduced_nest(lowering, core, terms[0], alpha)
     else:
@@ -57,11 +67,7 @@ def _masked(lowering: Lowering, core: Core, masks: list[Any]) -> list[Term]:
 def _reduced_nest(lowering: Lowering, core: Core, term: Term, alpha: list[Term]) -> Ref:
     reduced = tuple(sorted(term.labels() - set(core.output)))
     ref = lowering.nest(term, core.sizes_in_order(), reduced)
-    if not alpha:
-        return ref
-    return lowering.nest(
-        multiplied([*alpha, lowering.loaded(ref.value, ref.axes)]), core.output_sizes()
-    )
+    return _scaled(lowering, core, ref, alpha)
 
 
 def _tree(lowering: Lowering, core: Core, terms: list[Term], alpha: list[Term]) -> Ref:
@@ -72,11 +78,7 @@ def _tree(lowering: Lowering, core: Core, terms: list[Term], alpha: list[Term]) 
     output = frozenset(core.output)
     tree = best_tree(labels, output, sizes)
     result, _ = _evaluated(lowering, core, factors, tree, output)
-    ref = Ref(result.value, result.labels)
-    if alpha:
-        term = multiplied([*alpha, lowering.loaded(ref.value, ref.axes)])
-        return lowering.nest(term, core.output_sizes())
-    return ref
+    return _scaled(lowering, core, Ref(result.value, result.labels), alpha)
 
 
 def _as_factor(lowering: Lowering, core: Core, term: Term) -> Factor:
@@ -106,12 +108,77 @@ def _leaf_labels(factors: list[Factor], tree: Any) -> frozenset[int]:
     return _leaf_labels(factors, tree[0]) | _leaf_labels(factors, tree[1])
 
 
+# -- A' diag(d) A ---------------------------------------------------------------------------------
+def gram_pair(core: Core) -> tuple[int, int] | None:
+    """Positions of two equal factors ``A[s, i] A[s, j]`` if the rest is nonnegative over ``s``.
+
+    Then ``sum(d[s] A[s, i] A[s, j] over s) = sum(B[s, i] B[s, j] over s)`` with
+    ``B = sqrt(d) A``: one triangle, by syrk.
+    """
+    for a, (left, own) in enumerate(core.factors):
+        for b, (right, other) in enumerate(core.factors[a + 1 :], a + 1):
+            if right is left and _is_gram(core, own, other):
+                rest = [f for k, f in enumerate(core.factors) if k not in (a, b)]
+                differing = set(own) ^ set(other)
+                if not any(differing & set(labels) for _, labels in rest) and _sign(core, rest):
+                    return a, b
+    return None
+
+
+def _is_gram(core: Core, own: Labels, other: Labels) -> bool:
+    differ = [(i, j) for i, j in zip(own, other, strict=True) if i != j]
+    common = set(own) & set(other)
+    return (
+        len(differ) == 1
+        and set(differ[0]) <= set(core.output)
+        and bool(common)
+        and not common & set(core.output)
+        and len(common) == len(own) - 1 == len(other) - 1
+    )
+
+
+def _sign(core: Core, rest: list[Any]) -> bool:
+    """Whether the product of the other factors is nonnegative: their squares are."""
+    counts = Counter(rest)
+    nodes = [source for (source, _), count in counts.items() if count % 2]
+    return all(isinstance(node, Node) and is_nonnegative(node) for node in nodes)
+
+
+def _gram(lowering: Lowering, core: Core, a: int, b: int) -> Ref:
+    """``B'B`` with the scalars where they cost least."""
+    rest = [f for k, f in enumerate(core.factors) if k not in (a, b)]
+    alpha = core.alpha(lowering)
+    (source, own), (_, other) = core.factors[a], core.factors[b]
+    term = source_term(lowering, source, own)
+    weights = [source_term(lowering, s, labels) for s, labels in rest]
+    if weights:
+        if core.coefficient > 0 and not core.scalars:
+            weights, alpha = alpha + weights, []
+        root = Term("apply", (multiplied(weights),), (TABLE["power"], SQUARE_ROOT))
+        term = multiplied([root, term])
+    factor = _as_factor(lowering, core, term)
+    names = dict(zip(own, other, strict=True))
+    mirrored = Factor(factor.value, tuple(names[label] for label in factor.labels))
+    result = pair(lowering, core, factor, mirrored, frozenset(core.output))
+    ref = Ref(result.value, result.labels)
+    return _scaled(lowering, core, ref, alpha)
+
+
+def _scaled(lowering: Lowering, core: Core, ref: Ref, alpha: list[Term]) -> Ref:
+    if not alpha:
+        return ref
+    term = multiplied([*alpha, lowering.loaded(ref.value, ref.axes)])
+    return lowering.nest(term, core.output_sizes())
+
+
 def pair(
     lowering: Lowering, core: Core, left: Factor, right: Factor, needed: frozenset[int]
 ) -> Factor:
     """Two factors as one: a matrix product, or an elementwise nest where nothing is summed."""
+    left, right = _oriented(core, left, right)
     labels = dict.fromkeys((*left.labels, *right.labels))
-    kept = tuple(label for label in labels if label in needed)
+    batch = [label for label in left.labels if label in right.labels]
+    kept = tuple(label for label in dict.fromkeys((*batch, *labels)) if label in needed)
     if len(kept) == len(labels):
         term = multiplied([lowering.loaded(*left), lowering.loaded(*right)])
         ref = lowering.nest(term, {label: core.sizes[label] for label in kept})
@@ -125,6 +192,14 @@ def pair(
         return lowering.emit(Contract(value, left.value, right.value, own, out))
 
     return Factor(lowering.once((left.value, right.value, own, out), make), kept)
+
+
+def _oriented(core: Core, left: Factor, right: Factor) -> tuple[Factor, Factor]:
+    """The factor that has the first label of the result comes first, so that rows are rows."""
+    for label in core.output:
+        if (label in left.labels) != (label in right.labels):
+            return (left, right) if label in left.labels else (right, left)
+    return left, right
 
 
 def _renumbered(labels: Labels, numbers: dict[int, int]) -> Labels:

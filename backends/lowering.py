@@ -7,6 +7,8 @@ out. Elementwise nodes with one user are not made at all: they become part of th
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,19 +24,22 @@ from tensorcalc.nodes import (
     postorder,
     use_counts,
 )
-from tensorcalc.products import is_boolean
+from tensorcalc.operations.helpers import HELPERS
 
-from .affine_rows import Core, reduced_to_core
-from .contractions import Factor, contracted
+from .affine_rows import reduced_to_core
+from .contractions import contracted
+from .cores import Core
 from .program import Program
 from .steps import (
     Affine,
     Call,
+    Indicator,
     Input,
     Insert,
     Labels,
     Nest,
     Ref,
+    Reshape,
     Step,
     Term,
     Value,
@@ -61,6 +66,23 @@ def lower(
     return lowering.program
 
 
+#: Names that generated code uses itself.
+RESERVED = {"np", "special", "linalg", "dtype", "f", "self", "others", *keyword.kwlist}
+
+
+def argument_names(variables: Sequence[Variable]) -> list[str]:
+    """A Python name for each variable: its own where that is one."""
+    names: list[str] = []
+    for variable in variables:
+        name = re.sub(r"\W", "_", variable.name)
+        if not name.isidentifier() or name in RESERVED or name in HELPERS:
+            name = f"{name}_" if name.isidentifier() else f"v{name}"
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
+
+
 class Lowering:
     """One pass over the DAG."""
 
@@ -76,12 +98,14 @@ class Lowering:
         self.weights: dict[Node, int] = {}
         self.hints = sizes
         self.results = set(roots)
-        self.names = {variable.name for variable in variables}
+        self.cores: dict[Node, Core] = {}
+        self.shared: list[Value] = []
 
     def run(self) -> None:
-        for variable in self.variables:
+        names = argument_names(self.variables)
+        for variable, name in zip(self.variables, names, strict=True):
             kind: Any = _variable_kind(variable)
-            value = Value(variable.name, variable.extents, kind)
+            value = Value(name, variable.extents, kind)
             self.emit(Input(value, variable))
             self.refs[variable] = Ref(value, tuple(range(variable.ndim)))
         for node in postorder(*self.roots):
@@ -150,15 +174,16 @@ class Lowering:
         return Ref(value, tuple(range(node.ndim)))
 
     def _product(self, node: Product | Delta) -> Ref:
-        core = reduced_to_core(self, node)
-        ref = self.core(core)
+        core = self.core_of(node)
         if core.axes is None:
-            return ref
-        value = self.value(node.extents)
-        self.emit(
-            Insert(value, None, ref.value, ref.axes, core.axes, core.output_sizes(), core.inside)
-        )
-        return Ref(value, tuple(range(node.ndim)))
+            return self.core(core)
+        return Ref(self._inserted(None, node.extents, [core]), tuple(range(node.ndim)))
+
+    def core_of(self, node: Node) -> Core:
+        """The node's product freed of deltas; found once."""
+        if node not in self.cores:
+            self.cores[node] = reduced_to_core(self, node)
+        return self.cores[node]
 
     def core(self, core: Core) -> Ref:
         """The value of a product that is free of structural deltas, over its own labels."""
@@ -181,22 +206,28 @@ class Lowering:
         if not sparse:
             return self.nest(Term("add", tuple(dense)), sizes)
         base = self._base(dense, sizes)
-        for core in sparse:
-            ref = self.core(core)
-            assert core.axes is not None
-            base = self.emit(
-                Insert(
-                    self.value(node.extents),
-                    base,
-                    ref.value,
-                    ref.axes,
-                    core.axes,
-                    core.output_sizes(),
-                    core.inside,
-                )
-            )
+        for cores in _grouped(sparse):
+            base = self._inserted(base, node.extents, cores)
         assert base is not None
         return Ref(base, labels)
+
+    def _inserted(self, base: Value | None, extents: Any, cores: list[Core]) -> Value:
+        """Cores that go to the same places, added up and written there."""
+        core = cores[0]
+        if len(cores) == 1:
+            ref = self.core(core)
+        else:
+            terms = [real(self._core_term(core)) for core in cores]
+            ref = self.nest(Term("add", tuple(terms)), core.output_sizes())
+        assert core.axes is not None
+        value, sizes = self.value(extents), core.output_sizes()
+        return self.emit(Insert(value, base, ref.value, ref.axes, core.axes, sizes, core.inside))
+
+    def _core_term(self, core: Core) -> Term:
+        if core.is_elementwise:
+            return core.term(self)
+        ref = self.core(core)
+        return self.loaded(ref.value, ref.axes)
 
     def _base(self, dense: list[Term], sizes: Mapping[int, Any]) -> Value | None:
         if not dense:
@@ -208,7 +239,7 @@ class Lowering:
         """The core of a term that a structural delta confines, if the term has no other user."""
         if not isinstance(operand, (Product, Delta)) or operand in self.refs:
             return None
-        core = reduced_to_core(self, operand)
+        core = self.core_of(operand)
         return core if core.axes is not None else None
 
     # -- terms ------------------------------------------------------------------------------
@@ -243,8 +274,7 @@ class Lowering:
         if isinstance(node, Apply):
             arguments = [self.term(o, labels if o.ndim else ()) for o in node.operands]
             return Term("apply", _as_wanted(node, arguments), (node.operation, node.params))
-        assert isinstance(node, (Product, Delta))
-        core = reduced_to_core(self, node)
+        core = self.core_of(node)
         return core.term(self, dict(zip(core.output, labels, strict=True)))
 
     def _is_lazy(self, node: Node) -> bool:
@@ -283,13 +313,16 @@ class Lowering:
 
     def _output(self, root: Node) -> Value:
         """An array of its own: no view of an input, no array twice."""
-        ref = self.ref(root)
-        taken = any(ref.value is output for output in self.program.outputs)
-        whole = len(ref.axes) == root.ndim
-        if whole and not taken and self._is_fresh(ref.value):
-            return self.laid_out(ref, root.extents)
         labels = tuple(range(root.ndim))
         sizes = dict(enumerate(root.extents))
+        ref = self.ref(root)
+        taken = any(ref.value is output for output in self.shared)
+        whole = len(ref.axes) == root.ndim
+        if _is_trivial(root):
+            return self.nest(self.body(root, labels), sizes, output=labels).value
+        if whole and not taken and self._is_fresh(ref.value):
+            self.shared.append(ref.value)
+            return self.laid_out(ref, root.extents)
         value = self.value(root.extents, ref.value.kind)
         return self.emit(Nest(value, load(ref.value, ref.axes), labels, (), sizes))
 
@@ -299,10 +332,15 @@ class Lowering:
         if len(makers) != len(self.program.steps):
             makers.update({step.value: step for step in self.program.steps})
         step = makers[value]
-        if isinstance(step, View):
-            return False
-        outputs = {makers[o].source for o in self.program.outputs if isinstance(makers[o], View)}
-        return not isinstance(step, Input) and value not in outputs
+        return not isinstance(step, (Input, View, Reshape, Indicator))
+
+
+def _grouped(cores: Sequence[Core]) -> list[list[Core]]:
+    """Cores by the places they go to."""
+    groups: dict[Any, list[Core]] = {}
+    for core in cores:
+        groups.setdefault((core.axes, core.output, core.inside), []).append(core)
+    return list(groups.values())
 
 
 def _is_trivial(node: Node) -> bool:
@@ -378,5 +416,3 @@ def _variable_kind(variable: Variable) -> str:
             return kind
     return "real"
 
-
-__all__ = ["Factor", "Lowering", "Ref", "is_boolean", "lower"]

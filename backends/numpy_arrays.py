@@ -5,10 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tensorcalc.extents import same_extents
+from tensorcalc.operations.helpers import helper
+
 from .steps import Affine, AffineRow, Indicator, Insert, Labels, View
 
 if TYPE_CHECKING:
     from .numpy_writer import NumpyWriter
+
+
+helper("""
+def affine_view(x, shape, forms):
+    low = [c[0] + sum(min(d * (n - 1), 0) for d, n in zip(c[1:], shape)) for c in forms]
+    high = [c[0] + sum(max(d * (n - 1), 0) for d, n in zip(c[1:], shape)) for c in forms]
+    if 0 in shape or 0 in x.shape:
+        return np.zeros(shape, x.dtype)
+    before = [max(-a, 0) for a in low]
+    after = [max(b - n + 1, 0) for b, n in zip(high, x.shape)]
+    if any(before) or any(after):
+        padded = np.zeros([a + n + b for a, n, b in zip(before, x.shape, after)], x.dtype)
+        padded[tuple(slice(a, a + n) for a, n in zip(before, x.shape))] = x
+        x = padded
+    start = x[tuple(slice(c[0] + a, None) for c, a in zip(forms, before))]
+    strides = [sum(c[1 + k] * s for c, s in zip(forms, x.strides)) for k in range(len(shape))]
+    return np.lib.stride_tricks.as_strided(start, shape, strides)
+""")
+helper("""
+def add_inside(x, values, shape, forms):
+    if 0 in shape or 0 in x.shape:
+        return
+    low = [min(c[0] + sum(min(d * (n - 1), 0) for d, n in zip(c[1:], shape)), 0) for c in forms]
+    high = [c[0] + sum(max(d * (n - 1), 0) for d, n in zip(c[1:], shape)) for c in forms]
+    whole = np.zeros([max(b + 1, n) - a for a, b, n in zip(low, high, x.shape)], x.dtype)
+    shifted = [(c[0] - a, *c[1:]) for c, a in zip(forms, low)]
+    affine_view(whole, shape, shifted)[...] = values
+    x += whole[tuple(slice(-a, n - a) for a, n in zip(low, x.shape))]
+""")
 
 
 def transposed(text: str, axes: Sequence[int]) -> str:
@@ -28,21 +60,87 @@ def axis_index(own: Labels, labels: Labels) -> str:
     return "[" + ", ".join(":" if label in own else "None" for label in labels[lead:]) + "]"
 
 
-def affine_view(writer: NumpyWriter, step: View) -> str:
-    """A transposition, diagonal or broadcast of the source."""
+def view(writer: NumpyWriter, step: View) -> str:
+    """A transposition, diagonal, broadcast, slice or window of the source."""
     text = writer.names[step.source]
-    labels = [form.label for form in step.axes]
-    rank = step.value.ndim
+    labels = [
+        _whole_axis(form, extent, step.value.extents)
+        for form, extent in zip(step.axes, step.source.extents, strict=True)
+    ]
     distinct = list(dict.fromkeys(labels))
+    if None in labels:
+        return writer.bind(_sliced(writer, step, text) or _window(writer, step, text))
     if len(distinct) < len(labels):
         left, right = subscript_text(labels), subscript_text(distinct)
         text = writer.bind(f'np.einsum("{left}->{right}", {text})')
+    return _spread(writer, step, text, distinct)
+
+
+def _whole_axis(form: Affine, extent: Any, sizes: Any) -> int | None:
+    """The label that runs over a whole axis, if the form is just that label."""
+    label = form.label
+    return label if label is not None and same_extents((sizes[label],), (extent,)) else None
+
+
+def _spread(writer: NumpyWriter, step: View, text: str, distinct: list[Any]) -> str:
+    """Axes in order, and broadcast along those that the source lacks."""
     ordered = sorted(distinct)
     text = transposed(text, [distinct.index(label) for label in ordered])
-    if len(ordered) == rank:
+    if len(ordered) == step.value.ndim:
         return text
-    index = axis_index(tuple(ordered), tuple(range(rank)))
+    index = axis_index(tuple(ordered), tuple(range(step.value.ndim)))
     return f"np.broadcast_to({text}{index}, {writer.shape(step.value.extents)})"
+
+
+def _sliced(writer: NumpyWriter, step: View, text: str) -> str:
+    """``x[start:stop:step]`` where each axis is cut by a label of its own, in order."""
+    cut = [_single(form) for form in step.axes]
+    labels = [form.terms[0][0] for form in step.axes if form.terms]
+    if not step.inside or None in cut or labels != list(range(step.value.ndim)):
+        return ""
+    return text + _slices(writer, step.axes, step.value.extents)
+
+
+def _slices(writer: NumpyWriter, axes: Sequence[Affine], sizes: Any) -> str:
+    slices = [_slice(writer, form, sizes) for form in axes]
+    counts = [count for form, (_, count) in zip(axes, slices, strict=True) if form.terms]
+    text = f"[{', '.join(index for index, _ in slices)}]"
+    return f"{text}[{', '.join(counts)}]" if any(c != ":" for c in counts) else text
+
+
+def _single(form: Affine) -> int | None:
+    """The number of labels of a form that a slice can say."""
+    return len(form.terms) if len(form.terms) <= 1 else None
+
+
+def _slice(writer: NumpyWriter, form: Affine, extents: Sequence[Any]) -> tuple[str, str]:
+    """Index text, and the text that limits the count where the step is not 1."""
+    offset = writer.size(form.offset)
+    if not form.terms:
+        return offset, ":"
+    ((label, c),) = form.terms
+    size = extents[label]
+    if type(c) is int and c == 1:
+        zero = type(form.offset) is int and form.offset == 0
+        return f"{'' if zero else offset}:{writer.size(form.offset + size)}", ":"
+    return f"{offset}::{writer.size(c)}", f":{writer.size(size)}"
+
+
+def _window(writer: NumpyWriter, step: View, text: str) -> str:
+    return f"affine_view({text}, {writer.shape(step.value.extents)}, {_forms(writer, step)})"
+
+
+def _forms(writer: NumpyWriter, step: View | Insert) -> str:
+    """Offset and coefficients of every axis as text."""
+    rank = step.value.ndim if isinstance(step, View) else len(step.sizes)
+    position = {label: k for k, label in enumerate(step.sizes)} if isinstance(step, Insert) else None
+    forms = []
+    for form in step.axes:
+        row = ["0"] * rank
+        for label, c in form.terms:
+            row[position[label] if position else label] = writer.size(c)
+        forms.append(f"({', '.join([writer.size(form.offset), *row])})")
+    return f"[{', '.join(forms)}]"
 
 
 def subscript_text(labels: Sequence[int | None]) -> str:
@@ -53,6 +151,8 @@ def subscript_text(labels: Sequence[int | None]) -> str:
 
 def insertion(writer: NumpyWriter, step: Insert) -> str:
     """The base, or zeros, with the core added on an affine set."""
+    if not step.inside:
+        return _clipped_insertion(writer, step)
     name = _base(writer, step)
     order = tuple(step.sizes)
     core = writer.names[step.core]
@@ -60,6 +160,16 @@ def insertion(writer: NumpyWriter, step: Insert) -> str:
     core = transposed(core, [step.labels.index(label) for label in ordered]) + axis_index(ordered, order)
     operator = "=" if step.base is None else "+="
     writer.line(f"{_target(writer, step, name)} {operator} {core}")
+    return name
+
+
+def _clipped_insertion(writer: NumpyWriter, step: Insert) -> str:
+    core, order = writer.names[step.core], tuple(step.sizes)
+    ordered = tuple(label for label in order if label in step.labels)
+    core = transposed(core, [step.labels.index(label) for label in ordered]) + axis_index(ordered, order)
+    sizes = writer.shape(list(step.sizes.values()))
+    name = _base(writer, step)
+    writer.line(f"add_inside({name}, {core}, {sizes}, {_forms(writer, step)})")
     return name
 
 
@@ -72,18 +182,20 @@ def _base(writer: NumpyWriter, step: Insert) -> str:
 
 
 def _target(writer: NumpyWriter, step: Insert, name: str) -> str:
-    labels = [form.label for form in step.axes]
+    pairs = zip(step.axes, step.value.extents, strict=True)
+    labels = [_whole_axis(form, extent, step.sizes) for form, extent in pairs]
     order = tuple(step.sizes)
     if len(labels) == 2 and labels[0] is not None and labels[0] == labels[1]:
         return f"{name}.ravel()[::{writer.size(step.value.extents[1] + 1)}]"
+    if all(len(form.terms) <= 1 for form in step.axes):
+        cut = [form.terms[0][0] for form in step.axes if form.terms]
+        if cut == list(order):
+            return name + _slices(writer, step.axes, step.sizes)
     if None in labels:
-        return _strided_target(writer, step, name)
-    left = subscript_text(labels)
-    return f'np.einsum("{left}->{subscript_text(order)}", {name})[...]'
-
-
-def _strided_target(writer: NumpyWriter, step: Insert, name: str) -> str:
-    raise AssertionError("shifted insertions are lowered to masks")
+        sizes = writer.shape(list(step.sizes.values()))
+        return f"affine_view({name}, {sizes}, {_forms(writer, step)})[...]"
+    left = subscript_text([order.index(label) for label in labels])
+    return f'np.einsum("{left}->{subscript_text(range(len(order)))}", {name})[...]'
 
 
 def indicator(writer: NumpyWriter, step: Indicator) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tensorcalc.extents import Extent
 from tensorcalc.operations.helpers import imports, required
 
-from .numpy_arrays import affine_view, axis_index, insertion, indicator, transposed
+from .numpy_arrays import axis_index, indicator, insertion, transposed, view
 from .numpy_contraction import contraction
 from .program import Program
 from .steps import (
@@ -25,6 +25,7 @@ from .steps import (
     Insert,
     Labels,
     Nest,
+    Reshape,
     Step,
     Term,
     Value,
@@ -61,6 +62,8 @@ class NumpyWriter:
         self.order: Labels = ()
         self.counter = 0
         self.needs_dtype = False
+        #: Sizes that no argument's shape gives: arguments themselves.
+        self.open_symbols: list[str] = []
         self.parameters = [step.value.name for step in program.inputs]
         self.taken = set(self.parameters) | {"np", "special", "dtype"}
         self.function_name = name
@@ -71,6 +74,8 @@ class NumpyWriter:
         """The whole text: imports, helpers, the function."""
         for self.position, step in enumerate(self.program.steps):
             self._step(step)
+        self.open_symbols = sorted(self.sizes - self.size_names().keys())
+        self.parameters += self.open_symbols
         results = [self.names[value] for value in self.program.outputs]
         body = "\n".join(f"    {line}" for line in [*self._head(), *self.lines])
         returned = self.returned.format(*results)
@@ -149,7 +154,10 @@ class NumpyWriter:
         if isinstance(step, Input):
             self.names[value] = value.name
         elif isinstance(step, View):
-            self.names[value] = affine_view(self, step)
+            self.names[value] = view(self, step)
+        elif isinstance(step, Reshape):
+            text = self.names[step.source]
+            self.names[value] = self.bind(f"{text}.reshape{self.shape(value.extents)}")
         elif isinstance(step, Nest):
             self.names[value] = self._nest(step)
             self.owned.add(value)
@@ -169,8 +177,15 @@ class NumpyWriter:
         arguments = [self.names[argument] for argument in step.arguments]
         if isinstance(step.operation, str):
             return self.bind(f"np.linalg.{step.operation}({', '.join(arguments)})")
-        text = step.operation.spelled("numpy", *arguments, **dict(step.params))
-        return self.bind(text)
+        return self.bind(self.spelled(step.operation, arguments, step.params))
+
+    def spelled(self, operation: Any, arguments: Sequence[str], params: Any) -> str:
+        """A row's NumPy spelling; extents among its parameters as local sizes."""
+        values = {
+            name: SizeText(self.size(value)) if isinstance(value, Extent) else value
+            for name, value in params
+        }
+        return operation.spelled("numpy", *arguments, **values)
 
     def _nest(self, step: Nest) -> str:
         self.order = (*step.output, *step.reduced)
@@ -182,6 +197,8 @@ class NumpyWriter:
             return self._spread(piece, step)
         if piece.owned:
             return piece.owned
+        if step.term.operator in ("constant", "size") and step.value not in self.program.outputs:
+            return piece.text
         if step.term.operator in ("load", "constant", "size"):
             return self.bind(self._copied(piece))
         return self.bind(piece.text)
@@ -308,8 +325,10 @@ class NumpyWriter:
             return self._in_place(template[:-5], pieces[0])
         levels = _levels(template, len(pieces))
         texts = [self.aligned(p, labels, level) for p, level in zip(pieces, levels, strict=True)]
-        text = operation.spelled("numpy", *texts, **dict(params))
-        return Piece(text, labels, ATOM if re.match(r"[\w.]+\(", text) else 0)
+        text = self.spelled(operation, texts, params)
+        if text.startswith("(") and _closes(text) == len(text) - 1:
+            return Piece(text[1:-1], labels, 0)
+        return Piece(text, labels, ATOM if re.fullmatch(r"[\w.]+\(.*\)", text) else 0)
 
     def _in_place(self, function: str, piece: Piece) -> Piece:
         """A function of a temporary overwrites it."""
@@ -322,6 +341,25 @@ class NumpyWriter:
         return Piece(name, piece.labels, ATOM, name)
 
 
+class SizeText(str):
+    """The text of an extent where a parameter's value is expected."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _closes(text: str) -> int:
+    """Where the parenthesis that opens ``text`` closes."""
+    depth = 0
+    for k, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return k
+    return -1
+
+
 def _last_uses(program: Program) -> dict[Value, int]:
     """The last step that reads a value, itself or through views; outputs are read at the end."""
     last: dict[Value, int] = {}
@@ -329,7 +367,7 @@ def _last_uses(program: Program) -> dict[Value, int]:
     for position, step in enumerate(program.steps):
         for operand in step.operands():
             last[operand] = last[bases.get(operand, operand)] = position
-        if isinstance(step, View):
+        if isinstance(step, (View, Reshape)):
             bases[step.value] = bases.get(step.source, step.source)
     for value in program.outputs:
         last[value] = last[bases.get(value, value)] = len(program.steps)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tensorcalc.extents import symbols_of
-
 from .step_costs import cost
-from .steps import Affine, Call, Contract, Indicator, Input, Insert, Labels, Nest, Step, Term, Value, View
+from .steps import Affine, Call, Contract, Indicator, Input, Insert, Labels, Nest, Reshape, Step, Term, Value, View
 
 
 class ProgramError(AssertionError):
@@ -24,14 +22,6 @@ class Program:
     @property
     def inputs(self) -> list[Input]:
         return [step for step in self.steps if isinstance(step, Input)]
-
-    def symbols(self) -> set[str]:
-        """Names of the extents that shapes and steps mention."""
-        names: set[str] = set()
-        for step in self.steps:
-            for extent in step.value.extents:
-                names |= symbols_of(extent)
-        return names
 
     def verify(self) -> None:
         """Check single assignment, definition before use, and the shapes of every step.
@@ -123,6 +113,8 @@ def _right_side(step: Step) -> str:
         return f"contract {left},{right}->{output} of {step.left.name}, {step.right.name}"
     if isinstance(step, View):
         return f"view {step.source.name}[{', '.join(map(affine_text, step.axes))}]"
+    if isinstance(step, Reshape):
+        return f"reshape {step.source.name}"
     if isinstance(step, Insert):
         base = step.base.name if step.base else "0"
         return f"insert {base}[{', '.join(map(affine_text, step.axes))}] += {step.core.name}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .steps import Call, Contract, Indicator, Insert, Nest, Step, Value, View
+from .steps import Call, Contract, Indicator, Insert, Nest, Reshape, Step, Value, View
 
 #: Bytes of a float64; costs are stated for it.
 ITEM = 8
@@ -74,7 +74,7 @@ def _call_flops(step: Call) -> Any:
 
 def moved(step: Step) -> Any:
     """Bytes read and written; a view moves none."""
-    if isinstance(step, View) and step.inside:
+    if isinstance(step, Reshape) or (isinstance(step, View) and step.inside):
         return 0
     distinct = {operand.name: operand for operand in step.operands()}
     return ITEM * sum(volume(v.extents) for v in (*distinct.values(), step.value)) if distinct else (

@@ -7,6 +7,7 @@ Input       an argument of the function
 Nest        loop nest: ``out[output] = sum over reduced of`` one scalar expression of loads
 Contract    ``out[output] = sum`` of the product of two arrays; BLAS where labels allow
 View        ``out[output] = source[affine forms of output]``, 0 outside the source's bounds
+Reshape     the same entries in row-major order under another shape
 Insert      ``out = base`` plus a core written through affine forms of its labels
 Indicator   0/1 tensor of affine equations, one summed label of each being a slack
 Call        a row of the operation table with core axes, or ``solve``
@@ -165,6 +166,16 @@ class View(Step):
     source: Value
     axes: tuple[Affine, ...]
     inside: bool = True
+
+    def operands(self) -> list[Value]:
+        return [self.source]
+
+
+@dataclass(frozen=True, eq=False)
+class Reshape(Step):
+    """The same entries in row-major order under another shape."""
+
+    source: Value
 
     def operands(self) -> list[Value]:
         return [self.source]

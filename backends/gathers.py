@@ -1,0 +1,206 @@
+"""Rows with a summed label: its factors become strided, padded or flattened views."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tensorcalc.deltas import always_inside, solved_for, substituted
+from tensorcalc.extents import same_extents
+from tensorcalc.nodes import Node
+
+from .cores import Core, Row
+from .steps import Affine, Insert, Labels, Reshape, Value, View
+
+if TYPE_CHECKING:
+    from .lowering import Lowering
+
+Source = tuple["Node | Value", Labels]
+
+
+def gathered(lowering: Lowering, core: Core, row: Row) -> bool:
+    """Use up a row by a summed label of factors; whether that was possible."""
+    choices = [choice for label in row[0] if (choice := _choice(lowering, core, row, label))]
+    if not choices:
+        return False
+    _, label = min(choices)
+    if abs(row[0][label]) != 1:
+        label, row = _dilated(lowering, core, row, label)
+    solution = solved_for(row, label)
+    assert solution is not None
+    inside = always_inside(*solution, core.sizes, core.sizes[label])
+    core.factors = [_viewed(lowering, core, f, label, solution, inside) for f in core.factors]
+    core.masks = [_viewed(lowering, core, f, label, solution, inside) for f in core.masks]
+    core.rows = [substituted(other, label, *solution) for other in core.rows]
+    del core.sizes[label]
+    return True
+
+
+def _choice(lowering: Lowering, core: Core, row: Row, label: int) -> tuple[float, int] | None:
+    """What solving the row for ``label`` costs: the volume of the widest view."""
+    if label in core.output or not isinstance(row[0][label], int):
+        return None
+    holders = [own for _, own in (*core.factors, *core.masks) if label in own]
+    elsewhere = any(label in terms for terms, _ in core.rows)
+    if not holders or elsewhere and not always_inside_row(core, row, label):
+        return None
+    if abs(row[0][label]) != 1 and (len(holders) > 1 or elsewhere):
+        return None
+    if not _enforces_range(lowering, core, label):
+        return None
+    return max(_view_volume(lowering, core, row, label, own) for own in holders), label
+
+
+def always_inside_row(core: Core, row: Row, label: int) -> bool:
+    """Whether the label never leaves its range, so that other rows may do without it."""
+    solution = solved_for(row, label)
+    return solution is not None and always_inside(*solution, core.sizes, core.sizes[label])
+
+
+def _enforces_range(lowering: Lowering, core: Core, label: int) -> bool:
+    """Whether some factor really has the label's axis, so that its view is zero outside."""
+    return any(
+        isinstance(source, Value) or label in _value_labels(lowering, source, own)
+        for source, own in (*core.factors, *core.masks)
+        if label in own
+    )
+
+
+def _value_labels(lowering: Lowering, source: Node, own: Labels) -> Labels:
+    return tuple(own[axis] for axis in lowering.ref(source).axes)
+
+
+def _view_volume(lowering: Lowering, core: Core, row: Row, label: int, own: Labels) -> float:
+    labels = (set(own) | set(row[0])) - {label}
+    return math.prod([lowering.size(core.sizes[k]) for k in labels])
+
+
+def _source_value(lowering: Lowering, source: Source) -> tuple[Value, Labels]:
+    node, own = source
+    if isinstance(node, Value):
+        return node, own
+    ref = lowering.ref(node)
+    return ref.value, tuple(own[axis] for axis in ref.axes)
+
+
+def _viewed(
+    lowering: Lowering, core: Core, source: Source, label: int, solution: Any, inside: bool
+) -> Source:
+    """``source[..., label, ...]`` at ``label = sum(terms) + offset``."""
+    if label not in source[1]:
+        return source
+    value, own = _source_value(lowering, source)
+    if label not in own:
+        return value, own
+    terms, offset = solution
+    labels = tuple(dict.fromkeys(k for x in own for k in (terms if x == label else (x,))))
+    position = {k: axis for axis, k in enumerate(labels)}
+    axes = tuple(
+        Affine(tuple((position[k], c) for k, c in terms.items()), offset)
+        if x == label
+        else Affine(((position[x], 1),))
+        for x in own
+    )
+    extents = tuple(core.sizes[k] for k in labels)
+
+    def make() -> Value:
+        return lowering.emit(View(lowering.value(extents, value.kind), value, axes, inside))
+
+    return lowering.once(("gather", value, axes, extents), make), labels
+
+
+def _dilated(lowering: Lowering, core: Core, row: Row, label: int) -> tuple[int, Row]:
+    """A label with coefficient ``c`` as one with coefficient 1 over zeros in between."""
+    c = row[0][label]
+    stretched = max(core.sizes) + 1
+    size = abs(c) * (core.sizes[label] - 1) + 1
+
+    def dilated(source: Source) -> Source:
+        if label not in source[1]:
+            return source
+        value, own = _source_value(lowering, source)
+        axes = tuple(Affine(((k, abs(c) if x == label else 1),)) for k, x in enumerate(own))
+        extents = [size if x == label else core.sizes[x] for x in own]
+        labels = tuple(range(len(own)))
+        sizes = dict(enumerate(value.extents))
+        step = Insert(lowering.value(extents), None, value, labels, axes, sizes)
+        return lowering.emit(step), tuple(stretched if x == label else x for x in own)
+
+    core.factors = [dilated(source) for source in core.factors]
+    del core.sizes[label]
+    core.sizes[stretched] = size
+    terms = {stretched if k == label else k: d for k, d in row[0].items()}
+    terms[stretched] = 1 if c > 0 else -1
+    return stretched, (terms, row[1])
+
+
+# -- flattening -----------------------------------------------------------------------------------
+def flattened(lowering: Lowering, core: Core, row: Row) -> bool:
+    """``flat = n*i + j`` over all ``i, j`` of one factor joins its axes: a reshape."""
+    order = _radix_order(core, row)
+    if order is None:
+        return False
+    flat, digits = order
+    holders = [f for f in (*core.factors, *core.masks) if set(f[1]) & set(digits)]
+    busy = any(set(terms) & set(digits) for terms, _ in core.rows)
+    if len(holders) != 1 or not any(f is holders[0] for f in core.factors) or busy:
+        return False
+    value, own = _source_value(lowering, holders[0])
+    if not set(digits) <= set(own) or len(set(own)) != len(own):
+        return False
+    joined = _joined(lowering, core, value, own, flat, digits)
+    core.factors = [joined if f is holders[0] else f for f in core.factors]
+    for label in digits:
+        del core.sizes[label]
+    return True
+
+
+def _radix_order(core: Core, row: Row) -> tuple[int, list[int]] | None:
+    """The flat label and its digits, most significant first, if the row is a full mixed radix."""
+    terms, offset = row
+    if type(offset) is not int or offset != 0:
+        return None
+    for flat, c in terms.items():
+        digits = {k: -d if c == 1 else d for k, d in terms.items() if k != flat}
+        if type(c) is int and abs(c) == 1 and not any(k in core.output for k in digits):
+            order = _descending(digits, core.sizes, core.sizes[flat])
+            if order is not None and len(order) > 1:
+                return flat, order
+    return None
+
+
+def _descending(digits: Mapping[int, Any], sizes: Mapping[int, Any], total: Any) -> list[int] | None:
+    """Digits by weight: 1, then the size of the last, then the product of the last two, ..."""
+    order: list[int] = []
+    weight: Any = 1
+    left = dict(digits)
+    while left:
+        found = [k for k, d in left.items() if _same(d, weight)]
+        if not found:
+            return None
+        order.insert(0, found[0])
+        weight = weight * sizes[found[0]]
+        del left[found[0]]
+    return order if _same(weight, total) else None
+
+
+def _same(left: Any, right: Any) -> bool:
+    return same_extents((left,), (right,))
+
+
+def _joined(
+    lowering: Lowering, core: Core, value: Value, own: Labels, flat: int, digits: list[int]
+) -> Source:
+    others = [x for x in own if x not in digits]
+    first = min(own.index(x) for x in digits)
+    before = [x for x in others if own.index(x) < first]
+    after = [x for x in others if own.index(x) > first]
+    order = [*before, *digits, *after]
+    if list(own) != order:
+        axes = tuple(Affine(((order.index(x), 1),)) for x in own)
+        extents = [core.sizes[x] for x in order]
+        value = lowering.emit(View(lowering.value(extents, value.kind), value, axes))
+    extents = [core.sizes[x] for x in (*before, flat, *after)]
+    step = Reshape(lowering.value(extents, value.kind), value)
+    return lowering.emit(step), (*before, flat, *after)

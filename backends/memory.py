@@ -1,0 +1,95 @@
+"""Refusing, before anything runs, what would not fit in memory."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tensorcalc.errors import TensorcalcError
+from tensorcalc.extents import evaluate, symbols_of
+
+from .program import Program
+from .steps import Insert, Reshape, Step, Value, View
+
+#: Values below this many bytes are not worth asking the system.
+UNQUESTIONED = 2**30
+
+
+class SizeError(TensorcalcError, MemoryError):
+    """A result or an intermediate that would not fit in memory."""
+
+
+def check_memory(
+    program: Program, sizes: Mapping[str, int], item: int, names: Sequence[str]
+) -> None:
+    """Raise SizeError if a value needs more memory than there is; ``names`` are the results'."""
+    largest, step = _largest(program, sizes, item)
+    if largest < UNQUESTIONED or largest <= available():
+        return
+    assert step is not None
+    outputs = {value: name for value, name in zip(program.outputs, names, strict=True)}
+    what = outputs.get(step.value, "an intermediate result")
+    symbols = sorted(set().union(*(symbols_of(e) for e in step.value.extents)))
+    where = ", ".join(f"{name} = {sizes[name]:,}" for name in symbols)
+    raise SizeError(
+        f"{what} needs {text(largest)}{f' ({where})' if where else ''}; {_remedy(step, sizes, item)}",
+        [f"shape: ({', '.join(map(str, step.value.extents))})", f"available: {text(available())}"],
+    )
+
+
+def _largest(
+    program: Program, sizes: Mapping[str, int], item: int
+) -> tuple[int, Step | None]:
+    found: tuple[int, Step | None] = (0, None)
+    for step in program.steps:
+        if isinstance(step, Reshape) or (isinstance(step, View) and step.inside):
+            continue
+        needed = bytes_of(step.value, sizes, item)
+        if needed > found[0]:
+            found = needed, step
+    return found
+
+
+def bytes_of(value: Value, sizes: Mapping[str, int], item: int) -> int:
+    """Memory of a value."""
+    return item * math.prod(evaluate(extent, sizes) for extent in value.extents)
+
+
+def _remedy(step: Step, sizes: Mapping[str, int], item: int) -> str:
+    if isinstance(step, Insert) and step.base is None:
+        core = text(bytes_of(step.core, sizes, item))
+        return f"use structured=True ({core}) or hvp"
+    return "use hvp, or smaller batches"
+
+
+def available() -> int:
+    """Bytes that can still be allocated without swapping."""
+    try:
+        with open("/proc/meminfo") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return _physical()
+
+
+def _physical() -> int:
+    names: Any = os.sysconf_names
+    if "SC_PHYS_PAGES" in names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 2**63
+
+
+def text(size: int) -> str:
+    """A number of bytes in decimal units.
+
+    >>> text(45_100_000_000), text(1_200_000)
+    ('45.1 GB', '1.2 MB')
+    """
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"
