@@ -6,4 +6,6 @@ from .oracle import evaluate
 from . import operations, numpy_protocol, rules
 from .simplify import simplify
 from .notation import indices, tensor, variables
+from .parser import parse
 from . import printers
+from .curvature import curvature

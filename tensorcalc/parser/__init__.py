@@ -1,1 +1,3 @@
 """Formulas as text: index notation and matrix notation."""
+
+from .parse import parse
