@@ -18,7 +18,7 @@ NUMPY = SimpleNamespace(**{**vars(numpy), "special": scipy.special})
 SIZES = {"m": 4, "n": 3, "k": 2, "l": 2, "b": 2, "c": 2}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Example:
     """An expression in plain NumPy, and what is known about its derivatives."""
 
@@ -37,10 +37,6 @@ class Example:
     domain: Mapping[str, str] = field(default_factory=dict)
     #: Orders of derivatives that exist and stay small.
     order: int = 3
-    #: Why forward, reverse and cross-country mode need not meet in one node.
-    differs: str = ""
-    #: Why JAX is no reference here.
-    no_jax: str = ""
     #: Number of the equation in the Matrix Cookbook (version of November 15, 2012).
     cookbook: str = ""
 
