@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tensorcalc.errors import DerivativeError
+from tensorcalc.extents import tracing
 from tensorcalc.nodes import Node, Variable, postorder
 from tensorcalc.numpy_protocol.convert import as_node
 from tensorcalc.simplify import rebuilt
@@ -79,6 +80,8 @@ class Transform:
 
     def run(self, args: Sequence[Any], kwargs: dict[str, Any], extra: Any = None) -> Any:
         """The result at ``args``, with the tangents or the adjoint ``extra``."""
+        if tracing():
+            return self._on_nodes(args, kwargs, extra)
         key, leaves = _signature(args, kwargs, extra)
         self._tracer.refresh()
         plan = self._plans.get(key)
@@ -187,28 +190,42 @@ class Plan:
         definition = made.derivation.definition
         self.formulas = pytrees.unflatten(definition, made.formulas)
         self._call = made.compiled._function
-        every = [*trace.variables, *directions]
-        self._positions = [k for k, variable in enumerate(every) if variable is not None]
+        given = [*trace.variables, *(v for v in directions if v is not None)]
+        self._positions = [k for k, variable in enumerate(given) if variable is not None]
         self._bound = list(trace.bound.values())
+        self._numbers = _python_floats(trace, self._positions)
         self._nest = _nesting(transform.what, definition, outputs)
         leaves = trace.arguments.leaves
         dtypes = [k if k is None else getattr(leaves[k], "dtype", None) for k in made.derivation.dtypes]
         dtypes += [None] * (len(made.formulas) - len(dtypes))
+        ranks = [formula.ndim for formula in made.formulas]
         self._finish = list(
-            zip(range(len(made.formulas)), may_alias(made.formulas), dtypes, strict=True)
+            zip(range(len(ranks)), ranks, may_alias(made.formulas), dtypes, strict=True)
         )
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
-        results = self._call(*[leaves[k] for k in self._positions], *self._bound)
-        for k, copied, dtype in self._finish:
+        arrays = [leaves[k] for k in self._positions]
+        for k, dtype in self._numbers:
+            arrays[k] = dtype.type(arrays[k])
+        results = self._call(*arrays, *self._bound)
+        for k, rank, copied, dtype in self._finish:
             result = results[k]
-            if dtype is not None and result.dtype != dtype:
-                result = results[k] = result.astype(dtype)
+            if not rank:
+                results[k] = np.asarray(result, dtype)[()]
+            elif dtype is not None and result.dtype != dtype:
+                results[k] = result.astype(dtype)
             elif copied:
-                result = results[k] = np.array(result)
-            if not result.ndim:
-                results[k] = result[()]
+                results[k] = np.array(result)
         return self._nest(results)
+
+
+def _python_floats(trace: Trace, positions: Sequence[int]) -> list[tuple[int, Any]]:
+    """Where Python floats are passed, with the dtype of the arrays that they join."""
+    leaves = trace.arguments.leaves
+    own = [leaves[k] if k < len(leaves) else None for k in positions]
+    arrays = [x.dtype for x in own if hasattr(x, "dtype") and x.dtype.kind == "f"]
+    dtype = np.result_type(*arrays) if arrays else np.dtype(float)
+    return [(k, dtype) for k, leaf in enumerate(own) if type(leaf) is float]
 
 
 def _nesting(what: str, definition: Any, outputs: Outputs) -> Callable[[list[Any]], Any]:

@@ -19,7 +19,7 @@ def _root(package: str) -> str:
 
 
 #: Code below these folders is not the user's.
-LIBRARY_ROOTS = tuple(_root(p) for p in ("tensorcalc", "autodiff", "numpy", "scipy"))
+LIBRARY_ROOTS = tuple(_root(p) for p in ("tensorcalc", "backends", "autodiff", "numpy", "scipy"))
 STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 
 

@@ -12,12 +12,13 @@ no watching: arrays are bound by reference and read at every call.
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
 #: Packages whose functions are not looked into: their globals do not change what is traced.
-LIBRARIES = frozenset({"numpy", "scipy", "tensorcalc", "backends", "autodiff", "builtins"})
+LIBRARIES = frozenset({"numpy", "scipy", "tensorcalc", "backends", "autodiff"})
 
 #: Containers with more items are not watched item by item: looking would cost more than the call.
 ITEM_LIMIT = 256
@@ -35,7 +36,7 @@ class Watch:
         self._places: list[tuple[Callable[..., Any], Any, Any, Any]] = []
         #: Arrays found, by id, with the name that the code has for them.
         self.named: dict[int, str] = {}
-        seen: set[int] = set()
+        seen: set[Any] = set()
         for name, (get, container, key) in _reached(function, seen):
             value = get(container, key)
             self._places.append((get, container, key, value))
@@ -78,19 +79,22 @@ def _attribute(owner: Any, name: str) -> Any:
     return getattr(owner, name, _UNSET)
 
 
-def _reached(function: Any, seen: set[int]) -> Iterator[tuple[str, Place]]:
+def _reached(function: Any, seen: set[Any]) -> Iterator[tuple[str, Place]]:
     """Places that ``function`` reads, with names; each function and object once."""
     if id(function) in seen:
         return
-    seen.add(id(function))
+    if not isinstance(function, types.MethodType):  # made anew at every access, so ids recur
+        seen.add(id(function))
     if isinstance(function, functools.partial):
         yield from _reached(function.func, seen)
         for value in (*function.args, *function.keywords.values()):
             yield from _inside("value", value, frozenset(), seen)
     elif isinstance(function, types.MethodType):
-        names = _names_read(function.__func__.__code__)
-        yield from _inside("self", function.__self__, names, seen)
-        yield from _reached(function.__func__, seen)
+        if (key := (id(function.__func__), id(function.__self__))) not in seen:
+            seen.add(key)
+            yield from _reached(function.__func__, seen)
+            names = _names_read(function.__func__.__code__)
+            yield from _inside("self", function.__self__, names, seen)
     elif isinstance(function, types.FunctionType):
         yield from _places_of(function, seen)
     elif not isinstance(function, type) and isinstance(
@@ -99,7 +103,7 @@ def _reached(function: Any, seen: set[int]) -> Iterator[tuple[str, Place]]:
         yield from _reached(function.__call__, seen)
 
 
-def _places_of(function: types.FunctionType, seen: set[int]) -> Iterator[tuple[str, Place]]:
+def _places_of(function: types.FunctionType, seen: set[Any]) -> Iterator[tuple[str, Place]]:
     names = _names_read(function.__code__)
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     places: list[tuple[str, Place]] = [(name, (_cell_value, cell, None)) for name, cell in cells]
@@ -115,12 +119,12 @@ def _places_of(function: types.FunctionType, seen: set[int]) -> Iterator[tuple[s
 
 
 def _inside(
-    name: str, value: Any, names: frozenset[str], seen: set[int]
+    name: str, value: Any, names: frozenset[str], seen: set[Any]
 ) -> Iterator[tuple[str, Place]]:
     """Places one step inside a value that the code reads."""
     if isinstance(value, (int, float, str, tuple)) or hasattr(value, "dtype"):
         return
-    if _is_library(value) or isinstance(value, (dict, list)) and len(value) > ITEM_LIMIT:
+    if isinstance(value, (dict, list)) and len(value) > ITEM_LIMIT:
         return
     if isinstance(value, dict):
         yield f"{name} length", (_length, value, None)
@@ -128,12 +132,25 @@ def _inside(
     elif isinstance(value, list):
         yield f"{name} length", (_length, value, None)
         yield from ((f"{name}{k}", (_item, value, k)) for k in range(len(value)))
+    elif _is_library(value):
+        return
     elif isinstance(value, (types.FunctionType, types.MethodType, functools.partial)):
         yield from _reached(value, seen)
-    elif hasattr(value, "__dict__") and id(value) not in seen:
-        own = [key for key in vars(value) if key in names]
-        yield from ((key, (_attribute, value, key)) for key in own)
+    elif value is not None and not isinstance(value, (types.ModuleType, type)):
+        for key in sorted(names):
+            yield from _of_object(value, key, seen)
         yield from _reached(value, seen)
+
+
+def _of_object(owner: Any, name: str, seen: set[Any]) -> Iterator[tuple[str, Place]]:
+    """An attribute, or what a method or property of that name reads."""
+    found = inspect.getattr_static(owner, name, _UNSET)
+    if isinstance(found, property):
+        found = found.fget
+    if isinstance(found, types.FunctionType):
+        yield from _reached(types.MethodType(found, owner), seen)
+    elif found is not _UNSET and not isinstance(found, (staticmethod, classmethod)):
+        yield name, (_attribute, owner, name)
 
 
 def _is_library(value: Any) -> bool:

@@ -76,11 +76,12 @@ def solved(equations: Iterable[tuple[Any, Any]], sizes: Mapping[str, int]) -> Re
     """
     rank = {name: k for k, name in enumerate(sizes)}
     replacements: Replacements = {}
+    users: dict[str, list[str]] = {}  # whose replacement holds a symbol
     for left, right in equations:
-        difference = substitute(left - right, replacements)
+        difference = substitute(left, replacements) - substitute(right, replacements)
         if isinstance(difference, Extent):
             for name, value in _solution(difference, rank, sizes).items():
-                _include(replacements, name, value)
+                _include(replacements, users, name, value)
     return replacements
 
 
@@ -97,10 +98,15 @@ def _solution(
     return {name: sizes[name] for name in symbols_of(difference)}
 
 
-def _include(replacements: Replacements, name: str, value: Any) -> None:
-    for known, extent in replacements.items():
-        replacements[known] = substitute(extent, {name: value})
+def _include(
+    replacements: Replacements, users: dict[str, list[str]], name: str, value: Any
+) -> None:
+    affected = users.pop(name, [])
+    for known in affected:
+        replacements[known] = substitute(replacements[known], {name: value})
     replacements[name] = value
+    for symbol_in_value in symbols_of(value):
+        users.setdefault(symbol_in_value, []).extend([name, *affected])
 
 
 def sizes_from(variables: Iterable[Variable], shapes: Iterable[Sequence[int]]) -> dict[str, int]:

@@ -1,0 +1,301 @@
+"""Operations: expressions of variables, and pullbacks that are derived from them.
+
+One operation of the graph is any number of expressions over common input variables: a NumPy
+function traced on variables with symbolic extents, a layer, or a whole user function. Its forward
+program computes the expressions; its pullback program computes ``sum over k of g_k dE_k/dx`` for
+the inputs that want a gradient, by :func:`tensorcalc.derivatives.pullback` and nothing else.
+
+Adjoints share work with the expressions they come from: the derivative of ``tanh`` is a formula of
+its result. What they share is *kept*: walking down from the adjoints, the first node that the
+expressions contain as well, and that is worth storing (a contraction or a row of the operation
+table, but no view of an input, constant or delta), becomes one more result of the forward program
+and a variable of the pullback. Kept nodes count as results of the operation in every respect:
+they have adjoints of their own, so that the pullback can be recorded and differentiated again
+without anything else having been stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import backends
+from tensorcalc.derivatives import pullback
+from tensorcalc.extents import symbol_name, symbols_of
+from tensorcalc.nodes import Apply, Delta, Node, Product, Variable, free_variables, postorder
+from tensorcalc.products import is_view, zeros
+from tensorcalc.simplify import rebuilt, simplify_all
+from tensorcalc.sums import add
+
+from ..tracing import unique_name
+
+#: Elementwise rows that cost less to compute again than to write and read back.
+CHEAP = frozenset(
+    "abs maximum minimum relu where sign step floor ceil rint trunc power copysign".split()
+)
+
+
+def entry(compiled: Any) -> Callable[..., Sequence[Any]]:
+    """The function of arrays in the order of the variables that gives a list of results."""
+    return compiled.positional
+
+
+def is_worth_keeping(node: Node) -> bool:
+    """Whether reading the node back is cheaper than computing it again."""
+    if isinstance(node, Apply):
+        return node.operation.result == "real" and not (
+            node.operation.is_elementwise and node.operation.name in CHEAP
+        )
+    return isinstance(node, Product) and not is_view(node) and bool(summed_labels(node))
+
+
+def summed_labels(node: Product) -> set[int]:
+    """Labels that are summed over."""
+    return {label for own in node.subscripts for label in own} - set(node.output)
+
+
+class Program:
+    """A compiled function, with the variables that it reads in order."""
+
+    __slots__ = ("call", "compiled", "variables")
+
+    def __init__(self, results: Sequence[Node], variables: Sequence[Variable], target: str) -> None:
+        self.variables = list(variables)
+        self.compiled = backends.compile(list(results), target, variables=self.variables)
+        self.call = entry(self.compiled)
+
+
+class Operation:
+    """Expressions over input variables.
+
+    ``inputs`` are the variables that calls bind, ``bound`` further ones with the arrays they stand
+    for (data that a function captures).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inputs: Sequence[Variable],
+        results: Sequence[Node],
+        bound: dict[Variable, Any] | None = None,
+        target: str = "numpy",
+    ) -> None:
+        self.name, self.target = name, target
+        self.inputs, self.bound = list(inputs), bound or {}
+        self.results = list(results)
+        self._recordings: dict[tuple[int, ...], Recording] = {}
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All variables: those of calls, then those of captured data."""
+        return [*self.inputs, *self.bound]
+
+    @cached_property
+    def forward(self) -> Program:
+        """The program of the results alone."""
+        return Program(simplify_all(self.results), self.variables, self.target)
+
+    def recording(self, wanted: tuple[int, ...]) -> Recording:
+        """The operation prepared for gradients of the inputs ``wanted``, by position."""
+        if wanted not in self._recordings:
+            self._recordings[wanted] = Recording(self, wanted)
+        return self._recordings[wanted]
+
+
+class Recording:
+    """An operation whose pullback will be asked for, with respect to some of its inputs."""
+
+    def __init__(self, operation: Operation, wanted: tuple[int, ...]) -> None:
+        self.operation, self.wanted = operation, wanted
+        self.taken = {variable.name for variable in operation.variables}
+        self.results = simplify_all(operation.results)
+        self.kept: list[Node] = []
+        self._pullbacks: dict[tuple[int, ...], Pullback] = {}
+        self._derive()
+
+    def _derive(self) -> None:
+        """Derive adjoints and find what they share with the results, until nothing new is shared."""
+        xs = [self.operation.inputs[k] for k in self.wanted]
+        while True:  # ends: every round adds nodes of the finite forward DAG
+            nodes = [*self.results, *self.kept]
+            seeds = [Variable(self._name("adjoint"), node.extents) for node in nodes]
+            adjoints = summed_pullbacks(nodes, xs, seeds)
+            simplified = simplify_all([*nodes, *adjoints])
+            nodes, adjoints = simplified[: len(nodes)], simplified[len(nodes) :]
+            shared = shared_nodes(adjoints, nodes)
+            known = set(nodes)
+            new = [node for node in shared if node not in known]
+            self.results, self.kept = nodes[: len(self.results)], nodes[len(self.results) :]
+            if not new:
+                break
+            self.kept += new
+        self.seeds, self._adjoints = seeds, adjoints
+        self._stand_for_shared()
+
+    def _stand_for_shared(self) -> None:
+        """Replace shared nodes in the adjoints by variables that stand for kept results."""
+        nodes = [*self.results, *self.kept]
+        shared = set(shared_nodes(self._adjoints, nodes)) & set(nodes)
+        #: Variables of the pullback that stand for results and kept nodes, by position.
+        self.stand_ins = {
+            k: Variable(self._name("kept"), node.extents, _flags_of(node))
+            for k, node in enumerate(nodes)
+            if node in shared
+        }
+        new: dict[Node, Node] = {nodes[k]: variable for k, variable in self.stand_ins.items()}
+        for node in postorder_above(self._adjoints, new):
+            new[node] = rebuilt(node, new)
+        self._adjoints = [new[adjoint] for adjoint in self._adjoints]
+
+    def _name(self, stem: str) -> str:
+        return unique_name(stem, self.taken)
+
+    @cached_property
+    def forward(self) -> Program:
+        """The program of the results and of what is kept."""
+        operation = self.operation
+        return Program([*self.results, *self.kept], operation.variables, operation.target)
+
+    def pullback(self, given: tuple[int, ...]) -> Pullback:
+        """The pullback where only the results ``given``, by position, have adjoints."""
+        if given not in self._pullbacks:
+            self._pullbacks[given] = Pullback(self, given, self._adjoints)
+        return self._pullbacks[given]
+
+
+class Pullback:
+    """Adjoints of wanted inputs as expressions of adjoints of given results and stored arrays."""
+
+    def __init__(
+        self, recording: Recording, given: tuple[int, ...], adjoints: Sequence[Node]
+    ) -> None:
+        operation = recording.operation
+        self.seeds = [recording.seeds[k] for k in given]
+        absent = {s: zeros(s.extents) for k, s in enumerate(recording.seeds) if k not in given}
+        self.adjoints = _substituted(adjoints, absent)
+        read = set(free_variables(*self.adjoints))
+        #: Positions of the inputs, and of the results and kept nodes, whose values are read.
+        self.read_inputs = [k for k, v in enumerate(operation.variables) if v in read]
+        self.read_results = [k for k, v in recording.stand_ins.items() if v in read]
+        self._choose_carriers(operation, recording)
+        self.name, self.target = operation.name, operation.target
+
+    def _choose_carriers(self, operation: Operation, recording: Recording) -> None:
+        """Inputs whose shapes are needed though their values are not."""
+        inputs = operation.variables
+        values = [inputs[k] for k in self.read_inputs]
+        values += [recording.stand_ins[k] for k in self.read_results]
+        self.values = values
+        missing = symbols_in(self.adjoints) - bare_symbols([*self.seeds, *values])
+        self.carriers: list[int] = []
+        for k, variable in enumerate(inputs):
+            found = bare_symbols([variable]) & missing
+            if found:
+                self.carriers.append(k)
+                missing -= found
+        self.variables = [*self.seeds, *values, *(inputs[k] for k in self.carriers)]
+
+    @cached_property
+    def routes(self) -> list[tuple[bool, int]]:
+        """Per wanted input: whether its adjoint is a seed itself, and which seed or result."""
+        computed: dict[Node, int] = {}
+        routes = []
+        for adjoint in self.adjoints:
+            seed = next((k for k, s in enumerate(self.seeds) if s is adjoint), None)
+            if seed is None:
+                routes.append((False, computed.setdefault(adjoint, len(computed))))
+            else:
+                routes.append((True, seed))
+        return routes
+
+    @cached_property
+    def program(self) -> Program | None:
+        """The program of those adjoints that are no seeds; None if there are none."""
+        seeds = set(self.seeds)
+        computed = list(dict.fromkeys(a for a in self.adjoints if a not in seeds))
+        return Program(computed, self.variables, self.target) if computed else None
+
+    @cached_property
+    def operation(self) -> Operation:
+        """The pullback as an operation of its own, to be recorded and differentiated."""
+        return Operation(
+            f"pullback of {self.name}", self.variables, self.adjoints, target=self.target
+        )
+
+
+def summed_pullbacks(
+    nodes: Sequence[Node], xs: Sequence[Node], seeds: Sequence[Node]
+) -> list[Node]:
+    """``sum over k of seeds[k] d nodes[k] / dx`` for every ``x``."""
+    parts = [pullback(node, xs, seed, 0) for node, seed in zip(nodes, seeds, strict=True)]
+    return [add(*column) for column in zip(*parts, strict=True)]
+
+
+def shared_nodes(adjoints: Sequence[Node], results: Sequence[Node]) -> list[Node]:
+    """The first nodes below the adjoints that the results contain and that are worth keeping."""
+    forward = set(postorder(*results))
+    found: dict[Node, None] = {}
+    seen: set[Node] = set()
+    stack = list(adjoints)
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node in forward and is_worth_keeping(node):
+            found[node] = None
+        else:
+            stack.extend(node.operands)
+    return list(found)
+
+
+def postorder_above(roots: Sequence[Node], leaves: Iterable[Node]) -> list[Node]:
+    """Nodes below ``roots`` in postorder, not looking below ``leaves`` nor listing them."""
+    order: list[Node] = []
+    seen = set(leaves)
+    stack: list[tuple[Node, bool]] = [(root, False) for root in roots]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((operand, False) for operand in node.operands)
+    return order
+
+
+def _substituted(roots: Sequence[Node], replacements: dict[Node, Node]) -> list[Node]:
+    if not replacements:
+        return list(roots)
+    new = dict(replacements)
+    for node in postorder_above(roots, replacements):
+        new[node] = rebuilt(node, new)
+    return simplify_all([new[root] for root in roots])
+
+
+def _flags_of(node: Node) -> tuple[str, ...]:
+    if isinstance(node, Apply) and node.operation.result != "real":
+        return (node.operation.result,)
+    return ()
+
+
+def bare_symbols(variables: Iterable[Variable]) -> set[str]:
+    """Symbols that are the whole extent of an axis, so that a shape gives their size."""
+    names = (symbol_name(extent) for variable in variables for extent in variable.extents)
+    return {name for name in names if name is not None}
+
+
+def symbols_in(roots: Sequence[Node]) -> set[str]:
+    """Symbols of extents that the values of expressions depend on."""
+    names: set[str] = set()
+    for node in postorder(*roots):
+        sizes: list[Any] = list(node.extents)
+        if isinstance(node, Delta):
+            sizes += [size for row, offset in node.rows for size in (*row, offset)]
+        elif isinstance(node, Apply):
+            sizes += [value for _, value in node.params]
+        for size in sizes:
+            names |= symbols_of(size)
+    return names
