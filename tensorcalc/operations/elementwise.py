@@ -18,8 +18,12 @@ INF = float("inf")
 
 # -- powers ---------------------------------------------------------------------------------------
 def _power_reference(x: Any, exponent: float, at_zero: float | None) -> Any:
+    """With ``at_zero``, next to zero the value is the greatest finite number, not infinity."""
     value = np.power(np.asarray(x, dtype=np.result_type(x, np.float32)), exponent)
-    return value if at_zero is None else np.where(np.equal(x, 0), value.dtype.type(at_zero), value)
+    if at_zero is None:
+        return value
+    greatest = np.finfo(value.dtype).max
+    return np.where(np.equal(x, 0), value.dtype.type(at_zero), np.clip(value, -greatest, greatest))
 
 
 def _power_partial(out: Any, x: Any, exponent: float, at_zero: float | None) -> Any:
@@ -45,6 +49,9 @@ _SCALAR_POWERS = {
 }
 
 
+_GREATEST = repr(float(np.finfo(float).max))
+
+
 def _power_numpy(exponent: float, at_zero: float | None) -> str:
     if at_zero is not None:
         return "power({0}, {exponent}, {at_zero})"
@@ -54,13 +61,15 @@ def _power_numpy(exponent: float, at_zero: float | None) -> str:
 def _power_jax(exponent: float, at_zero: float | None) -> str:
     if at_zero is not None:
         safe = "jnp.where({0} == 0, 1, {0})"
-        return f"jnp.where({{0}} == 0, {{at_zero}}, jnp.power({safe}, {{exponent}}))"
+        return f"jnp.where({{0}} == 0, {{at_zero}}, jnp.nan_to_num(jnp.power({safe}, {{exponent}}), nan=jnp.nan))"
     return _NUMPY_POWERS.get(exponent, "np.power({0}, {exponent})").replace("np.", "jnp.")
 
 
 def _power_scalar(exponent: float, at_zero: float | None) -> str:
     plain = _SCALAR_POWERS.get(exponent, "power({0}, {exponent})")
-    return plain if at_zero is None else f"({{at_zero}} if {{0}} == 0 else {plain})"
+    if at_zero is None:
+        return plain
+    return f"({{at_zero}} if {{0}} == 0 else min(max({plain}, -{_GREATEST}), {_GREATEST}))"
 
 
 def _power_latex(exponent: float, at_zero: float | None) -> str:

@@ -65,7 +65,8 @@ def power(x, exponent, at_zero):
             value = 1 / np.sqrt(x)
         else:
             value = np.power(x, exponent)
-    return np.where(x == 0, value.dtype.type(at_zero), value)
+    greatest = np.finfo(value.dtype).max
+    return np.where(x == 0, value.dtype.type(at_zero), np.clip(value, -greatest, greatest))
 """)
 helper("""
 def expit(x):

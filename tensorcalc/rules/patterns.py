@@ -85,13 +85,13 @@ def is_nonnegative(node: Node) -> bool:
     if isinstance(node, Apply):
         return node.operation.value_range(**dict(node.params))[0] >= 0
     if isinstance(node, Product):
-        return all(is_nonnegative(factor) for factor in _unpaired(node))
+        return all(is_nonnegative(factor) for factor in unpaired_factors(node))
     if isinstance(node, Sum):
         return all(map(is_nonnegative, node.operands))
     return bool(getattr(node, "flags", frozenset()) & {"positive", "nonnegative", "boolean"})
 
 
-def _unpaired(node: Product) -> Iterable[Node]:
+def unpaired_factors(node: Product) -> Iterable[Node]:
     """Factors that do not occur twice on the same labels: squares are nonnegative."""
     counts: dict[Any, int] = {}
     for factor in zip(node.operands, node.subscripts, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from ..applications import PRODUCT_RULES, apply, power, rule
@@ -18,6 +19,7 @@ from .patterns import (
     repeated,
     split_constant_terms,
     terms_of,
+    unpaired_factors,
 )
 
 
@@ -48,17 +50,24 @@ def log_of_sum_of_exp_is_logsumexp(x: Node) -> Node | None:
 
 @rule("log")
 def log_of_nonnegative_product(x: Node) -> Node | None:
-    """``log(a b) = log(a) + log(b)`` for nonnegative factors, where that lets another rule act."""
+    """``log(a b) = log(a) + log(b)`` and ``log(c c) = 2 log|c|``, where that lets a rule act."""
     if not isinstance(x, Product) or Contraction(x).summed or any(map(is_boolean, x.operands)):
         return None
-    logs = [apply("log", f) for f in x.operands if is_nonnegative(f)]
-    if len(logs) < len(x.operands) or all(applied(value, "log") for value in logs):
+    if not all(map(is_nonnegative, unpaired_factors(x))):
         return None
-    terms = [
-        product((value,), (own,), x.output, x.label_extents())
-        for value, own in zip(logs, x.subscripts, strict=True)
-    ]
-    return add(*terms)
+    terms = list(_logs(x))
+    if all(applied(value, "log") for value, _, _ in terms):
+        return None
+    return add(*[product((scale(n, v),), (own,), x.output, x.label_extents()) for v, own, n in terms])
+
+
+def _logs(x: Product) -> Iterator[tuple[Node, Any, int]]:
+    """Logarithm, labels and multiplicity of each factor."""
+    counts: dict[Any, int] = {}
+    for factor in zip(x.operands, x.subscripts, strict=True):
+        counts[factor] = counts.get(factor, 0) + 1
+    for (factor, own), count in counts.items():
+        yield apply("log", apply("abs", factor) if count % 2 == 0 else factor), own, count
 
 
 @rule("logsumexp")

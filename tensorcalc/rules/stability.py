@@ -269,6 +269,22 @@ def one_minus_expit(node: Sum) -> Node | None:
     return None
 
 
+def softplus_minus_argument(node: Sum) -> Node | None:
+    """``softplus(z) - z = softplus(-z)``."""
+    for k, term in enumerate(node.operands):
+        coefficient, rest = split_coefficient(term)
+        z = argument(rest, "softplus")
+        if z is None:
+            continue
+        opposite = scale(-coefficient, z)
+        for j, other in enumerate(node.operands):
+            if other is opposite:
+                rest_terms = [t for n, t in enumerate(node.operands) if n not in (j, k)]
+                reflected = scale(coefficient, apply("softplus", negated(z)))
+                return add(*rest_terms, reflected)
+    return None
+
+
 def softplus_reflection(node: Sum) -> Node | None:
     """``u softplus(z) + v softplus(-z) = c softplus(z) - v z`` where ``u + v`` is a constant ``c``.
 
@@ -392,4 +408,4 @@ def negation_of_comparison(x: Node) -> Node | None:
 
 
 PRODUCT_RULES.append(exp_times_expit)
-SUM_RULES += [one_minus_expit, softplus_reflection]
+SUM_RULES += [one_minus_expit, softplus_minus_argument, softplus_reflection]
