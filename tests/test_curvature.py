@@ -1,0 +1,390 @@
+"""Curvature: certificates against eigenvalues of samples, and what must be unknown."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import tensorcalc as tc
+from tensorcalc.applications import apply
+from tensorcalc.curvature import Interval, Ranges, curvature
+from tensorcalc.curvature.composition import WHOLE_LINE
+from tensorcalc.curvature.ranges import declared_interval
+from tensorcalc.nodes import free_variables
+from tensorcalc.substitution import replace_extents
+from tensorcalc.table import TABLE
+
+DECLARED = (
+    "X: m n, w: n, y: m, A: n n symmetric, S: n n psd, Q: n n, a: n, p: n positive, "
+    "q: n nonnegative, r: m positive, W: n k, Y: m k, c: positive, s, t, U: m k, V: n k, "
+    "M: m n nonnegative, T: m n, P: n n psd, u: n in [-1, 1], h: n in (0, 1), z: n+2, e: m n boolean"
+)
+NAMES = {v.name: v for v in tc.notation.declared_variables(DECLARED)}
+X, w, y, A, S, Q, a, p, q, r, W, Y, c, s, t, U, V, M, T, P, u, h, z, e = NAMES.values()
+SIZES = {"m": 4, "n": 3, "k": 2}
+
+
+def logsumexp(x):
+    return apply("logsumexp", x)
+
+
+def softplus(x):
+    return apply("softplus", x)
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def norm(x):
+    return np.linalg.norm(x)
+
+
+#: loss, variable, what it is certified to be
+CERTIFIED = {
+    # affine
+    "linear": (a @ w, w, "affine"),
+    "bilinear in one": (y @ X @ w, w, "affine"),
+    "trace": (np.sum(Q * S), S, "affine"),
+    "constant": (a @ a, w, "affine"),
+    "sum of a matrix product": (np.sum(U @ V.T), U, "affine"),
+    # quadratics
+    "square": (w @ w, w, "strictly convex"),
+    "negative square": (-(w @ w), w, "strictly concave"),
+    "gram": (w @ (X.T @ X) @ w, w, "convex"),
+    "psd form": (w @ S @ w, w, "convex"),
+    "psd plus ridge": (w @ S @ w + 0.1 * (w @ w), w, "strictly convex"),
+    "least squares": (np.sum((X @ w - y) ** 2), w, "convex"),
+    "ridge": (np.sum((X @ w - y) ** 2) + c * (w @ w), w, "strictly convex"),
+    "weighted least squares": (np.sum(r * (X @ w - y) ** 2), w, "convex"),
+    "factorization in one factor": (np.sum((T - U @ V.T) ** 2), U, "convex"),
+    "masked factorization": (np.sum(e * (T - U @ V.T) ** 2), U, "convex"),
+    "differences": (np.sum((w[1:] - w[:-1]) ** 2), w, "convex"),
+    "second differences": (np.sum((z[2:] - 2 * z[1:-1] + z[:-2]) ** 2), z, "convex"),
+    "whitened": (
+        (X @ w - y) @ (X @ w - y) + (w - a) @ np.linalg.inv(S) @ (w - a),
+        w,
+        "strictly convex",
+    ),
+    "quadratic of a matrix": (np.einsum("ik,ij,jk->", W, S, W), W, "convex"),
+    # elementwise
+    "logistic": (np.sum(np.log(1 + np.exp(-y * (X @ w)))), w, "convex"),
+    "logistic with ridge": (np.sum(softplus(-y * (X @ w))) + c / 2 * (w @ w), w, "strictly convex"),
+    "poisson": (np.sum(np.exp(X @ w) - y * (X @ w)), w, "convex"),
+    "exponential": (np.sum(np.exp(w)), w, "strictly convex"),
+    "quartic": (np.sum(w**4), w, "convex"),
+    "cosh": (np.sum(np.cosh(X @ w)), w, "convex"),
+    "pseudo huber": (np.sum(np.sqrt(1 + w**2)), w, "strictly convex"),
+    "entropy": (np.sum(w * np.log(w)), w, "strictly convex"),
+    "entropy row": (np.sum(apply("entr", w)), w, "strictly concave"),
+    "barrier": (-np.sum(np.log(y - X @ w)), w, "convex"),
+    "logarithm": (np.sum(np.log(w)), w, "strictly concave"),
+    "roots": (np.sum(np.sqrt(q)), q, "strictly concave"),
+    "reciprocals": (np.sum(1 / p), p, "strictly convex"),
+    "cubes above zero": (np.sum(q**3), q, "convex"),
+    "log of sigmoid": (np.sum(np.log(apply("expit", X @ w))), w, "concave"),
+    "power 1.5": (np.sum(q**1.5), q, "strictly convex"),
+    "log cosh": (np.sum(np.log(np.cosh(w))), w, "strictly convex"),
+    "sine where it is concave": (np.sum(-(h**2) + h), h, "strictly concave"),
+    "gamma deviance": (np.sum(r * np.exp(-(X @ w)) + X @ w), w, "convex"),
+    "probit": (-np.sum(apply("log_ndtr", X @ w)), w, "convex"),
+    "linear over exponential": (a @ w + np.exp(-s) * (w @ w), w, "strictly convex"),
+    # softmax and norms, smooth
+    "logsumexp": (logsumexp(w), w, "convex"),
+    "logsumexp of scores": (logsumexp(X @ w), w, "convex"),
+    "softmax regression": (np.sum(logsumexp(X @ W)) - np.sum(Y * (X @ W)), W, "convex"),
+    "softmax regression with ridge": (
+        np.sum(logsumexp(X @ W)) + 0.1 * np.sum(W * W),
+        W,
+        "strictly convex",
+    ),
+    "log of a sum of exponentials": (np.log(r @ np.exp(X @ w)), w, "convex"),
+    "posynomial in logarithms": (np.log(np.sum(np.exp(X @ w)) + 1), w, "convex"),
+    "length": (np.sqrt(1 + w @ w), w, "strictly convex"),
+    "length of residuals": (np.sqrt(c + np.sum((X @ w - y) ** 2)), w, "convex"),
+    "norm": (norm(X @ w - y), w, "convex"),
+    # matrices
+    "logdet": (-apply("logdet", S), S, "strictly convex"),
+    "logdet of a sum": (-apply("logdet", P + S), S, "strictly convex"),
+    "trace of the inverse": (np.sum(np.linalg.inv(S) * P), S, "convex"),
+    "gaussian precision": (np.sum(S * P) - apply("logdet", S), S, "strictly convex"),
+    "experiment design": (-apply("logdet", (X.T * r) @ X + P), r, "convex"),
+    "trace of a cube": (np.sum((S @ S) * S), S, "convex"),
+    "root of exponentials": (np.sqrt(np.sum(np.exp(w))), w, "strictly convex"),
+    # composition
+    "lasso": (np.sum((X @ w - y) ** 2) + c * np.sum(np.abs(w)), w, "convex"),
+    "elastic net": (
+        np.sum((X @ w - y) ** 2) + np.sum(np.abs(w)) + c * (w @ w),
+        w,
+        "strictly convex",
+    ),
+    "absolute deviation": (np.sum(np.abs(X @ w - y)), w, "convex"),
+    "hinge": (np.sum(relu(1 - y * (X @ w))), w, "convex"),
+    "squared hinge": (np.sum(relu(1 - y * (X @ w)) ** 2), w, "convex"),
+    "svm": (np.sum(relu(1 - y * (X @ w))) + w @ w, w, "strictly convex"),
+    "pinball": (np.sum(np.maximum(0.3 * (y - X @ w), -0.7 * (y - X @ w))), w, "convex"),
+    "largest": (np.max(X @ w), w, "convex"),
+    "smallest": (np.min(X @ w), w, "concave"),
+    "largest square": (np.maximum(w @ w, np.sum(np.abs(w))), w, "convex"),
+    "exponential of a norm": (np.exp(norm(w)), w, "convex"),
+    "minimum of logarithms": (np.min(np.log(w)), w, "concave"),
+    "chosen": (np.sum(np.where(e, T, X * w) ** 2), w, "convex"),
+}
+
+#: losses that are neither, or that no rule covers: never more than "unknown"
+UNKNOWN = {
+    "cube": (np.sum(w**3), w),
+    "quartic double well": (np.sum((w**2 - 1) ** 2), w),
+    "indefinite form": (w @ A @ w, w),
+    "any form": (w @ Q @ w, w),
+    "sine": (np.sum(np.sin(w)), w),
+    "sigmoid": (np.sum(apply("expit", w)), w),
+    "tanh network": (np.sum((y - np.tanh(X @ w)) ** 2), w),
+    "reciprocals across the pole": (np.sum(1 / w), w),
+    "inverse squares across the pole": (np.sum(w**-2.0), w),
+    "bilinear saddle": (z[0] * z[1], z),
+    "cauchy loss": (np.sum(np.log(1 + w**2)), w),
+    "root of absolute value": (np.sum(np.sqrt(np.abs(w))), w),
+    "root of a square root": (np.sum((w**2) ** 0.25), w),
+    "difference of squares": (np.sum((X @ w) ** 2) - w @ w, w),
+    "signed weights": (np.sum(y * (X @ w) ** 2), w),
+    "logdet of any matrix": (-apply("logdet", Q), Q),
+    "determinant": (apply("det", Q), Q),
+    "gaussian bump": (np.exp(-(w @ w)), w),
+    "step": (np.sum(np.sign(w)), w),
+    "rounded": (np.sum(np.floor(w)), w),
+    "jump": (np.sum(np.where(w > 0, 0.0, 1.0)), w),
+    "kink down": (-np.sum(np.abs(w)) + w @ w, w),
+    "product of norms": (norm(w) * norm(w - a) * s, w),
+    "log of unknown weights": (np.log(y @ np.exp(X @ w)), w),
+    "max of concave": (np.maximum(np.log(s), -s * s), s),
+    "square of a signed convex": ((w @ w - 1) ** 2, w),
+    "outer minus too much diagonal": (w @ w - 2 * np.sum(w) ** 2, w),
+    "softmax entry": (apply("softmax", w)[0], w),
+    "trace of a cube": (np.sum((A @ A) * A), A),
+    "min of squares": (np.minimum(w @ w, np.sum((w - a) ** 2)), w),
+    "power of an unknown sign": (np.sum(w**1.0 * np.abs(w)), w),
+    "gamma across poles": (np.sum(apply("gammaln", w)), w),
+    "root of a square plus one": (np.sqrt(np.sum(w**4 + w * w)), w),
+}
+
+
+def sampled(variable, rng):
+    shape = [tc.extents.evaluate(extent, SIZES) for extent in variable.extents]
+    if "psd" in variable.flags:
+        root = rng.normal(size=shape)
+        return root @ root.T + 0.1 * np.eye(shape[0])
+    value = rng.normal(size=shape)
+    if "symmetric" in variable.flags:
+        value = value + value.T
+    if "boolean" in variable.flags:
+        return value > 0
+    interval = declared_interval(variable.flags)
+    if np.isfinite(interval.high):
+        return rng.uniform(interval.low, interval.high, size=shape)
+    return np.abs(value) + 0.05 if interval.low == 0 else value
+
+
+def directions(variable, n, rng):
+    """Random directions; symmetric ones for a symmetric unknown."""
+    vs = rng.normal(size=(20, n))
+    if variable.flags & {"symmetric", "psd"}:
+        d = int(np.sqrt(n))
+        vs = vs.reshape(-1, d, d)
+        vs = (vs + vs.transpose(0, 2, 1)).reshape(-1, n)
+    return vs
+
+
+def in_domain(loss, values):
+    with np.errstate(all="ignore"):
+        return np.isfinite(tc.evaluate(loss, **values))
+
+
+def drawn(loss, x, rng):
+    """Values of the variables with the loss defined."""
+    for _ in range(2000):
+        values = {v.name: sampled(v, rng) for v in free_variables(loss, x)}
+        known = {v.name: values[v.name] for v in free_variables(loss)}
+        if in_domain(loss, known):
+            return known
+    raise AssertionError("no point of the domain was found")
+
+
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_certified_curvature(name):
+    loss, x, expected = CERTIFIED[name]
+    found = curvature(loss, x)
+    assert found.description == expected, found.explain()
+    assert found == expected.split()[-1]
+    assert found.explain()
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_never_claimed(name):
+    loss, x = UNKNOWN[name]
+    found = curvature(loss, x)
+    assert found == "unknown" and not found.strict, found.explain()
+
+
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_certified_hessian_has_the_sign_in_samples(name):
+    loss, x, expected = CERTIFIED[name]
+    if x not in set(free_variables(loss)):
+        assert expected == "affine"
+        return
+    roots = [loss, tc.hessian(loss, x), x]
+    loss, second, x = map(replace_extents(roots, SIZES).__getitem__, roots)
+    rng = np.random.default_rng(len(name))
+    for _ in range(12):
+        values = drawn(loss, x, rng)
+        names = {v.name for v in free_variables(second)}
+        n = values[x.name].size
+        H = np.asarray(tc.evaluate(second, **{k: v for k, v in values.items() if k in names}))
+        H = np.broadcast_to(H, values[x.name].shape * 2).reshape(n, n)
+        vs = directions(x, n, rng)
+        forms = np.einsum("si,ij,sj->s", vs, H, vs)
+        tolerance = 1e-9 * (1 + np.abs(H).max()) * n
+        if "convex" in expected:
+            assert forms.min() > -tolerance
+        if "concave" in expected:
+            assert forms.max() < tolerance
+        if expected == "affine":
+            assert np.abs(forms).max() == 0
+        if "strictly convex" in expected:
+            assert np.linalg.eigvalsh(H + H.T).max() > 0
+
+
+@pytest.mark.parametrize("name", CERTIFIED)
+def test_certified_loss_obeys_the_midpoint_inequality(name):
+    loss, x, expected = CERTIFIED[name]
+    loss, x = map(replace_extents([loss, x], SIZES).__getitem__, (loss, x))
+    rng = np.random.default_rng(len(name))
+    kept = 0
+    for _ in range(200):
+        values = drawn(loss, x, rng)
+        if x.name not in values:
+            return
+        other = {**values, x.name: sampled(x, rng)}
+        middle = {**values, x.name: (values[x.name] + other[x.name]) / 2}
+        if not in_domain(loss, other):
+            continue
+        ends = (tc.evaluate(loss, **values) + tc.evaluate(loss, **other)) / 2
+        gap = ends - tc.evaluate(loss, **middle)
+        tolerance = 1e-9 * (1 + abs(ends))
+        assert gap > -tolerance or "concave" in expected
+        assert gap < tolerance or "convex" in expected
+        kept += 1
+        if kept == 20:
+            return
+    raise AssertionError("no two points of the domain were found")
+
+
+# -- assumptions ----------------------------------------------------------------------------------
+def test_assumptions_decide_signs():
+    loss = np.sum(y * (X @ w) ** 2)
+    assert curvature(loss, w) == "unknown"
+    assert curvature(loss, w, y="nonnegative") == "convex"
+    assert curvature(loss, w, y=(-2, 0)) == "concave"
+    assert curvature(np.sum(w**3), w, w=(0, np.inf)) == "convex"
+    assert curvature(w @ Q @ w, w, Q="psd") == "convex"
+
+
+def test_assumption_about_a_stranger_is_refused():
+    with pytest.raises(tc.errors.UnknownNameError, match="'z'"):
+        curvature(w @ w, w, z="positive")
+
+
+def test_curvature_of_a_vector_is_refused():
+    with pytest.raises(tc.errors.DerivativeError):
+        curvature(X @ w, w)
+
+
+def test_certificate_names_the_template_and_the_range():
+    text = curvature(np.sum(np.log(1 + np.exp(-y * (X @ w)))), w).explain()
+    assert "A' D A" in text and "expit" in text and "in [0, inf)" in text
+
+
+# -- ranges ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "expression, expected",
+    [
+        (np.exp(w), "(0, inf)"),
+        (1 + np.exp(w), "(1, inf)"),
+        (1 - np.tanh(w) ** 2, "(0, 1]"),
+        (w * w, "[0, inf)"),
+        (w * w + 1, "[1, inf)"),
+        (1 - h, "(0, 1)"),
+        (h * (1 - h), "(0, 1)"),
+        (h - h * h, "(0, 0.25]"),
+        (np.abs(u) + 1, "[1, 2]"),
+        (u**3, "[-1, 1]"),
+        (1 / p, "(0, inf)"),
+        (np.sum(p), "(0, inf)"),
+        (np.sum(w[1:] * w[1:]), "[0, inf)"),
+        (p[1:], "(0, inf)"),
+        (np.maximum(w, 2), "[2, inf)"),
+        (np.where(w > 0, 1.0, 3.0), "[1, 3]"),
+        ((1 + w * w) ** -0.5 - w * w * (1 + w * w) ** -1.5, "(0, 1]"),
+    ],
+)
+def test_range_of_an_expression(expression, expected):
+    assert str(Ranges()(expression)) == expected
+
+
+def test_intervals_round_outward():
+    tenth, fifth = Interval(0.1, 0.1), Interval(0.2, 0.2)
+    total = tenth + fifth
+    exact = Fraction(0.1) + Fraction(0.2)
+    assert Fraction(total.low) <= exact <= Fraction(total.high)
+    assert total.low < total.high
+
+
+def samples_of(row, rng):
+    params = row.test_params
+    operands = [
+        rng.uniform(*domain, size=(6,) if cores else 40)
+        for domain, cores in zip(row.domain, row.operand_cores, strict=True)
+    ]
+    if any(len(cores) == 2 for cores in row.operand_cores):
+        operands = [rng.uniform(*domain, size=(4, 4)) for domain in row.domain]
+    return operands, params
+
+
+NUMERIC = [n for n, o in TABLE.items() if all(isinstance(d, tuple) for d in o.domain)]
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+def test_columns_of_the_table_hold_on_samples(name):
+    """Range, monotonicity and convexity of a row, as far as its columns say anything."""
+    row = TABLE[name]
+    rng = np.random.default_rng(0)
+    low, high = row.value_range(**row.test_params)
+    for _ in range(25):
+        x, params = samples_of(row, rng)
+        z, _ = samples_of(row, rng)
+        fx, fz = row.reference(*x, **params), row.reference(*z, **params)
+        assert np.all(np.asarray(fx, dtype=float) >= low - 1e-12)
+        assert np.all(np.asarray(fx, dtype=float) <= high + 1e-12)
+        if row.convexity:
+            middle = row.reference(*[(i + j) / 2 for i, j in zip(x, z, strict=True)], **params)
+            assert np.all(row.convexity * ((fx + fz) / 2 - middle) >= -1e-9)
+        for k, direction in enumerate(row.monotone):
+            if direction:
+                larger = [np.maximum(i, j) if j is z[k] else i for i, j in zip(x, z, strict=True)]
+                rise = np.asarray(row.reference(*larger, **params), dtype=float) - fx
+                assert np.all(direction * rise >= -1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE_LINE & TABLE.keys() - {"rel_entr"}))
+def test_rows_convex_on_the_whole_line(name):
+    row = TABLE[name]
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        shape = (5,) if any(row.operand_cores) else ()
+        shape = (3, 3) if any(len(cores) == 2 for cores in row.operand_cores) else shape
+        x = [rng.normal(size=shape) * 3 for _ in range(row.arity)]
+        z = [rng.normal(size=shape) * 3 for _ in range(row.arity)]
+        fx, fz = row.reference(*x, **row.test_params), row.reference(*z, **row.test_params)
+        middle = row.reference(*[(i + j) / 2 for i, j in zip(x, z, strict=True)], **row.test_params)
+        tolerance = 1e-9 * (1 + abs(fx) + abs(fz))
+        assert np.all(row.convexity * ((fx + fz) / 2 - middle) >= -tolerance)
