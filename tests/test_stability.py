@@ -532,3 +532,8 @@ def test_norm_helpers_agree_with_reference_at_the_edges(row):
     length = helpers.function("norm")(row, (-1,))
     np.testing.assert_allclose(length, TABLE["norm"].reference(row, at_zero=0.0), rtol=1e-14, atol=1e-322)
     np.testing.assert_allclose(helpers.function("normalize")(row, (-1,), 0.0), _direction(row), rtol=1e-14)
+
+
+def test_logdet_of_transpose_is_logdet():
+    A = tc.variables("A: n n")
+    assert np.linalg.slogdet(A.T)[1] is np.linalg.slogdet(A)[1]

@@ -69,13 +69,18 @@ def inverse_of_transpose(a: Node) -> Node | None:
     return None if base is None else _swapped(apply("inv", base))
 
 
-@rule("det", "logdet")
+@rule("det")
 def determinant_of_transpose(a: Node) -> Node | None:
     """``det(A') = det(A)``."""
     base = _untransposed(a)
-    if base is None:
-        return None
-    return apply("det", base)
+    return None if base is None else apply("det", base)
+
+
+@rule("logdet")
+def logdet_of_transpose(a: Node) -> Node | None:
+    """``logdet(A') = logdet(A)``."""
+    base = _untransposed(a)
+    return None if base is None else apply("logdet", base)
 
 
 def _untransposed(a: Node) -> Node | None:
