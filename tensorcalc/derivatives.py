@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Literal
 
 from .errors import DerivativeError, ShapeError
-from .nodes import Apply, Constant, Node, Product, Sum, Variable, node_count, postorder
+from .nodes import Apply, Constant, Node, Product, Sum, Variable, as_expression, node_count, postorder
 from .products import kronecker, product, transpose, zeros
 from .simplify import simplify
 from .sums import add
@@ -30,6 +30,7 @@ def derivative(expression: Node, x: Node, mode: Mode = "reverse") -> Node:
     >>> derivative(A @ x, x) is A
     True
     """
+    expression = as_expression(expression)
     if isinstance(x, Variable):
         expression = simplify(expression)
     if mode == "reverse":
@@ -49,6 +50,7 @@ def gradient(loss: Node, x: Node) -> Node:
 
     Raises DerivativeError if ``loss`` is not a scalar.
     """
+    loss = as_expression(loss)
     check_scalar(loss, "gradient")
     return derivative(loss, x)
 
@@ -59,6 +61,7 @@ def hessian(loss: Node, x: Node, y: Node | None = None) -> Node:
     Shape of ``x``, then shape of ``y``; ``y`` is ``x`` unless given. Forward and reverse mode over
     the gradient mostly meet in one formula; where they do not, the shorter one is returned.
     """
+    loss = as_expression(loss)
     check_scalar(loss, "hessian")
     slope = gradient(loss, x)
     modes: tuple[Mode, Mode] = ("forward", "reverse")
@@ -68,12 +71,14 @@ def hessian(loss: Node, x: Node, y: Node | None = None) -> Node:
 
 def jvp(expression: Node, x: Node, v: Node) -> Node:
     """Jacobian times tangent: ``sum(J[i..., k...] v[k...] over k)``, shape of ``expression``."""
+    expression, v = as_expression(expression), as_expression(v)
     _check_direction(v, x, "tangent", "variable")
     return simplify(pushforward(expression, {x: v}, 0))
 
 
 def vjp(expression: Node, x: Node, u: Node) -> Node:
     """Adjoint times Jacobian: ``sum(u[i...] J[i..., k...] over i)``, shape of ``x``."""
+    expression, u = as_expression(expression), as_expression(u)
     _check_direction(u, expression, "adjoint", "expression")
     return simplify(pullback(expression, [x], u, 0)[0])
 

@@ -292,14 +292,19 @@ def postorder(*roots: Node) -> list[Node]:
     return order
 
 
+def as_expression(value: Any) -> Any:
+    """The node that index notation such as ``X[i, j] * w[j]`` stands for; a node is itself."""
+    return getattr(value, "__expression__", value)
+
+
 def free_variables(*roots: Node) -> tuple[Variable, ...]:
     """The variables that expressions depend on, in order of first use."""
-    return tuple(node for node in postorder(*roots) if isinstance(node, Variable))
+    return tuple(node for node in postorder(*map(as_expression, roots)) if isinstance(node, Variable))
 
 
 def node_count(*roots: Node) -> int:
     """Number of distinct nodes of the DAG."""
-    return len(postorder(*roots))
+    return len(postorder(*map(as_expression, roots)))
 
 
 def use_counts(*roots: Node) -> dict[Node, int]:

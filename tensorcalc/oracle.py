@@ -10,7 +10,18 @@ from .errors import ShapeError, UnknownNameError
 from .extents import Extent
 from .extents import evaluate as extent_value
 from .extents import symbol_name
-from .nodes import Apply, Constant, Delta, Node, Product, Sum, Variable, free_variables, postorder
+from .nodes import (
+    Apply,
+    Constant,
+    Delta,
+    Node,
+    Product,
+    Sum,
+    Variable,
+    as_expression,
+    free_variables,
+    postorder,
+)
 from .products import is_boolean
 
 
@@ -26,6 +37,7 @@ def evaluate(expression: Node, /, **values: Any) -> Any:
     >>> float(tc.evaluate(x @ x, x=[3.0, 4.0]))
     25.0
     """
+    expression = as_expression(expression)
     variables = free_variables(expression)
     arrays = _bound(variables, values)
     sizes = {name: size for name, size in values.items() if isinstance(size, int)}

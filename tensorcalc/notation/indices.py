@@ -81,8 +81,12 @@ class Indexed(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or options:
             raise NotationError(f"np.{ufunc.__name__}.{method} in index notation", hint="use .node")
+        if ufunc.signature:
+            return ufunc(*map(_plain, inputs))
         parts = tuple(map(_formula, inputs))
         name = ufunc.__name__
+        if name == "multiply" and _is_product(parts[1]):  # ``e * e`` must not sum over both at once
+            parts = parts[0], Group(parts[1])
         if name in _OPERATORS:
             return Indexed(Binary(_OPERATORS[name], *parts))
         if name == "negative":
@@ -133,6 +137,10 @@ def _formula(value: Any) -> Formula:
         number = float(value)
         return Number(int(number) if number.is_integer() else number)
     return Leaf(as_node(value))
+
+
+def _is_product(formula: Formula) -> bool:
+    return isinstance(formula, Binary) and formula.operator in ("*", "/")
 
 
 def _names(items: Any) -> tuple[Formula, ...]:

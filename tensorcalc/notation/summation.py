@@ -39,6 +39,7 @@ from .formula import (
     Arrow,
     Binary,
     Call,
+    Definition,
     Document,
     Formula,
     Group,
@@ -125,10 +126,12 @@ class Summation:
         self.sizes = dict(sizes or {})
         self.symbols = set(symbols)
         self.text = text
+        self.indices: set[str] = set()  # what a text uses as an index is no extent in its deltas
 
     # -- whole formulas ---------------------------------------------------------------------
     def document(self, document: Document) -> Node:
         """The node of a text with its definitions."""
+        self.indices = set(document.sizes) | _index_names(document)
         self.sizes |= {label: self.extent(f) for label, f in document.sizes.items()}
         for definition in document.definitions:
             labels = self.label_names(definition.items)
@@ -181,7 +184,8 @@ class Summation:
             more = None if drop is None else drop + labels
             return self.value(self._only(formula), scope.keeping(labels), order, more)
         if _is_sum(formula):
-            return self._contracted(self._sum(formula, scope), order, drop, formula)
+            wanted = order if drop == () else None
+            return self._contracted(self._sum(formula, scope, wanted), order, drop, formula)
         return self._product(formula, scope, order, drop)
 
     def _contracted(
@@ -212,9 +216,20 @@ class Summation:
         return order
 
     # -- sums -------------------------------------------------------------------------------
-    def _sum(self, formula: Formula, scope: Scope) -> Labelled:
+    def _sum(self, formula: Formula, scope: Scope, order: Order) -> Labelled:
         terms = _terms(formula)
-        found = self._solved([term for _, term in terms], self.value, scope)
+        lead: list[Labels] = [order] if isinstance(order, tuple) else []
+
+        def in_one_order(free: Labels) -> Labels:
+            """Terms take the order that is asked for, else that of the first."""
+            if free and not lead:
+                lead.append(order(free) if callable(order) else free)
+            return lead[0] if lead and set(lead[0]) == set(free) else free
+
+        def read(term: Formula, scope: Scope) -> Labelled:
+            return self.value(term, scope, in_one_order)
+
+        found = self._solved([term for _, term in terms], read, scope)
         labels = next((term.labels for term in found if term.labels), ())
         nodes = []
         for (sign, term), value in zip(terms, found, strict=True):
@@ -389,7 +404,7 @@ class Summation:
         """``2*i - j + n`` as coefficients of indices and an offset."""
         if isinstance(formula, Group):
             return self._affine(formula.body)
-        if isinstance(formula, Name) and formula.text not in self.symbols:
+        if isinstance(formula, Name) and formula.text not in self.symbols - self.indices:
             return {formula.text: 1}, 0
         if isinstance(formula, Binary) and formula.operator in "+-":
             left, right = self._affine(formula.left), self._affine(formula.right)
@@ -607,6 +622,19 @@ def elementwise(name: str, nodes: Sequence[Node], params: Mapping[str, Any]) -> 
     if name in TABLE:
         return apply(name, *nodes, **params)
     return COMPOSITE[name](*nodes, **params)
+
+
+def _index_names(document: Document) -> set[str]:
+    """Words that stand alone between brackets."""
+    found: set[str] = set()
+    stack: list[Any] = [document]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, (Subscript, Arrow, Definition)) and (len(part.items) != 1 or not _is_unit(part)):
+            found |= {item.text for item in part.items if isinstance(item, Name)}
+        if isinstance(part, (Formula, tuple)):
+            stack.extend(part if isinstance(part, tuple) else vars(part).values())
+    return found
 
 
 def _is_sum(formula: Formula) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ShapeError, TraceError
 from ..extents import Extent, is_equal, same_extents
-from ..nodes import Constant, Node, Variable, extent_scalar
+from ..nodes import Constant, Node, Variable, as_expression, extent_scalar
 from ..products import broadcast, product
 
 #: What becomes of an array met on the way; a trace replaces it to bind the array to a name.
@@ -23,6 +23,7 @@ def as_node(value: Any) -> Node:
     Numbers become constants, arrays variables bound to their value, extents sums of ones.
     Raises TraceError for what is none of these.
     """
+    value = as_expression(value)
     if isinstance(value, Node):
         return value
     if isinstance(value, (bool, int, float, np.number, np.bool_)):
