@@ -37,7 +37,7 @@ class Operation:
     ``partials[k]`` builds the partial derivative tensor with respect to operand ``k`` from nodes;
     None says the derivative is zero. The spellings are templates with ``{0}``, ``{1}`` for the
     operands and ``{name}`` for parameters; :meth:`spelled` fills them in. A NumPy spelling may use
-    ``np``, ``special`` (``scipy.special``) and the functions of :mod:`tensorcalc.operations.helpers`;
+    ``np``, ``special`` (``scipy.special``) and the functions of :mod:`.operations.helpers`;
     a numba or CUDA spelling is a scalar expression of ``math.*`` and the functions of
     ``backends.vector_math`` by their plain names; a JAX spelling uses ``jax`` and ``jnp``.
     """
@@ -75,10 +75,11 @@ class Operation:
     #: of what :data:`DECOMPOSITIONS` spells.
     decomposition: str = field(default="", kw_only=True)
     result_index: int = field(default=0, kw_only=True)
-    #: Contracts an adjoint ``(extra + batch + core of out)`` where no compact partial tensor exists:
+    #: Contracts an adjoint ``(extra + batch + core of out)`` where no compact partial exists:
     #: ``pullback(k, adjoint, rank, out, *operands, **params)``, ``rank`` extra axes.
     pullback: Callable[..., Any] | None = field(default=None, kw_only=True)
-    #: Extents of the result's core axes from operands and parameters, if the signature leaves them open.
+    #: Extents of the result's core axes from operands and parameters, where the signature
+    #: leaves them open.
     core_extents: Callable[..., Sequence[Any]] | None = field(default=None, kw_only=True)
     #: What to read for the formula: a paper's section or an identity's name.
     source: str = field(default="", kw_only=True)
@@ -103,18 +104,22 @@ class Operation:
 
     @property
     def is_elementwise(self) -> bool:
+        """Whether neither the operands nor the result have core axes."""
         return not any(self.operand_cores) and not self.result_core
 
     @property
     def operand_cores(self) -> tuple[tuple[str, ...], ...]:
+        """Names of the core axes of each operand."""
         return parse_signature(self.signature)[0]
 
     @property
     def result_core(self) -> tuple[str, ...]:
+        """Names of the core axes of the result."""
         return parse_signature(self.signature)[1]
 
     @property
     def arity(self) -> int:
+        """Number of operands."""
         return len(self.operand_cores)
 
 
@@ -130,7 +135,9 @@ def parse_signature(signature: str) -> tuple[tuple[tuple[str, ...], ...], tuple[
     return tuple(_axes(part) for part in operands), _axes(right.strip("()"))
 
 
-def row(name: str, signature: str = "()->()", *partials: Partial | None, **columns: Any) -> Operation:
+def row(
+    name: str, signature: str = "()->()", *partials: Partial | None, **columns: Any
+) -> Operation:
     """Add a row to the table; partials that are left out are zero.
 
     Raises ValueError if a column has not one entry for each operand.
@@ -170,7 +177,9 @@ def _numeric(value: Any) -> Any:
 
 def _literal(value: Any, target: str) -> str:
     if isinstance(value, float) and not math.isfinite(value):
-        return f"{math.copysign(1, value):+.0f}"[0] + ("math.inf" if target in ("numba", "cuda") else "np.inf")
+        return f"{math.copysign(1, value):+.0f}"[0] + (
+            "math.inf" if target in ("numba", "cuda") else "np.inf"
+        )
     return f"{value:g}" if target == "latex" and isinstance(value, float) else repr(value)
 
 

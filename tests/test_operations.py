@@ -1,4 +1,4 @@
-"""Generated from the operation table: every spelling, partial derivative and property of every row."""
+"""Generated from the operation table: every spelling, partial and property of every row."""
 
 import math
 import re
@@ -158,9 +158,10 @@ def _sigmoid(x):
     return 1 / (1 + math.exp(-x))
 
 
+MATH = ["exp", "log", "log1p", "expm1", "sin", "cos", "tan", "tanh", "sinh", "cosh", "erf"]
 #: What scalar spellings may call, as ordinary Python.
 SCALAR = {
-    **{name: getattr(math, name) for name in "exp log log1p expm1 sin cos tan tanh sinh cosh erf".split()},
+    **{name: getattr(math, name) for name in MATH},
     "sigmoid": _sigmoid,
     "softplus": lambda x: math.log1p(math.exp(x)),
     "power": math.pow,
@@ -193,7 +194,8 @@ def test_scalar_spellings_compile_with_numba():
     names = [name for name in SCALAR if name not in ("math", "np")]
     namespace = {**{name: getattr(vector_math, name) for name in names}, "math": math, "np": np}
     lines = [
-        f"    out[{k}] = " + op.spelled("numba", *[f"x[{k}, {j}]" for j in range(op.arity)], **op.test_params)
+        f"    out[{k}] = "
+        + op.spelled("numba", *[f"x[{k}, {j}]" for j in range(op.arity)], **op.test_params)
         for k, op in enumerate(operations)
     ]
     exec("def f(x, out):\n" + "\n".join(lines), namespace)
@@ -202,7 +204,9 @@ def test_scalar_spellings_compile_with_numba():
         points[k, : op.arity] = [float(v) for v in _values(op, batch=())]
     out = np.empty(len(operations))
     numba.njit(namespace["f"])(points, out)
-    want = [float(_reference(op, list(p[: op.arity]))) for op, p in zip(operations, points, strict=True)]
+    want = [
+        float(_reference(op, list(p[: op.arity]))) for op, p in zip(operations, points, strict=True)
+    ]
     np.testing.assert_allclose(out, want, rtol=1e-12)
 
 

@@ -43,13 +43,13 @@ ROWS: dict[str, str] = {
 }
 
 #: ufuncs that are combinations of nodes.
-COMPOSITE: dict[str, Callable[..., Node]] = {}
+COMPOSITE: dict[str, Callable[..., Any]] = {}
 
 
-def composite(*names: str) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
+def composite(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the meaning of ufuncs that are no table row."""
 
-    def register(function: Callable[..., Node]) -> Callable[..., Node]:
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
         COMPOSITE.update(dict.fromkeys(names, function))
         return function
 
@@ -76,7 +76,7 @@ def dispatch(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str
 
 
 #: ufuncs whose ``reduce`` is a NumPy function.
-REDUCTIONS = {
+REDUCTIONS: dict[str, Callable[..., Any]] = {
     "add": np.sum,
     "multiply": np.prod,
     "maximum": np.max,
@@ -85,7 +85,7 @@ REDUCTIONS = {
     "logical_or": np.any,
 }
 #: ufuncs whose ``accumulate`` is a NumPy function.
-ACCUMULATIONS = {"add": np.cumsum, "multiply": np.cumprod}
+ACCUMULATIONS: dict[str, Callable[..., Any]] = {"add": np.cumsum, "multiply": np.cumprod}
 
 
 def _special_call(ufunc: Any, method: str, inputs: Any, options: dict[str, Any]) -> Any:
@@ -116,16 +116,19 @@ def elementwise(name: str, *operands: Node, **params: Any) -> Node:
 
 @composite("add")
 def plus(x: Node, y: Node) -> Node:
+    """``x + y``."""
     return add(*broadcast_operands(x, y, scalars=False))
 
 
 @composite("subtract")
 def minus(x: Node, y: Node) -> Node:
+    """``x - y``."""
     return plus(x, scale(-1, y))
 
 
 @composite("multiply")
 def times(x: Node, y: Node) -> Node:
+    """``x * y``."""
     extents = broadcast_extents(x.extents, y.extents)
     subscripts = [aligned_labels(x, extents), aligned_labels(y, extents)]
     return product((x, y), subscripts, range(len(extents)), dict(enumerate(extents)))
@@ -133,21 +136,25 @@ def times(x: Node, y: Node) -> Node:
 
 @composite("negative")
 def negative(x: Node) -> Node:
+    """``-x``."""
     return scale(-1, x)
 
 
 @composite("positive", "conjugate")
 def positive(x: Node) -> Node:
+    """``x``."""
     return x
 
 
 @composite("true_divide", "divide")
 def divide(x: Node, y: Node) -> Node:
+    """``x / y``."""
     return times(x, power(y, -1))
 
 
 @composite("power", "float_power")
 def raised(x: Node, y: Node) -> Node:
+    """``x**y``; an exponent that is a number makes a power row."""
     exponent = constant_value(y)
     if exponent is not None:
         return power(broadcast_operands(x, y)[0], exponent)
@@ -156,26 +163,31 @@ def raised(x: Node, y: Node) -> Node:
 
 @composite("square")
 def square(x: Node) -> Node:
+    """``x * x``."""
     return power(x, 2)
 
 
 @composite("sqrt")
 def sqrt(x: Node) -> Node:
+    """``x**0.5``, with derivative 0 at 0."""
     return power(x, 0.5)
 
 
 @composite("reciprocal")
 def reciprocal(x: Node) -> Node:
+    """``1 / x``."""
     return power(x, -1)
 
 
 @composite("degrees", "rad2deg")
 def degrees(x: Node) -> Node:
+    """Radians as degrees."""
     return scale(180 / math.pi, x)
 
 
 @composite("radians", "deg2rad")
 def radians(x: Node) -> Node:
+    """Degrees as radians."""
     return scale(math.pi / 180, x)
 
 
@@ -187,16 +199,19 @@ def clip(x: Node, low: Node, high: Node) -> Node:
 
 @composite("logaddexp2")
 def logaddexp2(x: Node, y: Node) -> Node:
+    """``log2(2**x + 2**y)``."""
     return scale(1 / LOG_2, elementwise("logaddexp", scale(LOG_2, x), scale(LOG_2, y)))
 
 
 @composite("divmod")
 def divmod_(x: Node, y: Node) -> tuple[Node, Node]:
+    """``(x // y, x % y)``."""
     return elementwise("floor_divide", x, y), elementwise("remainder", x, y)
 
 
 @composite("heaviside")
 def heaviside(x: Node, at_zero: Node) -> Node:
+    """1 where positive, ``at_zero`` at zero, else 0."""
     zero = Constant(0)
     on_tie = times(elementwise("equal", x, zero), at_zero)
     return plus(elementwise("greater", x, zero), on_tie)
@@ -232,36 +247,43 @@ def log_expit(x: Node) -> Node:
 
 @composite("softplus")
 def softplus(x: Node) -> Node:
+    """``log(1 + exp(x))``."""
     return apply("softplus", x)
 
 
 @composite("i0e")
 def i0e(x: Node) -> Node:
+    """``exp(-|x|) I_0(x)``."""
     return apply("ive", x, order=0)
 
 
 @composite("i1e")
 def i1e(x: Node) -> Node:
+    """``exp(-|x|) I_1(x)``."""
     return apply("ive", x, order=1)
 
 
 @composite("i0")
 def i0(x: Node) -> Node:
+    """The modified Bessel function of order 0."""
     return apply("exp", apply("abs", x)) * i0e(x)
 
 
 @composite("i1")
 def i1(x: Node) -> Node:
+    """The modified Bessel function of order 1."""
     return apply("exp", apply("abs", x)) * i1e(x)
 
 
 @composite("kl_div")
 def kl_div(x: Node, y: Node) -> Node:
+    """``x log(x / y) - x + y``."""
     return plus(elementwise("rel_entr", x, y), minus(y, x))
 
 
 @composite("betaln")
 def betaln(x: Node, y: Node) -> Node:
+    """``log B(x, y)`` by log-gamma functions."""
     return minus(plus(apply("gammaln", x), apply("gammaln", y)), apply("gammaln", plus(x, y)))
 
 
@@ -284,4 +306,3 @@ def _batch_labels(node: Node, core: int, batch: tuple[Any, ...]) -> tuple[Any, .
         ("one", id(node), axis) if isinstance(e, int) and e == 1 else axis + offset
         for axis, e in enumerate(own)
     )
-

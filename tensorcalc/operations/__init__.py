@@ -1,5 +1,6 @@
 """The operation table, one module per family of rows."""
 
+from ..table import TABLE, Operation, row
 from . import (
     decompositions,
     elementwise,
@@ -7,12 +8,12 @@ from . import (
     helpers,
     linear_algebra,
     logical,
+    piecewise,
     reductions,
     special,
     tensors,
     trigonometric,
 )
-from ..table import TABLE, Operation, row
 
 __all__ = [
     "TABLE",
@@ -23,6 +24,7 @@ __all__ = [
     "helpers",
     "linear_algebra",
     "logical",
+    "piecewise",
     "reductions",
     "row",
     "special",

@@ -65,9 +65,7 @@ def _eigenvector_partial(out: Any, a: Any) -> Any:
     return symmetrized(contract((out, differences, out, out), ("ip", "pj", "kp", "lj"), "ijkl"))
 
 
-decomposition(
-    "eigh", numpy="np.linalg.eigh(symmetrized({0}))", jax="jnp.linalg.eigh({0})"
-)
+decomposition("eigh", numpy="np.linalg.eigh(symmetrized({0}))", jax="jnp.linalg.eigh({0})")
 row(
     "eigvalsh",
     "(n,n)->(n)",
@@ -103,7 +101,9 @@ def _smaller(a: Any) -> Any:
     return m if m is n or m <= n else n
 
 
-def _complement_slope(vectors: Any, subscripts: tuple[str, str, str], output: str, others: Any, values: Any) -> Any:
+def _complement_slope(
+    vectors: Any, subscripts: tuple[str, str, str], output: str, others: Any, values: Any
+) -> Any:
     """``(I - W W')[..] others[..] / values[j]``: how the vectors leave their span."""
     span = contract((vectors, vectors), ("xj", "yj"), "xy")
     rest = subtract(identity_like(span), span)
@@ -111,7 +111,7 @@ def _complement_slope(vectors: Any, subscripts: tuple[str, str, str], output: st
 
 
 def _left_partial(out: Any, a: Any) -> Any:
-    """``U[i,p] F[p,j] (U[k,p] V[l,j] s[j] + s[p] V[l,p] U[k,j]) + (I - UU')[i,k] V[l,j] / s[j]``."""
+    """``U[i,p] F[p,j] (U[k,p] V[l,j] s[j] + s[p] V[l,p] U[k,j]) + (I-UU')[i,k] V[l,j]/s[j]``."""
     values, right = apply("svdvals", a), apply("svd_vt", a)
     factors = (out, _reciprocal_differences(multiply(values, values)), out, right, values)
     inside = add(
@@ -124,7 +124,7 @@ def _left_partial(out: Any, a: Any) -> Any:
 
 
 def _right_partial(out: Any, a: Any) -> Any:
-    """``V[i,p] F[p,j] (U[k,p] V[l,j] s[p] + U[k,j] V[l,p] s[j]) + (I - VV')[i,l] U[k,j] / s[j]``."""
+    """``V[i,p] F[p,j] (U[k,p] V[l,j] s[p] + U[k,j] V[l,p] s[j]) + (I-VV')[i,l] U[k,j]/s[j]``."""
     values, left = apply("svdvals", a), apply("svd_u", a)
     factors = (out, _reciprocal_differences(multiply(values, values)), left, out, values)
     inside = add(

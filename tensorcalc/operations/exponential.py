@@ -207,4 +207,6 @@ def _difference(x: Any, y: Any) -> Any:
     """``x - y`` where one of them may be a scalar."""
     tensor = x if x.ndim else y
     ones = power(tensor, 0)
-    return subtract(x if x.ndim == tensor.ndim else x * ones, y if y.ndim == tensor.ndim else y * ones)
+    return subtract(
+        x if x.ndim == tensor.ndim else x * ones, y if y.ndim == tensor.ndim else y * ones
+    )

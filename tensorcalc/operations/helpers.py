@@ -145,7 +145,8 @@ def normalize(x, axes, at_zero):
         scale = np.where(infinite, 1, scale)
     ratio = x / np.where(scale == 0, 1, scale).astype(x.dtype)
     length = np.sqrt(np.add.reduce(ratio * ratio, axis=axes, keepdims=True))
-    return np.where(length == 0, ratio.dtype.type(at_zero), ratio / np.where(length == 0, 1, length))
+    unit = ratio / np.where(length == 0, 1, length)
+    return np.where(length == 0, ratio.dtype.type(at_zero), unit)
 """)
 helper("""
 def prod_others(x):
@@ -182,7 +183,8 @@ helper("""
 def adjugate(a):
     u, s, vt = np.linalg.svd(a)
     sign = np.linalg.det(u) * np.linalg.det(vt)
-    return np.swapaxes(vt, -1, -2) * (sign[..., None] * prod_others(s))[..., None, :] @ np.swapaxes(u, -1, -2)
+    scaled = np.swapaxes(vt, -1, -2) * (sign[..., None] * prod_others(s))[..., None, :]
+    return scaled @ np.swapaxes(u, -1, -2)
 """)
 helper("""
 def step(x, y):

@@ -149,6 +149,7 @@ row(
     source="Golub and Pereyra (4.12); the rank must be locally constant",
 )
 
+
 # -- matrix exponential ---------------------------------------------------------------------------
 def _placed(node: Any, size: Any, row_offset: Any, column_offset: Any) -> Any:
     """``node`` as a block of a square matrix of extent ``size``, zeros around it."""

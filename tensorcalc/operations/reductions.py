@@ -58,7 +58,9 @@ row(
 )
 
 # -- norms ----------------------------------------------------------------------------------------
-_NORM_SOURCE = "the gradient at zero is at_zero by convention (a subgradient for -1 <= at_zero <= 1)"
+_NORM_SOURCE = (
+    "the gradient at zero is at_zero by convention (a subgradient for -1 <= at_zero <= 1)"
+)
 
 
 def _norm_rows(name: str, direction: str, signature: str, axes: tuple[int, ...]) -> None:
@@ -80,9 +82,11 @@ def _norm_rows(name: str, direction: str, signature: str, axes: tuple[int, ...])
         name,
         f"{signature}->()",
         lambda out, x, at_zero: apply(direction, x, at_zero=at_zero),
-        reference=lambda x, at_zero: np.hypot.reduce(np.abs(x), axis=axes[0])
-        if core == 1
-        else np.hypot.reduce(np.hypot.reduce(x, axis=-1), axis=-1),
+        reference=lambda x, at_zero: (
+            np.hypot.reduce(np.abs(x), axis=axes[0])
+            if core == 1
+            else np.hypot.reduce(np.hypot.reduce(x, axis=-1), axis=-1)
+        ),
         numpy=f"norm({{0}}, {axes})",
         jax=f"jnp.sqrt(jnp.sum(jnp.square({{0}}), axis={axes}))",
         latex=r"\left\|{0}\right\|",
@@ -96,7 +100,9 @@ def _norm_rows(name: str, direction: str, signature: str, axes: tuple[int, ...])
         direction,
         f"{signature}->{signature}",
         slope,
-        reference=lambda x, at_zero: function("normalize")(np.asarray(x, dtype=np.result_type(x, np.float32)), axes, at_zero),
+        reference=lambda x, at_zero: function("normalize")(
+            np.asarray(x, dtype=np.result_type(x, np.float32)), axes, at_zero
+        ),
         numpy=f"normalize({{0}}, {axes}, {{at_zero}})",
         jax=(
             f"(lambda x, n: jnp.where(n == 0, {{at_zero}}, x / jnp.where(n == 0, 1, n)))"
@@ -136,12 +142,16 @@ def _prod_others_partial(out: Any, x: Any) -> Any:
     """``[i != j]`` times the product of all but ``x[i]`` and ``x[j]``."""
     rest = apply("prod_others", _without_own(x))
     batch = _batch(x)
-    own = product((rest, kronecker(x.extents[-1:])), ((*batch, "i", "j"), ("i", "j")), (*batch, "i", "j"))
+    own = product(
+        (rest, kronecker(x.extents[-1:])), ((*batch, "i", "j"), ("i", "j")), (*batch, "i", "j")
+    )
     return subtract(rest, own)
 
 
 def _prod_others_reference(x: Any) -> Any:
-    others = np.where(np.eye(x.shape[-1], dtype=bool), np.ones_like(x[..., None, :]), x[..., None, :])
+    others = np.where(
+        np.eye(x.shape[-1], dtype=bool), np.ones_like(x[..., None, :]), x[..., None, :]
+    )
     return np.prod(others, axis=-1)
 
 
@@ -176,12 +186,15 @@ row(
 )
 
 # -- extrema and order ----------------------------------------------------------------------------
-for _name, _short, _sign in [("max", "argmax", 1), ("min", "argmin", -1)]:
+for _name, _reduce, _short, _index, _sign in [
+    ("max", np.max, "argmax", np.argmax, 1),
+    ("min", np.min, "argmin", np.argmin, -1),
+]:
     row(
         _name,
         "(n)->()",
         lambda out, x, mask=f"{_short}_mask": apply(mask, x),
-        reference=lambda x, reduce=getattr(np, _name): reduce(x, axis=-1),
+        reference=lambda x, reduce=_reduce: reduce(x, axis=-1),
         numpy=f"np.{_name}imum.reduce({{0}}, axis=-1)",
         jax=f"jnp.{_name}({{0}}, axis=-1)",
         latex=rf"\{_name} {{0}}",
@@ -192,7 +205,7 @@ for _name, _short, _sign in [("max", "argmax", 1), ("min", "argmin", -1)]:
     row(
         _short,
         "(n)->()",
-        reference=lambda x, index=getattr(np, _short): index(x, axis=-1),
+        reference=lambda x, index=_index: index(x, axis=-1),
         numpy=f"np.{_short}({{0}}, axis=-1)",
         jax=f"jnp.{_short}({{0}}, axis=-1)",
         latex=rf"\operatorname{{{{{_short}}}}} {{0}}",
@@ -202,7 +215,7 @@ for _name, _short, _sign in [("max", "argmax", 1), ("min", "argmin", -1)]:
     row(
         f"{_short}_mask",
         "(n)->(n)",
-        reference=lambda x, index=getattr(np, _short): np.equal(
+        reference=lambda x, index=_index: np.equal(
             index(x, axis=-1)[..., None], np.arange(x.shape[-1])
         ),
         numpy=f"{_short}_mask({{0}})",
@@ -259,11 +272,14 @@ row(
     result="boolean",
     range=(0, 1),
 )
-for _name, _latex in [("any", r"\bigvee {0}"), ("all", r"\bigwedge {0}")]:
+for _name, _reduce, _latex in [
+    ("any", np.any, r"\bigvee {0}"),
+    ("all", np.all, r"\bigwedge {0}"),
+]:
     row(
         _name,
         "(n)->()",
-        reference=lambda x, reduce=getattr(np, _name): reduce(x, axis=-1),
+        reference=lambda x, reduce=_reduce: reduce(x, axis=-1),
         numpy=f"np.{_name}({{0}}, axis=-1)",
         jax=f"jnp.{_name}({{0}}, axis=-1)",
         latex=_latex,

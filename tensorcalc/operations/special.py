@@ -33,7 +33,7 @@ def scipy_special(name: str) -> Callable[..., Any]:
     return reference
 
 
-def _special(name: str, *partials: Any, ufunc: str = "", jax: str = "", **columns: Any) -> None:
+def _special(name: str, *partials: Any, ufunc: str = "", jax: Any = "", **columns: Any) -> None:
     """A row that ``scipy.special`` and JAX have under (nearly) the same name."""
     ufunc = ufunc or name
     arguments = ", ".join(f"{{{k}}}" for k in range(len(partials)))
@@ -160,6 +160,8 @@ _special(
     convexity=-1,
     source="DLMF 5.2.2",
 )
+
+
 def _polygamma_numpy(order: int) -> str:
     """``(-1)**(n + 1) n! zeta(n + 1, x)``, DLMF 25.11.12; SciPy's own function loses float32."""
     factor = (-1) ** (order + 1) * math.factorial(order)

@@ -36,9 +36,7 @@ def _circular(name: str, partial: Any, scalar: str, latex: str, **columns: Any) 
 
 
 _circular("sin", lambda out, x: apply("cos", x), "sin({0})", r"\sin({0})", range=(-1, 1))
-_circular(
-    "cos", lambda out, x: scale(-1, apply("sin", x)), "cos({0})", r"\cos({0})", range=(-1, 1)
-)
+_circular("cos", lambda out, x: scale(-1, apply("sin", x)), "cos({0})", r"\cos({0})", range=(-1, 1))
 _circular(
     "tan", lambda out, x: _square_plus(out, 1), "tan({0})", r"\tan({0})", domain=((-1.2, 1.2),)
 )
@@ -68,9 +66,7 @@ _circular(
     range=(-HALF_PI, HALF_PI),
     monotone=(1,),
 )
-_circular(
-    "sinh", lambda out, x: apply("cosh", x), "sinh({0})", r"\sinh({0})", monotone=(1,)
-)
+_circular("sinh", lambda out, x: apply("cosh", x), "sinh({0})", r"\sinh({0})", monotone=(1,))
 _circular(
     "cosh",
     lambda out, x: apply("sinh", x),

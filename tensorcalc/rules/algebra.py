@@ -31,7 +31,7 @@ def power_of_power(x: Node, exponent: float, at_zero: float | None) -> Node | No
 def power_of_scaled(x: Node, exponent: float, at_zero: float | None) -> Node | None:
     """``(c*y)**p = c**p * y**p`` for positive ``c``, or integer ``p``."""
     coefficient, rest = split_coefficient(x)
-    if coefficient == 1 or not rest.ndim and isinstance(rest, Constant):
+    if coefficient == 1 or (not rest.ndim and isinstance(rest, Constant)):
         return None
     if coefficient < 0 and exponent % 1:
         return None

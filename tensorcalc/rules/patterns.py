@@ -124,7 +124,7 @@ def arranged(node: Node, labels: Sequence[Hashable], order: Sequence[Hashable]) 
 
 
 class Contraction:
-    """The factors of a product by what they do: summed labels, and factors that have none of them."""
+    """The factors of a product, told apart by whether they have summed labels."""
 
     def __init__(self, node: Product) -> None:
         pairs = list(zip(node.operands, node.subscripts, strict=True))
@@ -132,16 +132,14 @@ class Contraction:
         self.summed = [k for k in node.label_extents() if k not in node.output]
         self.inner = [pair for pair in pairs if set(pair[1]) & set(self.summed)]
         self.outer = [pair for pair in pairs if not set(pair[1]) & set(self.summed)]
-        self.kept = [
-            k for k in node.output if any(k in own for _, own in self.inner)
-        ]
+        self.kept = [k for k in node.output if any(k in own for _, own in self.inner)]
 
     def outside(self, exponent: float = 1) -> list[tuple[Node, tuple[int, ...]]]:
         """The factors without summed labels, raised to a power."""
         return [(power(factor, exponent), own) for factor, own in self.outer if not is_ones(factor)]
 
     def single(self, name: str) -> Node | None:
-        """``z`` with kept axes, then summed ones, if all that is summed is the row ``name`` of z."""
+        """``z`` with kept axes, then summed ones, if the row ``name`` of z is what is summed."""
         if not self.summed or len(self.inner) != 1:
             return None
         ((factor, own),) = self.inner
@@ -159,5 +157,3 @@ class Contraction:
             self.node.output,
             self.node.label_extents(),
         )
-
-

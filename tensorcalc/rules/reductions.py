@@ -58,7 +58,9 @@ def log_of_nonnegative_product(x: Node) -> Node | None:
     terms = list(_logs(x))
     if all(applied(value, "log") for value, _, _ in terms):
         return None
-    return add(*[product((scale(n, v),), (own,), x.output, x.label_extents()) for v, own, n in terms])
+    return add(
+        *[product((scale(n, v),), (own,), x.output, x.label_extents()) for v, own, n in terms]
+    )
 
 
 def _logs(x: Product) -> Iterator[tuple[Node, Any, int]]:
@@ -127,7 +129,12 @@ def _softmax_factors(z: Node, own: Any, divisor: Node, other: Any) -> Any:
         return None
     exponent = dict(total.params)["exponent"]
     parts = Contraction(total.operands[0])
-    if len(set(own)) < len(own) or exponent not in (-1, -2, -3) or len(parts.inner) != 1 or not parts.summed:
+    if (
+        len(set(own)) < len(own)
+        or exponent not in (-1, -2, -3)
+        or len(parts.inner) != 1
+        or not parts.summed
+    ):
         return None
     ((inner, labels),) = parts.inner
     outer = dict(zip(parts.node.output, other, strict=True))
@@ -158,7 +165,7 @@ def _softmax_over(z: Node, own: Any, kept: list[Any], summed: list[Any]) -> Node
 # -- Euclidean norms ------------------------------------------------------------------------------
 @rule("power")
 def root_of_sum_of_squares_is_norm(x: Node, exponent: float, at_zero: float | None) -> Node | None:
-    """``(w sum(x**2))**(k / 2) = w**(k / 2) norm(x)**k`` for odd ``k``, any axes, positive ``w``."""
+    """``(w sum(x**2))**(k / 2) = w**(k / 2) norm(x)**k`` for odd ``k``, positive ``w``."""
     if exponent % 1 != 0.5 or at_zero is not None or not isinstance(x, Product):
         return None
     parts = Contraction(x)
@@ -172,13 +179,13 @@ def root_of_sum_of_squares_is_norm(x: Node, exponent: float, at_zero: float | No
 
 
 @rule("power")
-def root_of_weighted_sum_of_squares(
-    x: Node, exponent: float, at_zero: float | None
-) -> Node | None:
+def root_of_weighted_sum_of_squares(x: Node, exponent: float, at_zero: float | None) -> Node | None:
     """``(w s)**p = w**p s**p`` for nonnegative ``w`` and a sum of squares ``s``."""
     if exponent % 1 != 0.5 or at_zero is not None or not isinstance(x, Product):
         return None
-    nested = any(isinstance(f, Product) and _squared(Contraction(f)) is not None for f in x.operands)
+    nested = any(
+        isinstance(f, Product) and _squared(Contraction(f)) is not None for f in x.operands
+    )
     if not nested or Contraction(x).summed or not all(map(is_nonnegative, x.operands)):
         return None
     roots = [power(factor, exponent) for factor in x.operands]
