@@ -145,7 +145,7 @@ class Tracer:
 
     def refresh(self) -> None:
         """Drop all traces and plans if something that the function reads was rebound."""
-        if self._watch is not None and self._watch.changed():
+        if self._watch is not None and self._watch.places and self._watch.changed():
             self._traces.clear()
             for plans in self._plans.values():
                 plans.clear()

@@ -8,6 +8,7 @@ derived as a formula and compiled. Results have the dtype of the argument that w
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -63,6 +64,13 @@ class Transform:
         self._plans = self._tracer.plans((*identity, has_aux, self.target))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs and not tracing():
+            key = _array_signature(args)
+            if len(key) == len(args):
+                self._tracer.refresh()
+                plan = self._plans.get(key)
+                if plan is not None:
+                    return plan(args)
         return self.run(args, kwargs)
 
     @property
@@ -189,7 +197,7 @@ class Plan:
         self.derived = made
         definition = made.derivation.definition
         self.formulas = pytrees.unflatten(definition, made.formulas)
-        self._call = made.compiled._function
+        self._call = made.compiled.call
         given = [*trace.variables, *(v for v in directions if v is not None)]
         self._positions = [k for k, variable in enumerate(given) if variable is not None]
         self._bound = list(trace.bound.values())
@@ -199,24 +207,40 @@ class Plan:
         dtypes = [k if k is None else getattr(leaves[k], "dtype", None) for k in made.derivation.dtypes]
         dtypes += [None] * (len(made.formulas) - len(dtypes))
         ranks = [formula.ndim for formula in made.formulas]
-        self._finish = list(
-            zip(range(len(ranks)), ranks, may_alias(made.formulas), dtypes, strict=True)
-        )
+        self._wanted = list(zip(ranks, may_alias(made.formulas), dtypes, strict=True))
+        self._finish: list[tuple[int, Callable[[Any], Any]]] | None = None
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         arrays = [leaves[k] for k in self._positions]
         for k, dtype in self._numbers:
             arrays[k] = dtype.type(arrays[k])
         results = self._call(*arrays, *self._bound)
-        for k, rank, copied, dtype in self._finish:
-            result = results[k]
-            if not rank:
-                results[k] = np.asarray(result, dtype)[()]
-            elif dtype is not None and result.dtype != dtype:
-                results[k] = result.astype(dtype)
-            elif copied:
-                results[k] = np.array(result)
+        if self._finish is None:
+            self._finish = _finishing(results, self._wanted)
+        for k, finish in self._finish:
+            results[k] = finish(results[k])
         return self._nest(results)
+
+
+def _finishing(
+    results: Sequence[Any], wanted: Sequence[tuple[int, bool, Any]]
+) -> list[tuple[int, Callable[[Any], Any]]]:
+    """What must be done to results; their dtypes are those of every call of the same plan."""
+    steps: list[tuple[int, Callable[[Any], Any]]] = []
+    for k, (result, (rank, copied, dtype)) in enumerate(zip(results, wanted, strict=True)):
+        if not rank:
+            steps.append((k, functools.partial(_as_scalar, dtype)))
+        elif dtype is not None and result.dtype != dtype:
+            steps.append((k, operator.methodcaller("astype", dtype)))
+        elif copied:
+            steps.append((k, np.array))
+    return steps
+
+
+def _as_scalar(dtype: Any, result: Any) -> Any:
+    if isinstance(result, np.generic) and (dtype is None or result.dtype == dtype):
+        return result
+    return np.asarray(result, dtype)[()]
 
 
 def _python_floats(trace: Trace, positions: Sequence[int]) -> list[tuple[int, Any]]:
@@ -255,15 +279,11 @@ def _signature(
     args: Sequence[Any], kwargs: dict[str, Any], extra: Any
 ) -> tuple[Any, Sequence[Any]]:
     """What a plan depends on: nesting, shapes, dtypes and constants; and the leaves."""
-    key: list[Any] = []
     if not kwargs and extra is None:
-        for leaf in args:
-            if type(leaf) is not np.ndarray:
-                break
-            key += leaf.shape, leaf.dtype
-        else:
-            return tuple(key), args
-        key.clear()
+        plain = _array_signature(args)
+        if len(plain) == len(args):
+            return plain, args
+    key: list[Any] = []
     arguments = arguments_of(args, kwargs)
     end = len(arguments.leaves)
     extra_leaves, extra_definition = pytrees.flatten(extra)
@@ -276,6 +296,11 @@ def _signature(
         else:
             key += type(leaf), leaf
     return (arguments.definition, extra_definition, *key), leaves
+
+
+def _array_signature(args: Sequence[Any]) -> tuple[Any, ...]:
+    """Shape and dtype of those arguments that are arrays; of all of them in the usual call."""
+    return tuple([(a.shape, a.dtype) for a in args if type(a) is np.ndarray])
 
 
 def _as_tuple(argnums: int | Sequence[int] | None) -> tuple[int, ...] | None:

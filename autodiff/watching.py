@@ -30,22 +30,22 @@ Place = tuple[Callable[..., Any], Any, Any]  # get(container, key) is the presen
 class Watch:
     """A snapshot of everything outside its arguments that ``function`` reads."""
 
-    __slots__ = ("_places", "named")
+    __slots__ = ("named", "places")
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._places: list[tuple[Callable[..., Any], Any, Any, Any]] = []
+        self.places: list[tuple[Callable[..., Any], Any, Any, Any]] = []
         #: Arrays found, by id, with the name that the code has for them.
         self.named: dict[int, str] = {}
         seen: set[Any] = set()
         for name, (get, container, key) in _reached(function, seen):
             value = get(container, key)
-            self._places.append((get, container, key, value))
+            self.places.append((get, container, key, value))
             if hasattr(value, "dtype"):
                 self.named.setdefault(id(value), name)
 
     def changed(self) -> bool:
         """Whether a watched place holds something else now."""
-        for get, container, key, value in self._places:
+        for get, container, key, value in self.places:
             now = get(container, key)
             if now is not value and not _same_constant(now, value):
                 return True
