@@ -307,7 +307,19 @@ def is_nonnegative(extent: int | Extent) -> bool:
             for _ in range(p):
                 product = _multiply(product, {((atom, 1),): 1, **one})
         total = _add(total, product)
-    return all(c >= 0 for c in total.values())
+    return all(c >= 0 for c in total.values()) or _is_nonnegative_without_floor(extent)
+
+
+def _is_nonnegative_without_floor(extent: Extent) -> bool:
+    """``d*(N//d) <= N`` bounds a floor that is subtracted: ``n - n//2 >= 0``."""
+    for monomial, c in extent.terms.items():
+        atom, power = monomial[0] if len(monomial) == 1 else ("", 0)
+        if c >= 0 or power != 1 or not isinstance(atom, Quotient):
+            continue
+        if isinstance(atom.denominator, int):
+            rest = extent - _from_terms({monomial: c})
+            return is_nonnegative(atom.denominator * rest + c * atom.numerator)
+    return False
 
 
 def floor_divide(numerator: int | Extent, denominator: int | Extent) -> int | Extent:

@@ -8,7 +8,10 @@ here; any other option that a meaning does not take is refused by name.
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,38 +19,77 @@ import numpy as np
 from ..errors import ShapeError, TraceError
 from ..nodes import FUNCTIONS, Node
 
-Meaning = Callable[..., Any]
-
-#: Meaning of each NumPy function, with the names of the parameters it takes.
-TABLE: dict[Any, tuple[Meaning, tuple[str, ...]]] = {}
-
-#: What to do instead of a function that cannot be traced, by its name.
-REMEDIES: dict[str, str] = {}
-
+#: What NumPy passes for an option that was not given.
+_NOT_GIVEN = np._NoValue  # type: ignore[attr-defined]
 #: Values of options that change nothing.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "out": (None,),
-    "where": (np._NoValue, True),  # type: ignore[attr-defined]
-    "keepdims": (np._NoValue,),  # type: ignore[attr-defined]
-    "initial": (np._NoValue,),  # type: ignore[attr-defined]
+    "where": (True,),
     "dtype": (None, float, np.float64),
     "order": ("C", "K", "A", None),
     "subok": (True, False),
     "casting": ("same_kind",),
     "copy": (True, False, None),
     "device": (None, "cpu"),
-    "optimize": (True, False),
+    "optimize": (True, False, "greedy", "optimal"),
+    "kind": (None, "quicksort", "mergesort", "heapsort", "stable"),
+    "stable": (None, True, False),
+    "method": ("linear",),
+    "overwrite_input": (True, False),
+    "edge_order": (1,),
+    "hermitian": (False,),
+    "equal_nan": (False,),
 }
 
 
-def implements(*functions: Any) -> Callable[[Meaning], Meaning]:
+@dataclass(frozen=True, eq=False)
+class Meaning:
+    """What a NumPy function means on expressions."""
+
+    function: Any
+    implementation: Callable[..., Any]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Parameters that the meaning takes."""
+        code = self.implementation.__code__  # type: ignore[attr-defined]
+        return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+    @cached_property
+    def positions(self) -> tuple[str, ...]:
+        """NumPy's names of positional arguments from the first on that is not at its own place."""
+        code = self.implementation.__code__  # type: ignore[attr-defined]
+        if code.co_flags & inspect.CO_VARARGS:
+            return ()
+        try:
+            parameters = inspect.signature(self.function).parameters.values()
+        except (TypeError, ValueError):  # functions written in C have none
+            return ()
+        return tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+
+    def bound(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Positional arguments whose place differs from NumPy's are passed by NumPy's name."""
+        own = self.implementation.__code__.co_varnames  # type: ignore[attr-defined]
+        places = list(zip(self.positions, own, strict=False))[1:]
+        agree = 1 + next((k for k, (a, b) in enumerate(places) if a != b), len(args))
+        if not self.positions or len(args) <= agree:
+            return args, kwargs
+        return args[:agree], {
+            **dict(zip(self.positions[agree:], args[agree:], strict=False)),
+            **kwargs,
+        }
+
+
+#: Meaning of each NumPy function.
+TABLE: dict[Any, Meaning] = {}
+
+
+def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the meaning of NumPy functions on expressions."""
 
-    def register(meaning: Meaning) -> Meaning:
-        code = meaning.__code__  # type: ignore[attr-defined]
-        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        TABLE.update(dict.fromkeys(functions, (meaning, names)))
-        return meaning
+    def register(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        TABLE.update({function: Meaning(function, implementation) for function in functions})
+        return implementation
 
     return register
 
@@ -59,19 +101,22 @@ def dispatch(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """
     if function not in TABLE:
         raise _unsupported(function)
-    meaning, names = TABLE[function]
+    meaning = TABLE[function]
+    if len(args) > 1:
+        args, kwargs = meaning.bound(args, kwargs)
     options = {
-        key: value for key, value in kwargs.items() if key in names or not _neutral(key, value)
+        key: value
+        for key, value in kwargs.items()
+        if value is not _NOT_GIVEN and (key in meaning.names or not _neutral(key, value))
     }
-    options = {key: value for key, value in options.items() if value is not np._NoValue}  # type: ignore[attr-defined]
-    refused = sorted(options.keys() - set(names))
+    refused = sorted(options.keys() - set(meaning.names))
     if refused:
         raise TraceError(
             f"{spelled(function)} with {', '.join(f'{key}=' for key in refused)} cannot be traced",
-            [f"options that can: {', '.join(names[1:]) or 'none'}"],
+            [f"options that can: {', '.join(meaning.names[1:]) or 'none'}"],
             "leave the option out, or write its effect as an operation of its own",
         )
-    return meaning(*args, **options)
+    return meaning.implementation(*args, **options)
 
 
 FUNCTIONS["dispatch"] = dispatch
@@ -80,14 +125,46 @@ FUNCTIONS["dispatch"] = dispatch
 def _neutral(key: str, value: Any) -> bool:
     """Whether an option has a value that changes nothing."""
     known = _NEUTRAL.get(key, ())
-    return any(value is each or isinstance(each, str) and value == each for each in known)
+    return any(value is each or (isinstance(each, str) and value == each) for each in known)
+
+
+# -- messages -------------------------------------------------------------------------------------
+_POSITIONS = "positions are known only at run time; select with np.where(condition, a, b)"
+_IMMUTABLE = "expressions are immutable; use np.where(condition, new, old)"
+_OUTSIDE = "compare numbers outside the differentiated function"
+#: What to do instead of a function that cannot be traced, by its name.
+REMEDIES: dict[str, str] = {
+    "allclose": _OUTSIDE,
+    "apply_along_axis": "write the function for the whole array, with axis=",
+    "argwhere": _POSITIONS,
+    "array_equal": _OUTSIDE,
+    "copyto": "expressions are immutable; use np.full_like(x, value) or value * np.ones(shape)",
+    "digitize": "count with np.sum(x[:, None] >= bins, axis=1)",
+    "eig": "for a symmetric matrix use np.linalg.eigh",
+    "eigvals": "for a symmetric matrix use np.linalg.eigvalsh",
+    "fill_diagonal": "use np.where(np.eye(n, dtype=bool), value, a)",
+    "flatnonzero": _POSITIONS,
+    "histogram": "count with np.sum(x[:, None] >= edges, axis=0)",
+    "insert": "join slices with np.concatenate",
+    "interp": "search the interval outside, gather both ends and blend them",
+    "lstsq": "use np.linalg.pinv(a) @ b, or np.linalg.solve(a.T @ a, a.T @ b)",
+    "matrix_rank": "count np.linalg.svdvals(a) > tolerance",
+    "nonzero": _POSITIONS,
+    "partition": "use np.sort",
+    "piecewise": "use np.select(conditions, choices)",
+    "put": _IMMUTABLE,
+    "put_along_axis": _IMMUTABLE,
+    "putmask": _IMMUTABLE,
+    "qr": "np.linalg.cholesky(a.T @ a, upper=True) is R up to signs",
+    "searchsorted": "count with np.sum(sorted[:, None] < x, axis=0)",
+    "unique": "how many there are is known only at run time; compute it outside",
+}
 
 
 def spelled(function: Any) -> str:
     """A function's name as users write it."""
     module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np")
-    public = [part for part in module.split(".") if not part.startswith("_")]
-    kept = [part for part in public if part in ("np", "linalg", "fft", "random")]
+    kept = [part for part in module.split(".") if part in ("np", "linalg", "fft", "random")]
     return ".".join([*kept, function.__name__])
 
 
@@ -107,6 +184,19 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(name, sorted(set(known)), n=4, cutoff=0.6)
 
 
+def shape_text(extents: Sequence[Any]) -> str:
+    """A shape as Python writes tuples, symbols without quotes."""
+    return "(" + ", ".join(map(str, extents)) + ("," if len(extents) == 1 else "") + ")"
+
+
+def described(*nodes: Node) -> list[str]:
+    """The operands of a failed operation, one line each."""
+    return [
+        f"operand {k}: {node}, shape {shape_text(node.extents)}" for k, node in enumerate(nodes)
+    ]
+
+
+# -- axes -----------------------------------------------------------------------------------------
 def normal_axis(axis: Any, rank: int) -> int:
     """One axis, counted from the end where negative, as a number from 0 to ``rank - 1``.
 
@@ -114,11 +204,10 @@ def normal_axis(axis: Any, rank: int) -> int:
     """
     number = axis.__index__()
     if not -rank <= number < rank:
+        known = f"axes are 0 to {rank - 1}, or -{rank} to -1 from the end"
         raise ShapeError(
             f"axis {number} of an expression with {rank} axes",
-            hint=f"axes are 0 to {rank - 1}, or -{rank} to -1 from the end"
-            if rank
-            else "a scalar has no axes",
+            hint=known if rank else "a scalar has no axes",
         )
     return number % rank
 
@@ -135,15 +224,3 @@ def normal_axes(axis: Any, rank: int) -> tuple[int, ...]:
     if len(set(axes)) < len(axes):
         raise ShapeError(f"an axis is given twice: {axis}", hint="name each axis once")
     return axes
-
-
-def shape_text(extents: Sequence[Any]) -> str:
-    """A shape as Python writes tuples, symbols without quotes."""
-    return "(" + ", ".join(map(str, extents)) + ("," if len(extents) == 1 else "") + ")"
-
-
-def described(*nodes: Node) -> list[str]:
-    """The operands of a failed operation, one line each."""
-    return [
-        f"operand {k}: {node}, shape {shape_text(node.extents)}" for k, node in enumerate(nodes)
-    ]

@@ -15,7 +15,7 @@ from ..applications import apply
 from ..deltas import LabelRow
 from ..errors import ShapeError, TraceError
 from ..extents import Extent, floor_divide, is_nonnegative
-from ..nodes import METHODS, Apply, Constant, Delta, Node, Product, Sum, Variable
+from ..nodes import METHODS, Apply, Constant, Delta, Node, Variable
 from ..products import is_boolean, product
 from ..sums import add
 from .convert import aligned_labels, as_node, broadcast_extents, broadcast_to
@@ -150,7 +150,7 @@ class _Indexing:
         self.advanced = [
             k
             for k, item in enumerate(items)
-            if isinstance(item, (np.ndarray, Node)) or arrays and isinstance(item, (int, Extent))
+            if isinstance(item, (np.ndarray, Node)) or (arrays and isinstance(item, (int, Extent)))
         ]
 
     def result(self) -> Node:
@@ -167,7 +167,7 @@ class _Indexing:
         return self._gathered(view) if self.gathers else view
 
     def _place(self) -> int | None:
-        """Where the axes of index arrays go: at the first if they are neighbours, else (-1) in front."""
+        """Where the axes of index arrays go: at the first of neighbours, else (-1) in front."""
         if not self.advanced:
             return None
         first, last = self.advanced[0], self.advanced[-1]
@@ -216,7 +216,9 @@ class _Indexing:
             self.gathers.append((as_node(array), source))
             return
         shift = len(self.batch) - array.ndim
-        terms = {("batch", axis + shift): -c for axis, c in enumerate(strides) if c}
+        terms: dict[Any, Size] = {
+            ("batch", axis + shift): -c for axis, c in enumerate(strides) if c
+        }
         start = int(array.flat[0]) if array.size else 0
         self.rows.append(({source: 1, **terms}, -start))
 
@@ -269,7 +271,7 @@ def _wrapped(node: Node, array: Any, extent: Size) -> Any:
         wrapped = array
     if wrapped.min() < 0 or not at_most(int(wrapped.max()), extent - 1):
         raise ShapeError(
-            f"an index array reaches from {array.min()} to {array.max()}, but the axis has size {extent}",
+            f"index array from {array.min()} to {array.max()} on an axis of size {extent}",
             described(node),
             "positions are 0 to size - 1, or negative from the end",
         )
@@ -301,11 +303,11 @@ def _is_never_negative(index: Node) -> bool:
         return index.operation.value_range(**dict(index.params))[0] >= 0
     if isinstance(index, Variable):
         return bool(index.flags & {"nonnegative", "boolean"})
-    return isinstance(index, Delta) or isinstance(index, Constant) and index.value >= 0
+    return isinstance(index, Delta) or (isinstance(index, Constant) and index.value >= 0)
 
 
 def affine_strides(array: Any) -> tuple[int, ...] | None:
-    """Integers ``c`` with ``array[i, j, ...] = array[0, 0, ...] + c0*i + c1*j + ...``, if there are."""
+    """Integers ``c`` with ``array[i, j] = array[0, 0] + c[0]*i + c[1]*j``, if there are."""
     if not array.size:
         return (0,) * array.ndim
     start = int(array.flat[0])

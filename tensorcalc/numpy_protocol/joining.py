@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,7 @@ def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Node]:
         size = floor_divide(node.extents[along], indices_or_sections)
         if not is_equal(size * indices_or_sections, node.extents[along]):
             raise ShapeError(
-                f"split of an axis of size {node.extents[along]} into {indices_or_sections} equal parts",
+                f"split of {node.extents[along]} entries into {indices_or_sections} equal parts",
                 described(node),
                 "use np.array_split, or give the positions of the cuts",
             )
@@ -207,7 +208,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Node]
 def _cut(node: Node, positions: list[Any], axis: int) -> list[Node]:
     before = (slice(None),) * axis
     bounds = [None, *positions, None]
-    return [getitem(node, (*before, slice(a, b))) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [getitem(node, (*before, slice(a, b))) for a, b in pairwise(bounds)]
 
 
 @implements(np.vsplit)

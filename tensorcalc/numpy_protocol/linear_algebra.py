@@ -162,7 +162,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
         return svdvals(node)
     if full_matrices and not same_extents(node.extents[-1:], node.extents[-2:-1]):
         raise TraceError(
-            "np.linalg.svd with full_matrices=True: the vectors that complete the bases are not unique",
+            "np.linalg.svd with full_matrices=True: what completes the bases is not unique",
             described(node),
             "pass full_matrices=False",
         )

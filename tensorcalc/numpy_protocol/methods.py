@@ -31,6 +31,10 @@ def method(name: str, is_property: bool = False) -> Callable[[Any], Any]:
 
 @method("missing")
 def missing(self: Node, name: str) -> Any:
+    """Refused: no such attribute.
+
+    Raises AttributeError with names that look like it.
+    """
     near = near_names(name, METHODS)
     more = f"; similar: {', '.join(near)}" if near and not name.startswith("_") else ""
     raise AttributeError(f"expressions have no attribute {name!r}{more}")
@@ -56,11 +60,13 @@ def size(self: Node) -> Any:
 
 @method("transpose")
 def transpose_method(self: Node, *axes: Any) -> Node:
+    """Axes in the order ``axes``, given one by one or as a tuple; reversed without."""
     return shapes.transposed(self, _several(axes) if axes else None)
 
 
 @method("reshape")
 def reshape(self: Node, *shape: Any, order: str = "C") -> Node:
+    """The entries in row-major order under axes of the sizes ``shape``."""
     return shapes.reshape(self, _several(shape), order)
 
 
@@ -199,7 +205,8 @@ def number(self: Node) -> float:
     raise TraceError(
         "an expression has no value yet, but Python needs a number here",
         [f"expression: {self}"],
-        "use the NumPy function of the same name instead of math or float()",
+        "use the NumPy function of the same name instead of math or float(); "
+        "instead of filling an array, join the parts with np.stack or np.concatenate",
     )
 
 
@@ -249,7 +256,8 @@ def _remedy() -> str:
     frame = sys._getframe(2)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if module.startswith("scipy.") and frame.f_code.co_name in _OURS:
-            return f"{module.split('.')[0]}'s {frame.f_code.co_name} takes numbers only; use tensorcalc.{frame.f_code.co_name}"
+        name = frame.f_code.co_name
+        if module.startswith("scipy.") and name in _OURS:
+            return f"scipy's {name} takes numbers only; use tensorcalc.{name}"
         frame = frame.f_back  # type: ignore[assignment]
     return "join expressions with np.stack, np.concatenate or np.block instead of np.array"

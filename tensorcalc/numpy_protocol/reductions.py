@@ -20,7 +20,7 @@ from ..sums import add, subtract
 from .convert import as_node, broadcast_to
 from .functions import described, implements, normal_axes, normal_axis
 from .joining import concatenate
-from .shapes import affine_view, expand_dims, ravel, reshape
+from .shapes import affine_view, expand_dims, moveaxis, ravel, reshape
 
 
 def entries(node: Node, axes: Sequence[int]) -> Any:
@@ -60,7 +60,7 @@ def mean_over(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
 def average(
     a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
 ) -> Any:
-    """``sum(w * a) / sum(w)``; ``weights`` have the shape of ``a``, or are a vector along ``axis``."""
+    """``sum(w * a) / sum(w)``; ``weights`` of the shape of ``a``, or a vector along ``axis``."""
     node = as_node(a)
     if weights is None:
         spread = broadcast_to(Constant(1), node.extents)
@@ -209,7 +209,7 @@ def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
 
 @implements(np.argmax)
 def argmax(a: Any, axis: Any = None, *, keepdims: bool = False) -> Node:
-    """Position of the first greatest entry, counted through the raveled array if ``axis`` is None."""
+    """Position of the first greatest entry, in the raveled array if ``axis`` is None."""
     return reduced("argmax", a, _one_axis(axis, "argmax"), keepdims)
 
 
@@ -305,3 +305,39 @@ def _entry(node: Node, position: Any) -> Node:
     """``node[..., position]`` for a position that is known to exist."""
     labels = range(node.ndim)
     return affine_view(node, labels, labels[:-1], {}, [({node.ndim - 1: 1}, -position)])
+
+
+@implements(np.quantile)
+def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Linear interpolation between neighbours in order; pins the size.
+
+    ``q`` is a number or a list of numbers, which become the first axis.
+    """
+    node = as_node(a)
+    axes = tuple(sorted(normal_axes(axis, node.ndim)))
+    ordered = apply("sort", along_last(node, axes))
+    last = ordered.extents[-1].__index__() - 1
+
+    def at(fraction: float) -> Node:
+        low = min(int(fraction * last), max(last - 1, 0))
+        share = fraction * last - low
+        above = _entry(ordered, min(low + 1, last))
+        result = add(scale(1 - share, _entry(ordered, low)), scale(share, above))
+        return expand_dims(result, axes) if keepdims else result
+
+    return np.stack([at(float(each)) for each in q]) if np.ndim(q) else at(float(q))  # type: ignore[type-var]
+
+
+@implements(np.percentile)
+def percentile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """``np.quantile`` of ``q / 100``."""
+    return quantile(a, np.asarray(q) / 100, axis, keepdims)
+
+
+@implements(np.argsort)
+def argsort(a: Any, axis: Any = -1) -> Node:
+    """``out[i] = sum over k of P[i, k] k`` with the permutation ``P`` that sorts."""
+    node, along = _raveled_without_axis(a, axis)
+    permutation = apply("sort_permutation", moveaxis(node, along, -1))
+    positions = cumsum(broadcast_to(Constant(1), permutation.extents[-1:])) - 1
+    return moveaxis(np.matmul(permutation, positions), -1, along)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..applications import apply
+from ..deltas import LabelRow
 from ..errors import ShapeError, TraceError
 from ..extents import Extent, is_nonnegative
 from ..nodes import Constant, Node
@@ -51,7 +52,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """``minimum(maximum(a, low), high)``; a bound may be None."""
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    node = as_node(a)
+    node: Any = as_node(a)
     node = node if low is None else np.maximum(node, as_node(low))
     return node if high is None else np.minimum(node, as_node(high))
 
@@ -141,7 +142,7 @@ def diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Node:
         length = 0
     labels: list[Any] = list(range(node.ndim))
     output = [k for k in labels if k not in (first, second)]
-    affine = [({first: 1, "t": -1}, -down), ({second: 1, "t": -1}, -right)]
+    affine: list[LabelRow] = [({first: 1, "t": -1}, -down), ({second: 1, "t": -1}, -right)]
     return affine_view(node, labels, [*output, "t"], {"t": length}, affine)
 
 
@@ -179,7 +180,7 @@ def diag(v: Any, k: Any = 0) -> Node:
         )
     down, right = (0, k) if not _is_negative(k) else (-k, 0)
     size = node.extents[0] + down + right
-    rows = [({"i": 1, "t": -1}, -down), ({"j": 1, "t": -1}, -right)]
+    rows: list[LabelRow] = [({"i": 1, "t": -1}, -down), ({"j": 1, "t": -1}, -right)]
     return affine_view(node, ("t",), ("i", "j"), {"i": size, "j": size}, rows)
 
 
@@ -241,7 +242,7 @@ def empty_like(prototype: Any, shape: Any = None) -> Node:
     Raises TraceError.
     """
     raise TraceError(
-        "np.empty_like of an expression makes an array to be filled in place, but expressions are immutable",
+        "np.empty_like is there to be filled in place, but expressions are immutable",
         hint="collect the parts in a list and join them with np.stack or np.concatenate",
     )
 
@@ -313,10 +314,11 @@ def isrealobj(x: Any) -> bool:
 def rounded(a: Any, decimals: int = 0) -> Any:
     """The nearest number with ``decimals`` digits after the point."""
     factor = 10.0**decimals
+    nearest: Any = np.rint
     return (
         np.rint(as_node(a))
         if decimals == 0
-        else scale(1 / factor, np.rint(scale(factor, as_node(a))))
+        else scale(1 / factor, nearest(scale(factor, as_node(a))))
     )
 
 

@@ -1,8 +1,8 @@
 """Functions that NumPy does not have or that do not dispatch: softmax, one-hot, expm, ...
 
-``scipy.special.logsumexp``, ``softmax``, ``log_softmax``, ``polygamma`` and ``scipy.linalg.expm`` are
-Python functions that turn their argument into an array of numbers, so no expression can go through
-them; these take expressions, and numbers as well, so that one function serves both.
+``scipy.special.logsumexp``, ``softmax``, ``log_softmax`` and ``scipy.linalg.expm`` are functions of
+Python that turn their argument into an array of numbers, so no expression can go through them.
+These take expressions, and numbers as well, so that one function serves both.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .convert import as_node, broadcast_to
 from .functions import normal_axis
 from .indexing import is_integer
 from .reductions import mapped, reduced
+from .shapes import moveaxis
 
 
 def numbers_too(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,8 +80,7 @@ def normalize(x: Any, axis: Any = -1, *, at_zero: float = 0.0) -> Node:
     """``x / norm(x)`` over ``axis``; ``at_zero`` where the norm is 0."""
     node = as_node(x)
     along = normal_axis(axis, node.ndim)
-    turned = apply("normalize", np.moveaxis(node, along, -1), at_zero=at_zero)
-    return np.moveaxis(turned, -1, along)  # type: ignore[return-value]
+    return moveaxis(apply("normalize", moveaxis(node, along, -1), at_zero=at_zero), -1, along)
 
 
 @numbers_too

@@ -69,13 +69,19 @@ def inner(a: Any, b: Any) -> Node:
     return contraction(left, right, [left.ndim - 1], [right.ndim - 1], "inner")
 
 
-@implements(np.outer, np.linalg.outer)
+@implements(np.outer)
 def outer(a: Any, b: Any) -> Node:
     """``out[i, j] = a[i] b[j]`` over the raveled operands."""
     return contraction(ravel(a), ravel(b), [], [], "outer")
 
 
-@implements(np.tensordot, np.linalg.tensordot)
+@implements(np.linalg.outer)
+def outer_of_vectors(x1: Any, x2: Any) -> Node:
+    """``out[i, j] = x1[i] x2[j]``."""
+    return outer(x1, x2)
+
+
+@implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Node:
     """Sum over ``axes``: a number of last and first axes, or a pair of lists of axes."""
     left, right = as_node(a), as_node(b)
@@ -88,6 +94,12 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Node:
             f"tensordot over axes {axes}", described(left, right), "name pairs of axes"
         )
     return contraction(left, right, first, second, "tensordot")
+
+
+@implements(np.linalg.tensordot)
+def tensordot_over(x1: Any, x2: Any, *, axes: Any = 2) -> Node:
+    """``np.tensordot``."""
+    return tensordot(x1, x2, axes)
 
 
 # -- einsum ---------------------------------------------------------------------------------------
@@ -207,7 +219,7 @@ def vecmat(x: Node, y: Node) -> Node:
     return matvec(matrix_transposed(y), x)
 
 
-@implements(np.cross, np.linalg.cross)
+@implements(np.cross)
 def cross(
     a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axis: Any = None
 ) -> Node:
@@ -225,6 +237,12 @@ def cross(
     turned = [[roll(node, -by, -1) for by in (1, 2)] for node in (left, right)]
     result = turned[0][0] * turned[1][1] - turned[0][1] * turned[1][0]
     return moveaxis(result, -1, axisc)
+
+
+@implements(np.linalg.cross)
+def cross_along(x1: Any, x2: Any, *, axis: Any = -1) -> Node:
+    """``np.cross`` with both vectors and the result along ``axis``."""
+    return cross(x1, x2, axis=axis)
 
 
 # -- chains and Kronecker products ----------------------------------------------------------------

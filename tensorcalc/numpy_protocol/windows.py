@@ -141,7 +141,7 @@ def _with(extents: Sequence[Size], axis: int, extent: Size) -> tuple[Size, ...]:
     return (*extents[:axis], extent, *extents[axis + 1 :])
 
 
-#: What stands before and after: slices of the array for margins of ``b`` and ``a`` entries out of ``n``.
+#: Slices of ``n`` entries that stand before and after, for margins of ``b`` and ``a`` entries.
 _MARGINS: dict[str, Any] = {
     "edge": lambda n, b, a: (slice(0, 1), slice(n - 1, n)),
     "reflect": lambda n, b, a: (slice(b, 0, -1), slice(n - 2, n - 2 - a, -1)),
@@ -155,7 +155,7 @@ def _padded_by_margins(node: Node, axis: int, before: Any, after: Any, mode: str
     widest = extent - 1 if mode == "reflect" else extent
     if mode != "edge" and not (at_most(before, widest) and at_most(after, widest)):
         raise ShapeError(
-            f"np.pad with mode={mode!r}: a margin of {(before, after)} repeats an axis of size {extent} twice",
+            f"np.pad with mode={mode!r}: margins {(before, after)} exceed an axis of size {extent}",
             described(node),
             "pad in two steps",
         )
@@ -174,7 +174,7 @@ def _margin(node: Node, axis: int, bounds: slice, width: Any) -> Node:
     labels[axis] = "in"
     step = bounds.step or 1
     repeated = step == 1 and _is_number(bounds.stop - bounds.start, 1)
-    row = {"in": 1} if repeated else {"in": 1, axis: -step}
+    row: dict[Any, Any] = {"in": 1} if repeated else {"in": 1, axis: -step}
     return affine_view(node, labels, range(node.ndim), {axis: width}, [(row, -bounds.start)])
 
 
