@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tensorcalc.deltas import always_inside, solved_for
-from tensorcalc.extents import is_nonnegative
+from tensorcalc.deltas import always_inside, solved_for, substituted
+from tensorcalc.extents import is_nonnegative, same_extents
 from tensorcalc.nodes import Constant, Delta, Node, Product
 from tensorcalc.products import is_boolean
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def reduced_to_core(lowering: Lowering, node: Node) -> Core:
     """The product ``node`` with all its deltas used up."""
-    work = _collected(node)
+    work = _collected(lowering, node)
     output = work.output
     placed: dict[int, Affine] = {}
     while work.rows:
@@ -41,20 +41,20 @@ def reduced_to_core(lowering: Lowering, node: Node) -> Core:
     return work
 
 
-def _collected(node: Node) -> Core:
+def _collected(lowering: Lowering, node: Node) -> Core:
     if isinstance(node, Delta):
         labels = tuple(range(node.ndim))
         core = Core(labels, dict(enumerate(node.extents)))
-        _collect(core, node, labels)
+        _collect(lowering, core, node, labels)
         return core
     assert isinstance(node, Product)
     core = Core(node.output, node.label_extents())
     for operand, own in zip(node.operands, node.subscripts, strict=True):
-        _collect(core, operand, own)
+        _collect(lowering, core, operand, own)
     return core
 
 
-def _collect(core: Core, operand: Node, own: Labels) -> None:
+def _collect(lowering: Lowering, core: Core, operand: Node, own: Labels) -> None:
     if isinstance(operand, Constant):
         core.coefficient *= operand.value
     elif isinstance(operand, Delta):
@@ -63,12 +63,52 @@ def _collect(core: Core, operand: Node, own: Labels) -> None:
             for label, c in zip(own, coefficients, strict=True):
                 terms[label] = terms.get(label, 0) + c
             core.rows.append((terms, offset))
+    elif has_rows(operand) and (inner := lowering.core_of(operand)).axes is not None:
+        _collect_structured(lowering, core, inner, own, operand.extents)
     elif is_boolean(operand):
         core.masks.append((operand, own))
     elif not own:
         core.scalars.append(operand)
     else:
         core.factors.append((operand, own))
+
+
+def _collect_structured(
+    lowering: Lowering, core: Core, inner: Core, own: Labels, extents: Any
+) -> None:
+    """A factor that is zero but on an affine set: its core, and rows that confine the labels."""
+    assert inner.axes is not None
+    names: dict[int, int] = {}
+    for form, label, extent in zip(inner.axes, own, extents, strict=True):
+        k = form.label
+        if k is not None and k not in names and same_extents((inner.sizes[k],), (extent,)):
+            names[k] = label
+            continue
+        terms: dict[int, Any] = {label: 1}
+        for k, c in form.terms:
+            if k not in names:
+                names[k] = max(core.sizes) + 1
+                core.sizes[names[k]] = inner.sizes[k]
+            terms[names[k]] = terms.get(names[k], 0) - c
+        core.rows.append((terms, -form.offset))
+    ref = lowering.core(inner)
+    labels = tuple(names[k] for k in ref.axes)
+    if labels:
+        core.factors.append((ref.value, labels))
+    else:
+        core.scalars.append(ref.value)
+
+
+def has_rows(node: Node) -> bool:
+    """Whether a node or one of its factors has affine deltas."""
+    if isinstance(node, Delta):
+        return bool(node.rows)
+    if not isinstance(node, Product):
+        return False
+    known = node.facts.get("has rows")
+    if known is None:
+        known = node.facts["has rows"] = any(map(has_rows, node.operands))
+    return known
 
 
 def _count_unused(core: Core, output: Labels) -> None:
@@ -134,7 +174,9 @@ def _place(core: Core, row: Row, placed: dict[int, Affine]) -> bool:
     taken = core.used() | {label for terms, _ in core.rows for label in terms}
     for label in sorted(set(row[0]) & set(core.output), reverse=True):
         solution = solved_for(row, label)
-        if solution is None or label in taken or not _can_place(core, label, solution[0], placed):
+        if solution is None or not _can_place(core, label, solution[0], placed):
+            continue
+        if label in taken and not _renames(core, label, solution):
             continue
         terms, offset = solution
         summed = {other: c for other, c in terms.items() if other not in core.output}
@@ -142,9 +184,28 @@ def _place(core: Core, row: Row, placed: dict[int, Affine]) -> bool:
             continue
         placed[label] = Affine(tuple(terms.items()), offset)
         core.inside = core.inside and always_inside(terms, offset, core.sizes, core.sizes[label])
+        if label in taken:
+            _rename(core, label, next(iter(terms)))
         core.output = (*(k for k in core.output if k != label), *sorted(summed))
         return True
     return False
+
+
+def _renames(core: Core, label: int, solution: Any) -> bool:
+    """Whether a row says that a label equals another output label over the same extent."""
+    terms, offset = solution
+    form = Affine(tuple(terms.items()), offset)
+    other = form.label
+    return other in core.output and same_extents((core.sizes[other],), (core.sizes[label],))
+
+
+def _rename(core: Core, old: int, new: int) -> None:
+    def renamed(labels: Labels) -> Labels:
+        return tuple(new if label == old else label for label in labels)
+
+    core.factors = [(source, renamed(own)) for source, own in core.factors]
+    core.masks = [(source, renamed(own)) for source, own in core.masks]
+    core.rows = [substituted(row, old, {new: 1}, 0) for row in core.rows]
 
 
 def _can_place(core: Core, label: int, terms: Mapping[int, Any], placed: Mapping[int, Affine]) -> bool:

@@ -27,7 +27,7 @@ class Core:
     output: Labels
     sizes: dict[int, Any]
     coefficient: float = 1
-    scalars: list[Node] = field(default_factory=list)
+    scalars: list[Node | Value] = field(default_factory=list)
     counts: list[Any] = field(default_factory=list)
     factors: list[tuple[Node | Value, Labels]] = field(default_factory=list)
     masks: list[tuple[Node | Value, Labels]] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Core:
         """The scalar factors."""
         terms = [constant(self.coefficient)] if self.coefficient != 1 else []
         terms += [Term("size", (), extent) for extent in self.counts]
-        return terms + [lowering.term(node, ()) for node in self.scalars]
+        return terms + [source_term(lowering, source, ()) for source in self.scalars]
 
     def term(self, lowering: Lowering, names: Mapping[int, int] | None = None) -> Term:
         """The product as a scalar expression; ``names`` renames its labels."""

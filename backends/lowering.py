@@ -26,7 +26,7 @@ from tensorcalc.nodes import (
 )
 from tensorcalc.operations.helpers import HELPERS
 
-from .affine_rows import reduced_to_core
+from .affine_rows import has_rows, reduced_to_core
 from .contractions import contracted
 from .cores import Core
 from .program import Program
@@ -279,7 +279,7 @@ class Lowering:
 
     def _is_lazy(self, node: Node) -> bool:
         """Whether the node is made only when somebody asks for all of it."""
-        return isinstance(node, Constant) or _has_rows(node) or self._is_inlined(node)
+        return isinstance(node, Constant) or has_rows(node) or self._is_inlined(node)
 
     def _is_inlined(self, node: Node) -> bool:
         """Whether the node becomes part of its user's nest."""
@@ -366,19 +366,11 @@ def _is_elementwise(node: Node) -> bool:
     if isinstance(node, Apply):
         return node.operation.is_elementwise
     if isinstance(node, Sum):
-        return not any(_has_rows(operand) for operand in node.operands)
+        return not any(has_rows(operand) for operand in node.operands)
     if isinstance(node, Product):
         labels = {label for own in node.subscripts for label in own}
-        return len(labels) == len(node.output) and not _has_rows(node)
+        return len(labels) == len(node.output) and not has_rows(node)
     return False
-
-
-def _has_rows(node: Node) -> bool:
-    if isinstance(node, Delta):
-        return bool(node.rows)
-    return isinstance(node, Product) and any(
-        isinstance(operand, Delta) and operand.rows for operand in node.operands
-    )
 
 
 def kind_of(term: Term) -> Any:

@@ -185,7 +185,8 @@ def _target(writer: NumpyWriter, step: Insert, name: str) -> str:
     pairs = zip(step.axes, step.value.extents, strict=True)
     labels = [_whole_axis(form, extent, step.sizes) for form, extent in pairs]
     order = tuple(step.sizes)
-    if len(labels) == 2 and labels[0] is not None and labels[0] == labels[1]:
+    diagonal = len(labels) == 2 and labels[0] is not None and labels[0] == labels[1]
+    if diagonal and (step.base is None or step.base in writer.row_major):
         return f"{name}.ravel()[::{writer.size(step.value.extents[1] + 1)}]"
     if all(len(form.terms) <= 1 for form in step.axes):
         cut = [form.terms[0][0] for form in step.axes if form.terms]

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from .numpy_writer import NumpyWriter
 
 
-def contraction(writer: NumpyWriter, step: Contract) -> str:
-    """The text of ``left, right -> output``.
+def contraction(writer: NumpyWriter, step: Contract) -> tuple[str, bool]:
+    """The text of ``left, right -> output``, and whether the result is surely row-major.
 
     NumPy's dot takes transposed views without a copy, and syrk when both operands are views of
     one array.
@@ -21,17 +21,18 @@ def contraction(writer: NumpyWriter, step: Contract) -> str:
     work = _Work(writer, step)
     summed = [x for x in work.left if x in work.right and x not in step.output]
     if not summed:
-        return work.einsum()
+        return work.einsum(), False
     batch = [x for x in work.left if x in work.right and x in step.output]
     rows = [x for x in work.left if x not in work.right]
     columns = [x for x in work.right if x not in work.left]
     if not rows and not columns:
-        return work.einsum() if batch else work.inner(summed)
+        return (work.einsum() if batch else work.inner(summed)), False
     text = work.batched(batch, rows, summed, columns) if batch else work.matrix(rows, summed, columns)
     natural = [*batch, *rows, *columns]
     if len(rows) > 1 or len(columns) > 1 or len(batch) > 1:
         text = f"{text}.reshape({', '.join(writer.size(work.sizes[x]) for x in natural)})"
-    return transposed(text, [natural.index(x) for x in step.output])
+    order = [natural.index(x) for x in step.output]
+    return transposed(text, order), not batch and order == sorted(order)
 
 
 class _Work:

@@ -56,6 +56,8 @@ class NumpyWriter:
         self.lines: list[str] = []
         self.names: dict[Value, str] = {}
         self.owned: set[Value] = set()
+        #: Values that lie in memory in the order of their axes, so that ravel is a view.
+        self.row_major: set[Value] = set()
         self.sizes: set[str] = set()
         self.last_use = _last_uses(program)
         self.position = 0
@@ -161,17 +163,31 @@ class NumpyWriter:
         elif isinstance(step, Nest):
             self.names[value] = self._nest(step)
             self.owned.add(value)
+            if all(self._keeps_order(step, *each) for each in step.term.loads()):
+                self.row_major.add(value)
         elif isinstance(step, Insert):
             self.names[value] = insertion(self, step)
             self.owned.add(value)
+            if step.base is None or step.base in self.row_major:
+                self.row_major.add(value)
         elif isinstance(step, Contract):
-            self.names[value] = self.bind(contraction(self, step))
+            text, in_order = contraction(self, step)
+            self.names[value] = self.bind(text)
             self.owned.add(value)
+            if in_order:
+                self.row_major.add(value)
         elif isinstance(step, Indicator):
             self.names[value] = self.bind(indicator(self, step))
         elif isinstance(step, Call):
             self.names[value] = self._call(step)
             self.owned.add(value)
+
+    def _keeps_order(self, step: Nest, value: Value, labels: Labels) -> bool:
+        """Whether a load does not talk NumPy into another memory order for the result."""
+        if value.ndim < 2:
+            return True
+        in_order = [label for label in step.output if label in labels]
+        return value in self.row_major and in_order == [k for k in labels if k in step.output]
 
     def _call(self, step: Call) -> str:
         arguments = [self.names[argument] for argument in step.arguments]

@@ -121,7 +121,9 @@ CASES: dict[str, tuple[Node, Variable]] = {
     "cumulative": (product((x, affine((1, -1, -1), 0, (N, N, N))), ("j", "ijt"), "i"), x),
     "head": (shifted(X1, 3, 1, 0), X1),
     "head_of_matrix": (
-        product((X2, affine((1, -1), 0, (7, 2)), affine((1, -1), 0, (2, 1))), ("ij", "jk", "il"), "lk"),
+        product(
+            (X2, affine((1, -1), 0, (7, 2)), affine((1, -1), 0, (2, 1))), ("ij", "jk", "il"), "lk"
+        ),
         X2,
     ),
     "slice": (shifted(X1, 3, 1, 2), X1),
@@ -139,9 +141,14 @@ CASES: dict[str, tuple[Node, Variable]] = {
     "strided_dilated_convolution": (convolution(2, 2, 2), X1),
     "windows": (product((X1, affine((1, -2, -1), 0, (7, 3, 3))), ("h", "hyu"), "yu"), X1),
     "flatten": (product((A, affine((1, -N, -1), 0, (M * N, M, N))), ("ij", "fij"), "f"), A),
-    "flatten_transposed": (product((A, affine((1, -M, -1), 0, (M * N, N, M))), ("ij", "fji"), "f"), A),
+    "flatten_transposed": (
+        product((A, affine((1, -M, -1), 0, (M * N, N, M))), ("ij", "fji"), "f"),
+        A,
+    ),
     "unflatten": (
-        product((Variable("f", (M * N,)), affine((1, -N, -1), 0, (M * N, M, N))), ("f", "fij"), "ij"),
+        product(
+            (Variable("f", (M * N,)), affine((1, -N, -1), 0, (M * N, M, N))), ("f", "fij"), "ij"
+        ),
         Variable("f", (M * N,)),
     ),
     "concatenate": (
