@@ -7,7 +7,10 @@ Nor is a term whose rest would be an outer product or hold a delta: its entries 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
+from functools import reduce
+from operator import and_
 from typing import Any
 
 from .nodes import Constant, Delta, Node, Product, Sum
@@ -25,9 +28,39 @@ def factored(node: Node) -> Node:
     while isinstance(node, Sum) and len(node.operands) <= TERM_LIMIT:
         merged = _merge_a_pair(list(node.operands))
         if merged is None:
-            return node
+            return _scalars_taken_out(node)
         node = merged
     return node
+
+
+def _scalars_taken_out(node: Sum) -> Node:
+    """``s A + s B = s (A + B)`` for scalars that all terms have."""
+    scalars = [
+        Counter(o for o in split_coefficient(term)[1].operands if not o.ndim)
+        for term in node.operands
+        if isinstance(split_coefficient(term)[1], Product)
+    ]
+    common = reduce(and_, scalars) if len(scalars) == len(node.operands) else Counter()
+    if not common:
+        return node
+    inner = add(*[_without_scalars(term, common) for term in node.operands])
+    factors = [*common.elements(), inner]
+    return product(factors, [*[()] * (len(factors) - 1), range(node.ndim)], range(node.ndim))
+
+
+def _without_scalars(term: Node, scalars: Counter[Node]) -> Node:
+    """``term`` divided by scalars that are among its operands."""
+    assert isinstance(term, Product)
+    left = scalars.copy()
+    operands: list[Node] = []
+    subscripts: list[tuple[int, ...]] = []
+    for operand, own in zip(term.operands, term.subscripts, strict=True):
+        if left[operand] > 0:
+            left[operand] -= 1
+        else:
+            operands.append(operand)
+            subscripts.append(own)
+    return product(operands or [Constant(1)], subscripts or [()], term.output)
 
 
 def _merge_a_pair(terms: list[Node]) -> Node | None:

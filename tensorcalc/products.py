@@ -30,15 +30,17 @@ Label = Hashable
 power_of: Any = None
 #: Adds nodes; set by :mod:`tensorcalc.sums`, which comes later.
 sum_of: Any = None
-#: The transpose of a matrix sum if that is a sum in normal form; set likewise.
-transposed_sum: Any = None
+#: Sign, canonical form and whether it is transposed of a sum among other factors; set likewise.
+canonical_sum: Any = None
+#: Whether a sum has a term with a negative coefficient; set likewise.
+has_negative_terms: Any = None
 
 
 def product(
     operands: Sequence[Node],
     subscripts: Sequence[Sequence[Label]],
     output: Sequence[Label],
-    extents: Mapping[Label, Any] | None = None,
+    extents: Mapping[Any, Any] | None = None,
 ) -> Node:
     """``out[output] = sum over the other labels of prod(operands[k][subscripts[k]])``.
 
@@ -279,9 +281,6 @@ class _Work:
             self._add_rows(node, labels)
         elif isinstance(node, Product):
             self._add_product(node, labels)
-        elif isinstance(node, Sum) and node.ndim == 2:
-            oriented = canonical_orientation(node)
-            self.factors.append((oriented, labels if oriented is node else labels[::-1]))
         else:
             self.factors.append((node, labels))
 
@@ -327,6 +326,8 @@ class _Work:
     def finish(self) -> Node:
         if self.coefficient == 0:
             raise Contradiction
+        self._open_single()
+        self._normalise_sums()
         while self.rows and self._step():
             pass
         self.rows = deltas.canonical_rows(self.rows)
@@ -334,6 +335,25 @@ class _Work:
         self._count_unused_labels()
         factors = self.factors + [self._delta(row) for row in self.rows] + list(self._ones())
         return _assembled(self.coefficient, factors, self.output)
+
+    def _open_single(self) -> None:
+        """A product that stands alone under a coefficient, deltas or a transposition is opened."""
+        if len(self.factors) == 1 and isinstance(self.factors[0][0], Product):
+            ((node, labels),) = self.factors
+            if len(set(labels)) == len(labels):
+                self.factors = []
+                self._inline(node, labels)
+
+    def _normalise_sums(self) -> None:
+        """Sums among other factors have a canonical orientation and sign."""
+        if len(self.factors) < 2:
+            return
+        alone = sum(bool(labels) for _, labels in self.factors) < 2
+        for k, (node, labels) in enumerate(self.factors):
+            if isinstance(node, Sum):
+                sign, oriented, swapped = canonical_sum(node, turns=not alone)
+                self.coefficient *= sign
+                self.factors[k] = (oriented, labels[::-1] if swapped else labels)
 
     def _step(self) -> bool:
         """Apply one rule of the delta algebra; whether anything changed."""
@@ -447,12 +467,11 @@ def _assembled(
         node, labels = factors[0]
         if coefficient == 1 and labels == output:
             return node
-        if isinstance(node, Product) and len(set(labels)) == len(labels):
-            inner, node = split_coefficient(node)
-            coefficient *= inner
-            factors = _opened(node, labels) if isinstance(node, Product) else [(node, labels)]
-        elif isinstance(node, Sum) and coefficient == 1 and sorted(map(str, labels)) == sorted(map(str, output)):
-            return sum_of([_assembled(1, [(term, labels)], output) for term in node.operands])
+        if coefficient < 0 and isinstance(node, Sum) and has_negative_terms(node):
+            return _assembled(-coefficient, [(sum_of([scale(-1, o) for o in node.operands]), labels)], output)
+    tensors = [factor for factor in factors if factor[1]]
+    if len(tensors) == 1 and _is_transposed_sum(*tensors[0], output):
+        return _transposition_inside(coefficient, factors, output)
     order, labels = canonical_order(factors, output, [axis_classes(node) for node, _ in factors])
     operands = tuple(factors[k][0] for k in order)
     if coefficient == 1 and len(operands) == 1 and labels[0] == tuple(range(len(output))):
@@ -468,30 +487,22 @@ def _assembled(
     return Product(operands, tuple(labels), tuple(rank), tuple(extents[k] for k in rank))
 
 
-def _opened(node: Product, labels: tuple[Label, ...]) -> list[tuple[Node, tuple[Label, ...]]]:
-    """The factors of a product that stands alone under a coefficient or a transposition."""
-    names: dict[Label, Label] = dict(zip(node.output, labels, strict=True))
-    return [
-        (operand, tuple(names.setdefault(label, ("opened", label)) for label in own))
-        for operand, own in zip(node.operands, node.subscripts, strict=True)
+def _is_transposed_sum(node: Node, labels: tuple[Label, ...], output: tuple[Label, ...]) -> bool:
+    return isinstance(node, Sum) and labels != output and set(labels) == set(output)
+
+
+def _transposition_inside(
+    coefficient: float, factors: list[tuple[Node, tuple[Label, ...]]], output: tuple[Label, ...]
+) -> Node:
+    """``(A + B)' = A' + B'``, also under scalar factors."""
+    moved = [
+        (sum_of([product((term,), (labels,), output) for term in node.operands]), output)
+        if labels
+        else (node, labels)
+        for node, labels in factors
     ]
-
-
-def canonical_orientation(node: Sum) -> Sum:
-    """Of a matrix sum and its transpose, the one with fewer transposed terms."""
-    if "orientation" not in node.facts:
-        other = transposed_sum(node)
-        best = min((node, other), key=_orientation_key) if other is not None else node
-        node.facts["orientation"] = best
-    return node.facts["orientation"]
-
-
-def _orientation_key(node: Node) -> tuple[int, bytes]:
-    transposed = sum(
-        isinstance(term, Product) and len(split_coefficient(term)[1].operands) == 1
-        for term in node.operands
-    )
-    return transposed, node.digest
+    nodes, subscripts = zip(*moved, strict=True)
+    return product((Constant(coefficient), *nodes), ((), *subscripts), output)
 
 
 def _closed_scalars_nested(

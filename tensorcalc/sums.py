@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from . import products
 from .errors import ShapeError
 from .extents import is_equal
-from .nodes import Constant, Delta, Node, Sum
+from .nodes import Constant, Delta, Node, Product, Sum
 from .products import is_ones, is_zero, scale, split_coefficient, transpose, zeros
 
 
@@ -31,7 +31,7 @@ def add(*operands: Node) -> Node:
     if len(kept) == 1:
         ((term, c),) = kept.items()
         return scale(c, term)
-    content = _content(kept)
+    content = _content(list(kept.values()))
     return scale(content, _primitive({term: c / content for term, c in kept.items()}))
 
 
@@ -40,25 +40,58 @@ def _primitive(coefficients: dict[Node, float]) -> Sum:
     return Sum(tuple(scale(coefficients[term], term) for term in terms))
 
 
-def transposed_sum(node: Sum) -> Sum | None:
-    """The transpose of a matrix sum, or None if its sign would have to be taken out."""
-    pairs = map(split_coefficient, node.operands)
-    coefficients = {transpose(term, (1, 0)): c for c, term in pairs}
-    return _primitive(coefficients) if _content(coefficients) == 1 else None
-
-
-def _content(coefficients: dict[Node, float]) -> float:
-    """The factor taken out of a sum: a common magnitude, and the sign that leaves fewer minuses.
-
-    A tie of signs is broken in favour of a positive constant, then of the first term.
-    """
-    magnitudes = {abs(c) for c in coefficients.values()}
+def _content(coefficients: list[float]) -> float:
+    """The factor taken out of a sum: a common magnitude, and a sign that all terms have."""
+    magnitudes = set(map(abs, coefficients))
     magnitude = magnitudes.pop() if len(magnitudes) == 1 else 1
+    return -magnitude if max(coefficients) < 0 else magnitude
+
+
+def canonical_sum(node: Sum, turns: bool) -> tuple[int, Sum, bool]:
+    """``(sign, other, transposed)`` with ``node = sign * other``, or ``sign * other'``.
+
+    A sum among the factors of a product is known up to sign and, if it is a matrix, transposition;
+    of the four equivalents one is chosen, so that equal products are one node. ``turns`` says that
+    it may be transposed.
+    """
+    key = f"canonical {turns}"
+    if key not in node.facts:
+        node.facts[key] = _canonical_sum(dict(_terms_of(node)), turns and node.ndim == 2)
+    return node.facts[key]
+
+
+def has_negative_terms(node: Sum) -> bool:
+    """Whether a term has a negative coefficient."""
+    return any(c < 0 for _, c in _terms_of(node))
+
+
+def _terms_of(node: Sum) -> list[tuple[Node, float]]:
+    return [(term, c) for c, term in map(split_coefficient, node.operands)]
+
+
+def _canonical_sum(coefficients: dict[Node, float], turns: bool) -> tuple[int, Sum, bool]:
+    sign = _sign(coefficients)
+    forms = [_primitive({term: sign * c for term, c in coefficients.items()})]
+    if turns:
+        turned = {transpose(term, (1, 0)): c for term, c in coefficients.items()}
+        if _sign(turned) == sign:
+            forms.append(_primitive({term: sign * c for term, c in turned.items()}))
+    best = min(forms, key=_orientation_key)
+    return sign, best, best is not forms[0]
+
+
+def _orientation_key(node: Sum) -> tuple[int, bytes]:
+    """Fewer transposed terms first."""
+    rests = [term for term, _ in _terms_of(node)]
+    return sum(isinstance(r, Product) and len(r.operands) == 1 for r in rests), node.digest
+
+
+def _sign(coefficients: dict[Node, float]) -> int:
+    """The sign that leaves fewer minuses; a tie goes to constants, then diagonals, then the first."""
     negative = sum(c < 0 for c in coefficients.values())
     if 2 * negative == len(coefficients):
-        leading = min(coefficients, key=_sign_key)
-        return magnitude if coefficients[leading] > 0 else -magnitude
-    return -magnitude if 2 * negative > len(coefficients) else magnitude
+        return 1 if coefficients[min(coefficients, key=_sign_key)] > 0 else -1
+    return -1 if 2 * negative > len(coefficients) else 1
 
 
 def _sign_key(term: Node) -> tuple[bool, bool, list[bytes], bytes]:
@@ -105,4 +138,5 @@ def _terms(operand: Node) -> list[tuple[float, Node]]:
 
 
 products.sum_of = lambda terms: add(*terms)
-products.transposed_sum = transposed_sum
+products.canonical_sum = canonical_sum
+products.has_negative_terms = has_negative_terms
