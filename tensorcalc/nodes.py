@@ -294,7 +294,7 @@ def postorder(*roots: Node) -> list[Node]:
 
 def as_expression(value: Any) -> Any:
     """The node that index notation such as ``X[i, j] * w[j]`` stands for; a node is itself."""
-    return getattr(value, "__expression__", value)
+    return value if isinstance(value, Node) else getattr(value, "__expression__", value)
 
 
 def free_variables(*roots: Node) -> tuple[Variable, ...]:
