@@ -1,0 +1,107 @@
+"""What is paid besides the work: calls, first Hessians, deep chains, imports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import backends
+import tensorcalc as tc
+from tensorcalc.derivatives import pullback
+from tensorcalc.nodes import Constant, node_count
+from tensorcalc.simplify import simplify_all
+
+from .hessians import HAND, check
+from .measuring import interleaved, process_seconds
+from .peers import load_jax
+from .problems import PROBLEMS, Problem
+from .rows import OURS, Row
+
+#: Most that a compiled call on inputs of size 10 may cost of the formula typed by hand.
+OVERHEAD = 2.0
+#: Seconds in which a new function should have its first Hessian.
+FIRST_HESSIAN = 0.030
+#: Seconds for all gradients of the deepest chain, and for the import.
+CHAIN, IMPORT = 2.0, 0.5
+SIZE = 10
+ROUNDS = 5
+
+
+def run(seconds: float, quick: bool, show: Callable[[str], None]) -> Iterator[Row]:
+    """Rows of first Hessians, of chains and of imports."""
+    rounds = 3 if quick else ROUNDS
+    show("\na compiled Hessian at size 10 against the formula typed by hand")
+    for problem in PROBLEMS:
+        if type(problem).ours is Problem.ours:
+            yield overhead(problem, seconds)
+    show("\nfrom a function never seen before to its first Hessian, JAX: trace and compile")
+    for problem in PROBLEMS:
+        yield first_hessian(problem, rounds)
+    show("\nall gradients of a chain of tanh layers: derivation and simplification")
+    for depth in (25, 50, 100):
+        yield chain(depth, show)
+    show("\nimport in a new process, less the start of Python")
+    yield importing(rounds)
+
+
+def overhead(problem: Problem, seconds: float) -> Row:
+    """A call by name of the compiled Hessian, on inputs where the work is next to nothing."""
+    arrays = problem.arguments(SIZE, "float64")
+    hessian = backends.compile(problem.formulas()["Hessian"])
+    names = [part.partition(":")[0].strip() for part in problem.variables.split(",")]
+    read = {variable.name for variable in hessian.variables}
+    given = {name: array for name, array in zip(names, arrays, strict=True) if name in read}
+    given |= dict.fromkeys(hessian.symbols, SIZE)
+    calls = {OURS: lambda: hessian(**given), HAND: lambda: problem.by_hand(*arrays)}
+    check(problem.name, calls[OURS](), calls[HAND]())
+    found = interleaved(calls, seconds)
+    return Row("overhead", problem.name, SIZE, "float64", found, {HAND: 1 / OVERHEAD})
+
+
+def first_hessian(problem: Problem, rounds: int) -> Row:
+    """Median seconds of the first call, in turn with JAX's, with nothing cached on either side."""
+    arrays = problem.arguments(SIZE, "float64")
+    jax = load_jax()
+    times: dict[str, list[float]] = {OURS: []}
+    for _ in range(rounds):
+        start = perf_counter()
+        problem.ours()(*arrays)
+        times[OURS].append(perf_counter() - start)
+        if jax is not None:
+            jax.clear_caches()
+            start = perf_counter()
+            jax.block_until_ready(jax.jit(problem.jax(jax))(*arrays))
+            times.setdefault("JAX", []).append(perf_counter() - start)
+    found = {name: median(own) for name, own in times.items()}
+    return Row("first", problem.name, SIZE, "float64", found, {"JAX": 1.0}, FIRST_HESSIAN)
+
+
+def chain(depth: int, show: Callable[[str], None]) -> Row:
+    """Gradients of ``sum(tanh(W_d ... tanh(W_1 x)))`` by every ``W``."""
+    text = ", ".join(["x: n", *(f"W{k}: n n" for k in range(depth))])
+    x, *weights = tc.variables(text)
+    start = perf_counter()
+    layer: Any = x
+    for W in weights:
+        layer = np.tanh(W @ layer)
+    loss = np.sum(layer)
+    gradients = simplify_all([loss, *pullback(loss, weights, Constant(1), 0)])
+    taken = perf_counter() - start
+    show(f"  {depth} layers: {node_count(*gradients)} nodes")
+    limit = CHAIN if depth == 100 else None
+    return Row("chain", "gradients of a tanh chain", depth, "symbolic", {OURS: taken}, {}, limit)
+
+
+def importing(rounds: int) -> Row:
+    """Seconds that ``import tensorcalc`` adds to the start of Python, NumPy's import included."""
+    bare = median(process_seconds("pass") for _ in range(rounds))
+    with_numpy = median(process_seconds("import numpy") for _ in range(rounds))
+    with_ours = median(process_seconds("import tensorcalc") for _ in range(rounds))
+    found = {OURS: with_ours - bare, "NumPy": with_numpy - bare}
+    return Row("import", "import tensorcalc", "-", "-", found, {}, IMPORT)
+
+

@@ -1,0 +1,95 @@
+"""Timing in turn: all contestants in one process, warmed, interleaved, medians.
+
+Interleaving lets a slow spell of the machine fall on every contestant alike.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+#: A sample repeats its call until it takes about this many seconds.
+SAMPLE_SECONDS = 2e-3
+#: Samples of every contestant, at least.
+LEAST_ROUNDS = 7
+
+
+def interleaved(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
+    """Median seconds of one call of each contestant, measured in turn for about ``seconds``."""
+    repeats = {name: _repeats(call) for name, call in calls.items()}
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        end = perf_counter() + seconds
+        rounds = 0
+        while rounds < LEAST_ROUNDS or perf_counter() < end:
+            for name, call in calls.items():
+                samples[name].append(_sample(call, repeats[name]))
+            rounds += 1
+    finally:
+        if enabled:
+            gc.enable()
+    return {name: median(own) for name, own in samples.items()}
+
+
+def _repeats(call: Callable[[], Any]) -> int:
+    """Calls that one sample takes; calling until it is known warms up as well."""
+    repeats = 1
+    while (taken := repeats * _sample(call, repeats)) < SAMPLE_SECONDS:
+        repeats = max(2 * repeats, int(repeats * 0.7 * SAMPLE_SECONDS / max(taken, 1e-9)))
+    return repeats
+
+
+def _sample(call: Callable[[], Any], repeats: int) -> float:
+    start = perf_counter()
+    for _ in range(repeats):
+        call()
+    return (perf_counter() - start) / repeats
+
+
+def machine() -> dict[str, str]:
+    """The processor, the number of its cores, and versions of what takes part."""
+    names = ("numpy", "scipy", "jax", "jaxlib", "numba", "scikit-learn")
+    found = {
+        "processor": _processor(),
+        "cores": str(_cores()),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def process_seconds(statement: str) -> float:
+    """Seconds that a new Python process takes for a statement."""
+    start = perf_counter()
+    subprocess.run([sys.executable, "-c", statement], check=True)
+    return perf_counter() - start
