@@ -17,7 +17,7 @@ import numpy as np
 from tensorcalc.errors import TensorcalcError
 
 from . import pytrees
-from .tracing import arguments_of, is_traced, kind_of
+from .arguments import arguments_of, is_traced, kind_of
 from .transforms import jvp, vjp
 
 #: Step of the differences relative to the argument: their error is h**4 and eps/h.
@@ -41,10 +41,12 @@ class Comparison:
 
     @property
     def error(self) -> float:
+        """The difference of the two numbers."""
         return abs(self.derived - self.differences)
 
     @property
     def agrees(self) -> bool:
+        """Whether the difference is within the tolerance."""
         return self.error <= self.tolerance
 
     def __str__(self) -> str:
@@ -62,6 +64,7 @@ class Report:
 
     @property
     def largest_error(self) -> float:
+        """The largest difference that was found."""
         return max((c.error for c in self.comparisons), default=0.0)
 
     def __str__(self) -> str:

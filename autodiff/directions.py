@@ -11,9 +11,10 @@ from tensorcalc.errors import DerivativeError, ShapeError
 from tensorcalc.nodes import Node, Variable
 
 from . import pytrees
+from .arguments import Arguments, is_traced, kind_of, unique_name
 from .pytrees import Definition
 from .rules import Outputs
-from .tracing import Arguments, Trace, is_traced, kind_of, unique_name
+from .tracing import Trace
 
 
 def integer_input(what: str, position: int, path: Sequence[Any], leaf: Any) -> DerivativeError:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import pytrees, rules
+from .arguments import arguments_of
 from .directions import check_real
-from .tracing import arguments_of
 from .transforms import Transform
 
 #: What each method of ``scipy.optimize.minimize`` takes besides the function.
@@ -129,9 +129,7 @@ class Objective:
         self._known["hess"] = self._layout.matrix(blocks)
 
     # -- minimising -------------------------------------------------------------------------
-    def minimize(
-        self, method: str | None = None, *, progress: bool = False, **options: Any
-    ) -> Any:
+    def minimize(self, method: str | None = None, *, progress: bool = False, **options: Any) -> Any:
         """Minimise with SciPy from the given parameters.
 
         Keywords of ``scipy.optimize.minimize`` (tol, bounds, constraints, callback, options) are
@@ -180,7 +178,9 @@ class _Layout:
         self._shapes = [array.shape for array in arrays]
         self._dtypes = [array.dtype for array in arrays]
         ends = np.cumsum([0, *(array.size for array in arrays)])
-        self._slices = [slice(*pair) for pair in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
+        self._slices = [
+            slice(*pair) for pair in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+        ]
         self.size = int(ends[-1])
 
     def vector(self, params: Any) -> Any:

@@ -110,9 +110,7 @@ def paths(definition: Definition) -> list[tuple[Any, ...]]:
     kind, extra, children = definition
     keys = extra if kind == "dict" else extra._fields if extra else range(len(children))
     return [
-        (key, *rest)
-        for key, child in zip(keys, children, strict=True)
-        for rest in paths(child)
+        (key, *rest) for key, child in zip(keys, children, strict=True) for rest in paths(child)
     ]
 
 

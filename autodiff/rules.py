@@ -37,7 +37,7 @@ class Derivation(NamedTuple):
     """Expressions, the leaf whose dtype each result takes (None: NumPy's), and their nesting."""
 
     nodes: list[Node]
-    dtypes: list[int | None]
+    dtypes: Sequence[int | None]
     definition: Definition
 
 

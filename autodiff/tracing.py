@@ -3,17 +3,10 @@
 The real sizes of the first call are at hand while the function runs. What Python asks about an
 extent is answered from them and kept as a guard; calls that fit the guards share the trace, others
 trace again. Two symbols that were asked to be equal become one.
-
-NumPy arrays and scalars, and Python floats in positional arguments, are traced as variables.
-Python ints, bools, strings and other hashable values, and floats given by keyword, are constants:
-part of the key of the trace.
 """
 
 from __future__ import annotations
 
-import inspect
-import keyword
-import re
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -26,11 +19,12 @@ import numpy as np
 
 from tensorcalc import extents as ex
 from tensorcalc.errors import TraceError
-from tensorcalc.nodes import Constant, Node, Variable
+from tensorcalc.nodes import Node, Variable
 from tensorcalc.numpy_protocol.convert import array_variable, as_node
 from tensorcalc.substitution import replace_extents, replace_in_variable, solved
 
 from . import pytrees
+from .arguments import Arguments, arguments_of, is_traced, kind_of, leaf_names, unique_name
 from .pytrees import Definition
 from .user_code import located
 from .watching import Watch
@@ -40,53 +34,6 @@ TRACE_LIMIT = 64
 
 _FLAGS = {"f": (), "b": ("boolean",), "i": ("integer",), "u": ("integer",)}
 _depth: ContextVar[int] = ContextVar("depth", default=0)
-
-
-@dataclass
-class Arguments:
-    """The leaves of a call's arguments, and how they nest."""
-
-    leaves: list[Any]
-    positional: tuple[Definition, ...]
-    keywords: Definition
-
-    @property
-    def definition(self) -> Definition:
-        return pytrees.tuple_of((pytrees.tuple_of(self.positional), self.keywords))
-
-    def leaf_indices(self, position: int) -> range:
-        """Positions among all leaves of those of one positional argument."""
-        start = sum(map(pytrees.leaf_count, self.positional[:position]))
-        return range(start, start + pytrees.leaf_count(self.positional[position]))
-
-    @property
-    def positional_leaves(self) -> int:
-        return sum(map(pytrees.leaf_count, self.positional))
-
-
-def arguments_of(args: Sequence[Any], kwargs: dict[str, Any]) -> Arguments:
-    """The arguments of a call with foreign arrays turned into NumPy's."""
-    leaves, (_, _, positional) = pytrees.flatten(tuple(args))
-    keyword_leaves, keywords = pytrees.flatten(kwargs)
-    return Arguments([_normal_leaf(x) for x in leaves + keyword_leaves], positional, keywords)
-
-
-def _normal_leaf(leaf: Any) -> Any:
-    if type(leaf) is np.ndarray or isinstance(leaf, (Node, np.generic)):
-        return leaf
-    return np.asarray(leaf) if hasattr(leaf, "__array__") else leaf
-
-
-def is_traced(leaf: Any, by_keyword: bool = False) -> bool:
-    """Whether a leaf becomes a variable; otherwise it is a constant of the trace."""
-    if isinstance(leaf, (np.ndarray, np.generic, Node)):
-        return True
-    return isinstance(leaf, float) and not by_keyword
-
-
-def kind_of(leaf: Any) -> str:
-    """The kind of a traced leaf: "f", "i", "u" or "b"."""
-    return leaf.dtype.kind if isinstance(leaf, (np.ndarray, np.generic)) else "f"
 
 
 @dataclass(eq=False)
@@ -357,54 +304,15 @@ def _flags_of(leaf: Any) -> Any:
     return () if isinstance(leaf, Node) else _FLAGS[kind_of(leaf)]
 
 
-# -- names ----------------------------------------------------------------------------------------
-def leaf_names(function: Callable[..., Any], arguments: Arguments) -> list[str]:
-    """A valid identifier per leaf: the parameter's name, or the key of a leaf where that is plain.
-
-    ``f(params, x)`` with ``params = {"W": ..., "b": ...}`` has the leaves W, b, x.
-    """
-    parameters = _parameter_names(function, len(arguments.positional))
-    trees = [*zip(parameters, arguments.positional, strict=True), ("", arguments.keywords)]
-    full = [(name, *path) if name else path for name, tree in trees for path in pytrees.paths(tree)]
-    short = [_identifier(path[-1:]) for path in full]
-    taken: set[str] = set()
-    return [
-        unique_name(own if own and short.count(own) == 1 else _identifier(path), taken)
-        for own, path in zip(short, full, strict=True)
-    ]
-
-
-def _parameter_names(function: Callable[..., Any], count: int) -> list[str]:
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    names: list[str] = []
-    for parameter in parameters:
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            names += [f"{parameter.name}{k}" for k in range(count)]
-        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            names.append(parameter.name)
-    return [*names, *(f"p{k}" for k in range(len(names), count))][:count]
-
-
-def _identifier(path: Sequence[Any]) -> str:
-    """The path joined by underscores; empty if that is no identifier."""
-    text = re.sub(r"\W", "_", "_".join(map(str, path)))
-    return text if text.isidentifier() and not keyword.iskeyword(text) else ""
-
-
-def unique_name(name: str, taken: set[str]) -> str:
-    """``name``, changed until it is neither taken nor the name of an extent; then it is taken."""
-    name = name or "p"
-    if re.fullmatch(r"n\d+", name):
-        name += "_"
-    candidate, k = name, 0
-    while candidate in taken:
-        k += 1
-        candidate = f"{name}_{k}"
-    taken.add(candidate)
-    return candidate
-
-
-__all__ = ["Arguments", "Constant", "Trace", "Tracer", "arguments_of", "run_on_nodes", "tracer_of"]
+__all__ = [
+    "Arguments",
+    "Trace",
+    "Tracer",
+    "arguments_of",
+    "leaf_names",
+    "run_on_nodes",
+    "run_symbolically",
+    "trace_key",
+    "tracer_of",
+    "unique_name",
+]

@@ -8,19 +8,17 @@ derived as a formula and compiled. Results have the dtype of the argument that w
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from tensorcalc.errors import DerivativeError
 from tensorcalc.extents import tracing
-from tensorcalc.nodes import Node, Variable, postorder
+from tensorcalc.nodes import Node, postorder
 from tensorcalc.numpy_protocol.convert import as_node
 from tensorcalc.simplify import rebuilt
 
 from . import pytrees, rules
+from .arguments import Arguments, arguments_of
 from .directions import (
     adjoint_leaves,
     adjoint_variables,
@@ -28,10 +26,11 @@ from .directions import (
     tangent_leaves,
     tangent_variables,
 )
-from .pytrees import LEAF, tuple_of
+from .plans import Plan, array_signature, signature, with_aux
+from .pytrees import tuple_of
 from .rules import Derivation, Outputs, Selection
-from .running import Derived, derived, may_alias
-from .tracing import Arguments, Trace, arguments_of, is_traced, run_on_nodes, tracer_of
+from .running import Derived, derived
+from .tracing import Trace, run_on_nodes, tracer_of
 
 Rule = Callable[[Trace, Selection, Outputs, Any], Derivation]
 
@@ -64,8 +63,9 @@ class Transform:
         self._plans = self._tracer.plans((*identity, has_aux, self.target))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The derivative at these arguments; expressions give an expression."""
         if not kwargs and not tracing():
-            key = _array_signature(args)
+            key = array_signature(args)
             if len(key) == len(args):
                 self._tracer.refresh()
                 plan = self._plans.get(key)
@@ -90,7 +90,7 @@ class Transform:
         """The result at ``args``, with the tangents or the adjoint ``extra``."""
         if tracing():
             return self._on_nodes(args, kwargs, extra)
-        key, leaves = _signature(args, kwargs, extra)
+        key, leaves = signature(args, kwargs, extra)
         self._tracer.refresh()
         plan = self._plans.get(key)
         if plan is not None:
@@ -115,7 +115,7 @@ class Transform:
             adjoint_leaves(trace, outputs, extra)
             directions = adjoint_variables(trace, outputs)
         made = self._derived(trace, selection, outputs, directions)
-        return Plan(made, trace, outputs, directions, self)
+        return Plan(made, trace, outputs, directions, self.what)
 
     def _derived(
         self, trace: Trace, selection: Selection, outputs: Outputs, directions: list[Any]
@@ -172,7 +172,7 @@ class Transform:
         if outputs.aux_definition is None:
             return value
         aux = [new[leaf] if isinstance(leaf, Node) else leaf for leaf in outputs.aux]
-        return _with_aux(self.what, value, pytrees.unflatten(outputs.aux_definition, aux))
+        return with_aux(self.what, value, pytrees.unflatten(outputs.aux_definition, aux))
 
 
 def _substituted(leaves: Sequence[Any], actual: dict[Node, Node]) -> dict[Node, Node]:
@@ -181,126 +181,6 @@ def _substituted(leaves: Sequence[Any], actual: dict[Node, Node]) -> dict[Node, 
         if node not in new:
             new[node] = rebuilt(node, new)
     return new
-
-
-class Plan:
-    """What a call does for arguments of given shapes and dtypes: pick, run, cast, nest."""
-
-    def __init__(
-        self,
-        made: Derived,
-        trace: Trace,
-        outputs: Outputs,
-        directions: Sequence[Variable | None],
-        transform: Transform,
-    ) -> None:
-        self.derived = made
-        definition = made.derivation.definition
-        self.formulas = pytrees.unflatten(definition, made.formulas)
-        self._call = made.compiled.call
-        given = [*trace.variables, *(v for v in directions if v is not None)]
-        self._positions = [k for k, variable in enumerate(given) if variable is not None]
-        self._bound = list(trace.bound.values())
-        self._numbers = _python_floats(trace, self._positions)
-        self._nest = _nesting(transform.what, definition, outputs)
-        leaves = trace.arguments.leaves
-        dtypes = [k if k is None else getattr(leaves[k], "dtype", None) for k in made.derivation.dtypes]
-        dtypes += [None] * (len(made.formulas) - len(dtypes))
-        ranks = [formula.ndim for formula in made.formulas]
-        self._wanted = list(zip(ranks, may_alias(made.formulas), dtypes, strict=True))
-        self._finish: list[tuple[int, Callable[[Any], Any]]] | None = None
-
-    def __call__(self, leaves: Sequence[Any]) -> Any:
-        arrays = [leaves[k] for k in self._positions]
-        for k, dtype in self._numbers:
-            arrays[k] = dtype.type(arrays[k])
-        results = self._call(*arrays, *self._bound)
-        if self._finish is None:
-            self._finish = _finishing(results, self._wanted)
-        for k, finish in self._finish:
-            results[k] = finish(results[k])
-        return self._nest(results)
-
-
-def _finishing(
-    results: Sequence[Any], wanted: Sequence[tuple[int, bool, Any]]
-) -> list[tuple[int, Callable[[Any], Any]]]:
-    """What must be done to results; their dtypes are those of every call of the same plan."""
-    steps: list[tuple[int, Callable[[Any], Any]]] = []
-    for k, (result, (rank, copied, dtype)) in enumerate(zip(results, wanted, strict=True)):
-        if not rank:
-            steps.append((k, functools.partial(_as_scalar, dtype)))
-        elif dtype is not None and result.dtype != dtype:
-            steps.append((k, operator.methodcaller("astype", dtype)))
-        elif copied:
-            steps.append((k, np.array))
-    return steps
-
-
-def _as_scalar(dtype: Any, result: Any) -> Any:
-    if isinstance(result, np.generic) and (dtype is None or result.dtype == dtype):
-        return result
-    return np.asarray(result, dtype)[()]
-
-
-def _python_floats(trace: Trace, positions: Sequence[int]) -> list[tuple[int, Any]]:
-    """Where Python floats are passed, with the dtype of the arrays that they join."""
-    leaves = trace.arguments.leaves
-    own = [leaves[k] if k < len(leaves) else None for k in positions]
-    arrays = [x.dtype for x in own if hasattr(x, "dtype") and x.dtype.kind == "f"]
-    dtype = np.result_type(*arrays) if arrays else np.dtype(float)
-    return [(k, dtype) for k, leaf in enumerate(own) if type(leaf) is float]
-
-
-def _nesting(what: str, definition: Any, outputs: Outputs) -> Callable[[list[Any]], Any]:
-    """From a list of results to the nesting that the caller sees."""
-    if outputs.aux_definition is None:
-        if definition == LEAF:
-            return lambda results: results[0]
-        return lambda results: pytrees.unflatten(definition, results)
-    aux_definition, aux = outputs.aux_definition, outputs.aux
-
-    def nest(results: list[Any]) -> Any:
-        remaining = iter(results)
-        value = pytrees.unflatten(definition, remaining)
-        leaves = [next(remaining) if isinstance(leaf, Node) else leaf for leaf in aux]
-        return _with_aux(what, value, pytrees.unflatten(aux_definition, leaves))
-
-    return nest
-
-
-def _with_aux(what: str, value: Any, aux: Any) -> Any:
-    if what == "value_and_grad":
-        return (value[0], aux), value[1]
-    return (*value, aux) if what == "jvp" else (value, aux)
-
-
-def _signature(
-    args: Sequence[Any], kwargs: dict[str, Any], extra: Any
-) -> tuple[Any, Sequence[Any]]:
-    """What a plan depends on: nesting, shapes, dtypes and constants; and the leaves."""
-    if not kwargs and extra is None:
-        plain = _array_signature(args)
-        if len(plain) == len(args):
-            return plain, args
-    key: list[Any] = []
-    arguments = arguments_of(args, kwargs)
-    end = len(arguments.leaves)
-    extra_leaves, extra_definition = pytrees.flatten(extra)
-    leaves = [*arguments.leaves, *extra_leaves]
-    for k, leaf in enumerate(leaves):
-        if isinstance(leaf, (np.ndarray, np.generic)):
-            key += leaf.shape, leaf.dtype
-        elif is_traced(leaf, arguments.positional_leaves <= k < end):
-            key.append(type(leaf))
-        else:
-            key += type(leaf), leaf
-    return (arguments.definition, extra_definition, *key), leaves
-
-
-def _array_signature(args: Sequence[Any]) -> tuple[Any, ...]:
-    """Shape and dtype of those arguments that are arrays; of all of them in the usual call."""
-    return tuple([(a.shape, a.dtype) for a in args if type(a) is np.ndarray])
 
 
 def _as_tuple(argnums: int | Sequence[int] | None) -> tuple[int, ...] | None:

@@ -97,10 +97,12 @@ def _reached(function: Any, seen: set[Any]) -> Iterator[tuple[str, Place]]:
             yield from _inside("self", function.__self__, names, seen)
     elif isinstance(function, types.FunctionType):
         yield from _places_of(function, seen)
-    elif not isinstance(function, type) and isinstance(
-        getattr(type(function), "__call__", None), types.FunctionType
-    ):
-        yield from _reached(function.__call__, seen)
+    elif hasattr(function, "__wrapped__"):  # a transform: what it reads is what its function reads
+        yield from _reached(function.__wrapped__, seen)
+    elif not isinstance(function, type):
+        called = inspect.getattr_static(type(function), "__call__", None)
+        if isinstance(called, types.FunctionType):
+            yield from _reached(types.MethodType(called, function), seen)
 
 
 def _places_of(function: types.FunctionType, seen: set[Any]) -> Iterator[tuple[str, Place]]:
@@ -134,7 +136,9 @@ def _inside(
         yield from ((f"{name}{k}", (_item, value, k)) for k in range(len(value)))
     elif _is_library(value):
         return
-    elif isinstance(value, (types.FunctionType, types.MethodType, functools.partial)):
+    elif isinstance(value, (types.FunctionType, types.MethodType, functools.partial)) or hasattr(
+        value, "__wrapped__"
+    ):
         yield from _reached(value, seen)
     elif value is not None and not isinstance(value, (types.ModuleType, type)):
         for key in sorted(names):

@@ -62,8 +62,8 @@ def test_methods_with_a_dense_hessian_work_on_nested_parameters(method: str) -> 
 @pytest.mark.parametrize("method", ["trust-krylov", "trust-ncg", "newton-cg", "trust-constr"])
 def test_methods_take_hessian_products(method: str) -> None:
     made = ad.objective(rosenbrock, START)
-    functions = made.to_scipy()
-    result = minimize(functions.fun, made.x0, jac=functions.jac, hessp=functions.hessp, method=method)
+    fun, jac, _, hessp = made.to_scipy()
+    result = minimize(fun, made.x0, jac=jac, hessp=hessp, method=method)
     np.testing.assert_allclose(result.x, np.ones(5), atol=1e-3)
 
 
@@ -106,7 +106,7 @@ def test_keyword_constants_and_dtypes_are_kept() -> None:
 def test_options_callback_and_progress_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[Any] = []
     made = ad.objective(rosenbrock, START)
-    result = made.minimize("BFGS", progress=True, maxiter=3, callback=lambda x: seen.append(x))
+    result = made.minimize("BFGS", progress=True, maxiter=3, callback=seen.append)
     assert result.nit == len(seen) == 3
     assert "3 iterations" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.tracing import arguments_of, leaf_names
+from autodiff.arguments import arguments_of, leaf_names
 from tensorcalc.errors import DerivativeError, ShapeError, TraceError
 from tensorcalc.nodes import free_variables
 
@@ -178,10 +178,14 @@ def helper(x: Any) -> Any:
     return scale * np.sum(x * data)
 
 
+def calls_helper(x: Any) -> Any:
+    return helper(x)
+
+
 def test_rebound_globals_are_noticed_also_behind_other_functions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    derived = ad.grad(lambda x: helper(x))
+    derived = ad.grad(calls_helper)
     np.testing.assert_allclose(derived(np.ones(3)), 2 * np.arange(3))
     monkeypatch.setitem(globals(), "scale", 5.0)
     np.testing.assert_allclose(derived(np.ones(3)), 5 * np.arange(3))
@@ -235,6 +239,32 @@ def test_methods_and_partials_can_be_differentiated() -> None:
     np.testing.assert_allclose(ad.grad(partial)(np.ones(2)), [3.0, 3.0])
 
 
+def test_what_an_inner_derivative_reads_is_watched_and_nothing_else() -> None:
+    factor = 2.0
+    inner = ad.grad(lambda x: factor * np.sum(x**3))
+    outer = ad.grad(lambda x: np.sum(inner(x)))
+    x = np.ones(2)
+    assert outer(x)[0] == 12.0 and inner(x)[0] == 6.0
+    assert outer(x)[0] == 12.0 and outer.traces == 1
+    factor = 1.0
+    assert outer(x)[0] == 6.0 and outer.traces == 2
+
+
+def test_two_instances_of_a_class_are_both_watched() -> None:
+    class Term:
+        def __init__(self, c: float) -> None:
+            self.c = c
+
+        def value(self, x: Any) -> Any:
+            return self.c * np.sum(x)
+
+    first, second = Term(1.0), Term(2.0)
+    derived = ad.grad(lambda x: first.value(x) + second.value(x))
+    assert derived(np.ones(2))[0] == 3.0
+    second.c = 5.0
+    assert derived(np.ones(2))[0] == 6.0
+
+
 def test_traces_do_not_keep_the_function_alive() -> None:
     def function(x: Any) -> Any:
         return x @ x
@@ -260,7 +290,8 @@ def test_variables_have_the_names_that_the_code_has_for_them() -> None:
     table = np.ones((4, 3))
 
     def function(params: Any, x: Any) -> Any:
-        return np.sum(params["W"] @ x) + params["b"] + np.sum(table @ x) + np.sum(np.arange(3.0) * x)
+        linear = np.sum(params["W"] @ x) + params["b"]
+        return linear + np.sum(table @ x) + np.sum(np.arange(3.0) * x)
 
     args = ({"W": np.ones((2, 3)), "b": 0.5}, np.ones(3))
     formula = ad.value_and_grad(function).formula(*args)[0]
@@ -353,7 +384,7 @@ def chain(weights: Any, x: Any) -> Any:
 def _derivation_time(layers: int, n: int) -> float:
     weights = [rng.normal(size=(n, n)) for _ in range(layers)]
     start = time.perf_counter()
-    ad.grad(lambda weights, x: chain(weights, x)).formula(weights, np.ones(n))
+    ad.grad(chain).formula(weights, np.ones(n))
     return time.perf_counter() - start
 
 

@@ -1,0 +1,146 @@
+"""Plans: what a call of a transform does for arguments of given shapes and dtypes.
+
+Everything that can be decided once per signature is decided here, so that a call picks arrays,
+runs the compiled function and nests its results.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tensorcalc.nodes import Node, Variable
+
+from . import pytrees
+from .arguments import arguments_of, is_traced
+from .pytrees import LEAF
+from .rules import Outputs
+from .running import Derived, may_alias
+from .tracing import Trace
+
+
+class Plan:
+    """What a call does for arguments of given shapes and dtypes: pick, run, cast, nest."""
+
+    def __init__(
+        self,
+        made: Derived,
+        trace: Trace,
+        outputs: Outputs,
+        directions: Sequence[Variable | None],
+        what: str,
+    ) -> None:
+        self.derived = made
+        definition = made.derivation.definition
+        self.formulas = pytrees.unflatten(definition, made.formulas)
+        self._call = made.compiled.call
+        given = [*trace.variables, *(v for v in directions if v is not None)]
+        self._positions = [k for k, variable in enumerate(given) if variable is not None]
+        self._bound = list(trace.bound.values())
+        self._numbers = _python_floats(trace, self._positions)
+        self._nest = _nesting(what, definition, outputs)
+        leaves = trace.arguments.leaves
+        owners = [None if k is None else leaves[k] for k in made.derivation.dtypes]
+        dtypes = [getattr(owner, "dtype", None) for owner in owners]
+        dtypes += [None] * (len(made.formulas) - len(dtypes))
+        ranks = [formula.ndim for formula in made.formulas]
+        self._wanted = list(zip(ranks, may_alias(made.formulas), dtypes, strict=True))
+        self._finish: list[tuple[int, Callable[[Any], Any]]] | None = None
+
+    def __call__(self, leaves: Sequence[Any]) -> Any:
+        """The result for these leaves of arguments, tangents and adjoints."""
+        arrays = [leaves[k] for k in self._positions]
+        for k, dtype in self._numbers:
+            arrays[k] = dtype.type(arrays[k])
+        results = self._call(*arrays, *self._bound)
+        if self._finish is None:
+            self._finish = _finishing(results, self._wanted)
+        for k, finish in self._finish:
+            results[k] = finish(results[k])
+        return self._nest(results)
+
+
+def _finishing(
+    results: Sequence[Any], wanted: Sequence[tuple[int, bool, Any]]
+) -> list[tuple[int, Callable[[Any], Any]]]:
+    """What must be done to results; their dtypes are those of every call of the same plan."""
+    steps: list[tuple[int, Callable[[Any], Any]]] = []
+    for k, (result, (rank, copied, dtype)) in enumerate(zip(results, wanted, strict=True)):
+        if not rank:
+            steps.append((k, functools.partial(_as_scalar, dtype)))
+        elif dtype is not None and result.dtype != dtype:
+            steps.append((k, operator.methodcaller("astype", dtype)))
+        elif copied:
+            steps.append((k, np.array))
+    return steps
+
+
+def _as_scalar(dtype: Any, result: Any) -> Any:
+    if isinstance(result, np.generic) and (dtype is None or result.dtype == dtype):
+        return result
+    return np.asarray(result, dtype)[()]
+
+
+def _python_floats(trace: Trace, positions: Sequence[int]) -> list[tuple[int, Any]]:
+    """Where Python floats are passed, with the dtype of the arrays that they join."""
+    leaves = trace.arguments.leaves
+    own = [leaves[k] if k < len(leaves) else None for k in positions]
+    arrays = [leaf.dtype for leaf in own if isinstance(leaf, (np.ndarray, np.generic))]
+    real = [dtype for dtype in arrays if dtype.kind == "f"]
+    dtype = np.result_type(*real) if real else np.dtype(float)
+    return [(k, dtype) for k, leaf in enumerate(own) if type(leaf) is float]
+
+
+def _nesting(what: str, definition: Any, outputs: Outputs) -> Callable[[list[Any]], Any]:
+    """From a list of results to the nesting that the caller sees."""
+    if outputs.aux_definition is None:
+        if definition == LEAF:
+            return lambda results: results[0]
+        return lambda results: pytrees.unflatten(definition, results)
+    aux_definition, aux = outputs.aux_definition, outputs.aux
+
+    def nest(results: list[Any]) -> Any:
+        remaining = iter(results)
+        value = pytrees.unflatten(definition, remaining)
+        leaves = [next(remaining) if isinstance(leaf, Node) else leaf for leaf in aux]
+        return with_aux(what, value, pytrees.unflatten(aux_definition, leaves))
+
+    return nest
+
+
+def with_aux(what: str, value: Any, aux: Any) -> Any:
+    """A result with the auxiliary one where JAX puts it."""
+    if what == "value_and_grad":
+        return (value[0], aux), value[1]
+    return (*value, aux) if what == "jvp" else (value, aux)
+
+
+# -- signatures ------------------------------------------------------------------------------------
+def signature(args: Sequence[Any], kwargs: dict[str, Any], extra: Any) -> tuple[Any, Sequence[Any]]:
+    """What a plan depends on: nesting, shapes, dtypes and constants; and the leaves."""
+    if not kwargs and extra is None:
+        plain = array_signature(args)
+        if len(plain) == len(args):
+            return plain, args
+    key: list[Any] = []
+    arguments = arguments_of(args, kwargs)
+    end = len(arguments.leaves)
+    extra_leaves, extra_definition = pytrees.flatten(extra)
+    leaves = [*arguments.leaves, *extra_leaves]
+    for k, leaf in enumerate(leaves):
+        if isinstance(leaf, (np.ndarray, np.generic)):
+            key += leaf.shape, leaf.dtype
+        elif is_traced(leaf, arguments.positional_leaves <= k < end):
+            key.append(type(leaf))
+        else:
+            key += type(leaf), leaf
+    return (arguments.definition, extra_definition, *key), leaves
+
+
+def array_signature(args: Sequence[Any]) -> tuple[Any, ...]:
+    """Shape and dtype of those arguments that are arrays; of all of them in the usual call."""
+    return tuple([(a.shape, a.dtype) for a in args if type(a) is np.ndarray])
