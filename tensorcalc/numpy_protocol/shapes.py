@@ -27,11 +27,13 @@ Size = Any  # int | Extent
 
 def at_most(left: Size, right: Size) -> bool:
     """Whether ``left <= right``; only if that is open, a guard, or outside a trace a TraceError."""
-    if is_nonnegative(right - left):
+    margin = right - left
+    if is_nonnegative(margin):
         return True
-    if is_nonnegative(left - right - 1):
+    if is_nonnegative(-margin - 1):
         return False
-    return left <= right
+    number = margin.terms.get((), 0)  # ``2 <= n`` and ``0 <= n - 2`` are one question
+    return -number <= margin - number
 
 
 def affine_view(
