@@ -29,7 +29,7 @@ from typing import Any
 
 from ..applications import apply, power
 from ..errors import NotationError, ParseError, TensorcalcError
-from ..extents import Extent, floor_divide, symbol
+from ..extents import Extent, floor_divide, symbol, symbols_of
 from ..nodes import Constant, Delta, Node, extent_scalar
 from ..numpy_protocol.ufuncs import COMPOSITE
 from ..products import broadcast, product, scale
@@ -64,7 +64,9 @@ COMPARISONS = {
 
 
 class _UnknownSize(NotationError):
-    """The size of an index is not known yet; another factor may tell it."""
+    """The size of an index is not known yet; another part may tell it, and this one tells others."""
+
+    sizes: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ class Summation:
     def document(self, document: Document) -> Node:
         """The node of a text with its definitions."""
         self.indices = set(document.sizes) | _index_names(document)
+        self.symbols |= {s for f in document.sizes.values() for s in symbols_of(self.extent(f))}
         self.sizes |= {label: self.extent(f) for label, f in document.sizes.items()}
         for definition in document.definitions:
             labels = self.label_names(definition.items)
@@ -172,7 +175,7 @@ class Summation:
         The axes are in ``order`` if given, else in order of first appearance; ``drop`` are indices
         to sum explicitly, None says all that ``order`` does not name.
         """
-        while isinstance(formula, Group) and not isinstance(formula.body, Arrow):
+        while drop == () and isinstance(formula, Group) and not isinstance(formula.body, Arrow):
             formula = formula.body
         if isinstance(formula, Subscript) and isinstance(formula.base, Group):
             if not isinstance(formula.base.body, Arrow):
@@ -247,6 +250,7 @@ class Summation:
         """Values of formulas, read in an order in which the sizes that they need become known."""
         found: dict[int, Any] = {}
         sizes = dict(scope.sizes)
+        known = -1
         waiting = sorted(range(len(formulas)), key=lambda k: _is_unit(formulas[k]))
         while waiting:
             stuck = []
@@ -255,10 +259,13 @@ class Summation:
                     found[k] = read(formulas[k], replace(scope, sizes=dict(sizes)))
                 except _UnknownSize as error:
                     stuck.append((k, error))
+                    sizes |= error.sizes
                 else:
                     sizes |= _sizes_of(found[k])
-            if len(stuck) == len(waiting):
+            if len(stuck) == len(waiting) and len(sizes) == known:
+                stuck[0][1].sizes = sizes
                 raise stuck[0][1]
+            known = len(sizes)
             waiting = [k for k, _ in stuck]
         return [found[k] for k in range(len(formulas))]
 
@@ -295,7 +302,8 @@ class Summation:
         if isinstance(formula, Subscript):
             return self._subscript(formula, scope)
         if isinstance(formula, Call):
-            return _single(self._call(formula, scope))
+            closes = formula.function == "sum" and formula.binder
+            return _single((self.value if closes else self._call)(formula, scope))
         if isinstance(formula, (Name, Leaf)):
             return _single(Labelled(self._scalar(formula), ()))
         if isinstance(formula, Group):
@@ -447,11 +455,13 @@ class Summation:
 
     def _unknown_size(self, label: str, formula: Formula) -> TensorcalcError:
         details = caret(self.text, formula.place).splitlines() if formula.place >= 0 else []
-        return _UnknownSize(
+        error = _UnknownSize(
             f"the size of index {label!r} is not known",
             details,
             f"say it at the end of the formula: ... where {label}: n",
         )
+        error.sizes = {}
+        return error
 
     # -- functions --------------------------------------------------------------------------
     def _call(self, formula: Call, scope: Scope) -> Labelled:

@@ -108,7 +108,10 @@ class _IndexPrinter:
 
     def defined(self, node: Node, axes: Labels) -> str:
         """The right side of a definition; its indices are kept."""
-        text = self._render(node, axes, frozenset(axes))
+        names = self.definitions
+        self.definitions = {other: name for other, name in names.items() if other is not node}
+        text = self.render(node, axes, frozenset(axes))
+        self.definitions = names
         self._declare(text, zip(axes, node.extents, strict=True))
         return text.text
 
@@ -261,10 +264,17 @@ class _IndexPrinter:
             if params.get("at_zero") is None and params["exponent"] < 0:
                 return self._power(node.operands[0], -params["exponent"], own, used), True
         text = self.render(node, own, used)
+        if self._is_open(node, text):
+            text = text.replaced(text=f"({text.text})", level=ATOM)
         if exponent > 1:
             text = self.ordered(text, own)
             text = text.replaced(text=f"{text.at(ATOM)}^{exponent}", level=POWER)
         return text, False
+
+    def _is_open(self, node: Node, text: Text) -> bool:
+        """Whether a reader would take the factors of a nested product for those of the outer one."""
+        nested = isinstance(node, Product) and node not in self.definitions
+        return nested and "[" in text.text and not text.text.startswith("sum[")
 
     def _flips(self, factor: Factor) -> bool:
         """Whether changing the sign of a sum saves a minus."""
