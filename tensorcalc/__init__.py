@@ -7,5 +7,6 @@ from . import operations, numpy_protocol, rules
 from .simplify import simplify
 from .notation import indices, tensor, variables
 from .parser import parse
-from . import printers
+from .printers import to_matrix
 from .curvature import curvature
+from .structure import diagonal, structure, trace

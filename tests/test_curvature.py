@@ -17,7 +17,8 @@ from tensorcalc.table import TABLE
 DECLARED = (
     "X: m n, w: n, y: m, A: n n symmetric, S: n n psd, Q: n n, a: n, p: n positive, "
     "q: n nonnegative, r: m positive, W: n k, Y: m k, c: positive, s, t, U: m k, V: n k, "
-    "M: m n nonnegative, T: m n, P: n n psd, u: n in [-1, 1], h: n in (0, 1), z: n+2, e: m n boolean"
+    "M: m n nonnegative, T: m n, P: n n psd, u: n in [-1, 1], h: n in (0, 1), "
+    "z: n+2, e: m n boolean"
 )
 NAMES = {v.name: v for v in tc.notation.declared_variables(DECLARED)}
 X, w, y, A, S, Q, a, p, q, r, W, Y, c, s, t, U, V, M, T, P, u, h, z, e = NAMES.values()

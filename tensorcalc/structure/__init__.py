@@ -1,0 +1,43 @@
+"""Structure: what a Hessian is as a matrix, read off its expression, and exact restrictions."""
+
+from .analysis import structure, structure_of_system
+from .kinds import (
+    Banded,
+    Blocks,
+    BlockSystem,
+    Dense,
+    Diagonal,
+    Diagonals,
+    Identity,
+    Inverse,
+    Kronecker,
+    KroneckerSum,
+    LowRank,
+    PlusLowRank,
+    Scatter,
+    Structure,
+    Zero,
+)
+from .restrictions import diagonal, trace
+
+__all__ = [
+    "Banded",
+    "BlockSystem",
+    "Blocks",
+    "Dense",
+    "Diagonal",
+    "Diagonals",
+    "Identity",
+    "Inverse",
+    "Kronecker",
+    "KroneckerSum",
+    "LowRank",
+    "PlusLowRank",
+    "Scatter",
+    "Structure",
+    "Zero",
+    "diagonal",
+    "structure",
+    "structure_of_system",
+    "trace",
+]

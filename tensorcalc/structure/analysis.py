@@ -1,0 +1,316 @@
+"""What a matrix of second derivatives is, read off its expression.
+
+The terms of ``H`` are classified one by one and combined: what is claimed holds for all sizes and
+all values, never by coincidence of numbers. Every core is a restriction of ``H`` to where it is not zero,
+so the deltas that were the evidence vanish in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..errors import ShapeError
+from ..extents import is_nonnegative, same_extents
+from ..nodes import Apply, Node
+from ..products import is_zero, kronecker, product
+from ..simplify import simplify
+from ..sums import add
+from .kinds import (
+    Banded,
+    Blocks,
+    BlockSystem,
+    Dense,
+    Diagonal,
+    Diagonals,
+    Identity,
+    Inverse,
+    Kronecker,
+    KroneckerSum,
+    LowRank,
+    PlusLowRank,
+    Scatter,
+    Structure,
+    Zero,
+)
+from .restrictions import band_of, invariant_axes, offset_delta, shared_blocks
+from .terms import (
+    Term,
+    band_limits,
+    components,
+    low_rank_parts,
+    scattered,
+    single_form,
+    term_of,
+    terms_of,
+)
+
+
+def structure(H: Node, row_axes: int | None = None) -> Structure:
+    """What ``H`` is as a matrix from its last axes to its first ``row_axes`` (half of them).
+
+    >>> import numpy as np, tensorcalc as tc
+    >>> T, U, V = tc.variables("T: m n, U: m k, V: n k")
+    >>> structure(tc.hessian(np.sum((T - U @ V.T) ** 2), U)).name
+    'Kronecker product of an identity and a matrix'
+
+    Raises ShapeError if ``H`` has an odd number of axes and ``row_axes`` is not given.
+    """
+    if row_axes is None and H.ndim % 2:
+        raise ShapeError(
+            "the structure of a tensor that has no middle",
+            [f"operand: shape {H.extents}"],
+            "say how many of the axes are rows: structure(H, row_axes=1)",
+        )
+    rank = H.ndim // 2 if row_axes is None else row_axes
+    H = simplify(H)
+    if is_zero(H):
+        return Zero(H, rank)
+    square = 2 * rank == H.ndim and same_extents(H.extents[:rank], H.extents[rank:])
+    terms = [term_of(form) for form in terms_of(H, rank)]
+    if not rank or rank == H.ndim:
+        return Dense(H, rank)
+    if not square:
+        return _rectangular(H, rank, terms)
+    whole = _kronecker(H, rank, term_of(single_form(H, rank)))
+    return whole or _square(H, rank, terms)
+
+
+def structure_of_system(blocks: Sequence[Sequence[Node]], ranks: Sequence[int]) -> BlockSystem:
+    """Structures of the blocks of a Hessian in several parameters with ``ranks[p]`` axes each."""
+    return BlockSystem(
+        tuple(
+            tuple(structure(block, rank) for block in row)
+            for row, rank in zip(blocks, ranks, strict=True)
+        )
+    )
+
+
+def _square(H: Node, rank: int, terms: list[Term]) -> Structure:
+    """Tied terms first; what is left must be of low rank, or else all terms lie in bands."""
+    tied_terms = [term for term in terms if term.tied]
+    others = [term for term in terms if not term.tied]
+    low_rank = [_low_rank(term, rank) for term in others]
+    base = _tied(tied_terms, rank) if tied_terms else None
+    if base is not None and not others:
+        return replace(base, formula=H)
+    sparse = _in_bands(H, rank, terms) or _scatter(H, rank, terms)
+    if sparse is not None:
+        return sparse
+    found = [part for part in low_rank if part is not None]
+    if len(found) == len(others) and (base is not None or not tied_terms):
+        return _with_low_rank(H, rank, base, _merged(found))
+    return _one_term(H, rank, terms) or Dense(H, rank)
+
+
+def _rectangular(H: Node, rank: int, terms: list[Term]) -> Structure:
+    parts = [_low_rank(term, rank) for term in terms]
+    if len(parts) == 1 and parts[0] is not None:
+        return replace(parts[0], formula=H)
+    return Dense(H, rank)
+
+
+# -- tied terms -----------------------------------------------------------------------------------
+def _tied(terms: Sequence[Term], rank: int) -> Structure | None:
+    """The sum of terms in which rows and columns agree on some axes."""
+    H = simplify(add(*(term.node() for term in terms)))
+    common = frozenset.intersection(*(term.tied for term in terms))
+    if not common:
+        return _kronecker_sum(H, rank, terms)
+    if len(terms) == 1:
+        several = _kronecker(H, rank, terms[0])
+        if several is not None:
+            return several
+    tied = tuple(sorted(common))
+    core, batch = shared_blocks(H, tied)
+    if len(tied) < rank:
+        return Blocks(H, rank, tied, batch, core)
+    if not batch:
+        return Identity(H, rank, core)
+    return Diagonal(H, rank, shared_diagonal(H, rank))
+
+
+def shared_diagonal(H: Node, rank: int) -> Node:
+    """The diagonal of ``H`` as a node of the shape of the rows."""
+    return simplify(product((H,), ((*range(rank), *range(rank)),), range(rank)))
+
+
+def _kronecker(H: Node, rank: int, term: Term) -> Structure | None:
+    """Two or more connected groups of factors, each with its own rows and the same columns."""
+    if term.crossed or term.form.batch:
+        return None
+    free = set(range(rank)) - term.tied
+    groups = [group for group in components(term) if group[0] or group[1]]
+    loose = [group for group in components(term) if not group[0] and not group[1]]
+    if len(groups) < 2 or any(rows != columns for rows, columns, _ in groups):
+        return None
+    if set().union(*(rows for rows, _, _ in groups)) != free:
+        return None
+    tied_labels = {term.form.rows[axis] for axis in term.tied}
+    if any(tied_labels & set(own) for _, _, factors in [*groups, *loose] for _, own in factors):
+        return None
+    return _kronecker_of(H, rank, term, groups, [f for _, _, factors in loose for f in factors])
+
+
+def _kronecker_of(H: Node, rank: int, term: Term, groups: Any, scalars: Any) -> Structure:
+    form = term.form
+    sizes = form.extents()
+    axes, factors = [], []
+    for position, (rows, _, members) in enumerate(groups):
+        own = tuple(sorted(rows))
+        members = [*members, *scalars] if position == 0 else members
+        labels = [*(form.rows[a] for a in own), *(form.columns[a] for a in own)]
+        node = product([n for n, _ in members], [x for _, x in members], labels, sizes)
+        factors.append(simplify(form.coefficient * node if position == 0 else node))
+        axes.append(own)
+    if term.tied:
+        own = tuple(sorted(term.tied))
+        axes.append(own)
+        factors.append(kronecker([sizes[form.rows[a]] for a in own]))
+    return Kronecker(H, rank, tuple(axes), tuple(factors))
+
+
+def _kronecker_sum(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
+    """Two kinds of terms whose ties are complements, with blocks that do not depend on the ties."""
+    kinds = {term.tied for term in terms if len(term.tied) < rank}
+    if len(kinds) != 2 or frozenset.union(*kinds) != frozenset(range(rank)):
+        return None
+    first, second = sorted(kinds, key=sorted)
+    if first & second:
+        return None
+    parts = []
+    for tied_axes in (first, second):
+        members = [t for t in terms if t.tied == tied_axes or (tied_axes is first and len(t.tied) ==
+        rank)] total = simplify(add(*(term.node() for term in members)))
+        core, batch = shared_blocks(total, tuple(sorted(tied_axes)))
+        if batch:
+            return None
+        parts.append((tuple(a for a in range(rank) if a not in tied_axes), core))
+    return KroneckerSum(H, rank, (parts[0][0], parts[1][0]), (parts[0][1], parts[1][1]))
+
+
+# -- low rank -------------------------------------------------------------------------------------
+def _low_rank(term: Term, rank: int) -> LowRank | None:
+    parts = low_rank_parts(term)
+    if parts is None:
+        return None
+    middle, left, right, weights = parts
+    return LowRank(term.node(), rank, middle, left, right, weights)
+
+
+def _merged(parts: Sequence[LowRank]) -> list[LowRank]:
+    """Terms with the same two sides become one with the sum of the weights."""
+    groups: dict[Any, list[LowRank]] = {}
+    for part in parts:
+        groups.setdefault((part.left, part.right, part.middle), []).append(part)
+    return [_weights_added(members) for members in groups.values()]
+
+
+def _weights_added(members: Sequence[LowRank]) -> LowRank:
+    first = members[0]
+    if len(members) == 1:
+        return first
+    formula = simplify(add(*(part.formula for part in members)))
+    weights = simplify(add(*(part.weights for part in members)))
+    return LowRank(formula, first.rank, first.middle, first.left, first.right, weights)
+
+
+def _with_low_rank(
+    H: Node, rank: int, base: Structure | None, parts: Sequence[LowRank]
+) -> Structure:
+    if base is not None:
+        return PlusLowRank(H, rank, base, tuple(parts))
+    if len(parts) == 1:
+        return replace(parts[0], formula=H)
+    thin = all(_is_thin(part) for part in parts)
+    return PlusLowRank(H, rank, Zero(H, rank), tuple(parts)) if thin else Dense(H, rank)
+
+
+def _is_thin(part: LowRank) -> bool:
+    """Whether the rank is provably smaller than the matrix, or not comparable with it."""
+    total = 1
+    for extent in part.rows:
+        total = total * extent
+    return not is_nonnegative(part.inner - total)
+
+
+# -- sparse patterns ------------------------------------------------------------------------------
+def _in_bands(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
+    limits = [[band_limits(term, axis) for axis in range(rank)] for term in terms]
+    known = [each for each in limits if all(pair is not None for pair in each)]
+    if len(known) < len(limits):
+        return None
+    if rank == 1:
+        hull = _hull([each[0] for each in limits])  # type: ignore[misc]
+        if hull is not None and not is_nonnegative(hull[1] - hull[0] + 1 - H.extents[0]):
+            band = band_of(H, hull[0], hull[1] - hull[0] + 1)
+            return Banded(H, rank, hull[0], band, 0 in invariant_axes(band))
+    return _diagonals(H, rank, terms, limits)
+
+
+def _hull(pairs: Sequence[tuple[Any, Any]]) -> tuple[Any, Any] | None:
+    low, high = pairs[0]
+    for a, b in pairs[1:]:
+        lower, upper = _lesser(low, a), _lesser(-high, -b)
+        if lower is None or upper is None:
+            return None
+        low, high = lower, -upper
+    return low, high
+
+
+def _lesser(a: Any, b: Any) -> Any:
+    if is_nonnegative(b - a):
+        return a
+    return b if is_nonnegative(a - b) else None
+
+
+def _diagonals(H: Node, rank: int, terms: Sequence[Term], limits: Any) -> Structure:
+    """One band per pattern of offsets; equal patterns are added."""
+    groups: dict[Any, list[Term]] = {}
+    for term, each in zip(terms, limits, strict=True):
+        groups.setdefault(tuple(each), []).append(term)
+    lows, bands = [], []
+    for pattern, members in groups.items():
+        total = simplify(add(*(term.node() for term in members)))
+        lows.append(tuple(low for low, _ in pattern))
+        bands.append(_band(total, rank, [(low, high - low + 1) for low, high in pattern]))
+    return Diagonals(H, rank, tuple(lows), tuple(bands))
+
+
+def _band(H: Node, rank: int, pattern: Sequence[tuple[Any, Any]]) -> Node:
+    """``band[i..., b...] = H[i..., i + low + b...]``."""
+    from_axes = range(rank)
+    nodes, subscripts = [H], [(*(("i", a) for a in from_axes), *(("k", a) for a in from_axes))]
+    for axis, (low, width) in enumerate(pattern):
+        nodes.append(offset_delta(low, H.extents[axis], width, H.extents[axis]))
+        subscripts.append((("i", axis), ("b", axis), ("k", axis)))
+    output = [*(("i", a) for a in from_axes), *(("b", a) for a in from_axes)]
+    return simplify(product(nodes, subscripts, output))
+
+
+def _scatter(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
+    """Terms with index arrays, and diagonals: if there is at least one of the former."""
+    spread = [term for term in terms if len(term.tied) < rank]
+    found = [scattered(term) for term in spread]
+    parts = [part for part in found if part is not None]
+    if not parts or len(parts) < len(found):
+        return None
+    places = tuple(place for place, _ in parts)
+    values = tuple(value for _, value in parts)
+    diagonal_terms = [term for term in terms if len(term.tied) == rank]
+    if not diagonal_terms:
+        return Scatter(H, rank, places, values)
+    total = simplify(add(*(term.node() for term in diagonal_terms)))
+    return Scatter(H, rank, ((), *places), (shared_diagonal(total, rank), *values))
+
+
+def _one_term(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
+    """A single product that is a Kronecker product, or the inverse of something structured."""
+    if len(terms) != 1:
+        return None
+    several = _kronecker(H, rank, terms[0])
+    if several is not None or not (isinstance(H, Apply) and H.operation.name == "inv"):
+        return several
+    inner = structure(H.operands[0], rank) if H.ndim == 2 * rank and rank == 1 else None
+    return None if inner is None or isinstance(inner, Dense) else Inverse(H, rank, inner)

@@ -1,0 +1,297 @@
+"""What a matrix of second derivatives can be: structures with the nodes of their cores.
+
+A structure describes ``H[rows..., columns...]`` by smaller tensors, the *cores*, which are all that
+has to be computed and stored. Numbers and solvers are in ``autodiff.structured``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..nodes import Node
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """The description of one tensor ``formula`` whose first ``rank`` axes are the rows."""
+
+    formula: Node
+    rank: int
+    word: ClassVar[str] = "structured"
+
+    @property
+    def rows(self) -> tuple[Any, ...]:
+        """Extents of the row axes."""
+        return self.formula.extents[: self.rank]
+
+    @property
+    def columns(self) -> tuple[Any, ...]:
+        """Extents of the column axes."""
+        return self.formula.extents[self.rank :]
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        """The tensors that determine the whole."""
+        return ()
+
+    @property
+    def name(self) -> str:
+        """The word for the structure."""
+        return self.word
+
+    @property
+    def bytes(self) -> Any:
+        """Bytes of the cores in float64, a polynomial of the extents."""
+        return 8 * sum(math.prod(core.extents) for core in self.cores)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.formula}"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Zero(Structure):
+    """All entries are zero."""
+
+    word = "zero"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Identity(Structure):
+    """``factor * I``; ``factor`` is a scalar."""
+
+    factor: Node
+    word = "multiple of the identity"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        return (self.factor,)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagonal(Structure):
+    """``core[i...]`` where rows and columns agree."""
+
+    core: Node
+    word = "diagonal"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        return (self.core,)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Blocks(Structure):
+    """Rows and columns agree on the axes ``tied``; ``core`` has those in ``batch``, then the rest.
+
+    One dense block for every index of the batch axes; the same block for every index of the tied
+    axes that are not among them, which makes it a Kronecker product with an identity.
+    """
+
+    tied: tuple[int, ...]
+    batch: tuple[int, ...]
+    core: Node
+
+    @property
+    def name(self) -> str:
+        if self.batch == self.tied:
+            return "block diagonal"
+        kind = "Kronecker product of an identity and a matrix"
+        return kind if not self.batch else "block diagonal with repeated blocks"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        return (self.core,)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Kronecker(Structure):
+    """A Kronecker product: ``factors[k]`` is a matrix over the row axes ``axes[k]`` and columns."""
+
+    axes: tuple[tuple[int, ...], ...]
+    factors: tuple[Node, ...]
+    word = "Kronecker product"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        return self.factors
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class KroneckerSum(Structure):
+    """``A x I + I x B``: ``factors[k]`` acts on the row axes ``axes[k]``, all axes in one of them."""
+
+    axes: tuple[tuple[int, ...], tuple[int, ...]]
+    factors: tuple[Node, Node]
+    word = "Kronecker sum"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        return self.factors
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LowRank(Structure):
+    """``sum over m of left[m..., rows] weights[m...] right[m..., columns]``.
+
+    A Gram matrix ``A' D A`` if ``left is right``; ``middle`` axes come first, their number of
+    entries bounds the rank.
+    """
+
+    middle: int
+    left: Node
+    right: Node
+    weights: Node
+
+    @property
+    def is_gram(self) -> bool:
+        return self.left is self.right
+
+    @property
+    def name(self) -> str:
+        if not self.middle:
+            return "rank one"
+        return "Gram matrix A' D A" if self.is_gram else "low rank product"
+
+    @property
+    def inner(self) -> Any:
+        """The bound of the rank."""
+        return math.prod(self.left.extents[: self.middle])
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        parts = (self.left,) if self.is_gram else (self.left, self.right)
+        return (*parts, self.weights)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PlusLowRank(Structure):
+    """``base`` plus terms of low rank."""
+
+    base: Structure
+    terms: tuple[LowRank, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.base.name} plus low rank"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        return _distinct([*self.base.cores, *(core for term in self.terms for core in term.cores)])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Banded(Structure):
+    """``band[i, b] = H[i, i + low + b]`` and nothing outside of the band."""
+
+    low: Any
+    band: Node
+    toeplitz: bool = False
+
+    @property
+    def name(self) -> str:
+        return "banded Toeplitz" if self.toeplitz else "banded"
+
+    @property
+    def width(self) -> Any:
+        """Number of diagonals."""
+        return self.band.extents[1]
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        return (self.band,)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagonals(Structure):
+    """Sparse by affine patterns: ``bands[k][i..., b...] = H[i..., i + lows[k] + b...]``."""
+
+    lows: tuple[tuple[Any, ...], ...]
+    bands: tuple[Node, ...]
+    word = "sparse by affine patterns"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        return self.bands
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Scatter(Structure):
+    """Sparse by index arrays: ``values[k][m...]`` added at rows and columns that the arrays name.
+
+    ``places[k]`` holds one array of indices per row axis, then one per column axis, all over the
+    axes ``m`` of ``values[k]``.
+    """
+
+    places: tuple[tuple[Node, ...], ...]
+    values: tuple[Node, ...]
+    word = "sparse by index arrays"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        return _distinct([*(node for place in self.places for node in place), *self.values])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Inverse(Structure):
+    """The inverse of a structured matrix."""
+
+    of: Structure
+
+    @property
+    def name(self) -> str:
+        return f"inverse of {self.of.name}"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        return self.of.cores
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dense(Structure):
+    """Nothing is known; the only core is the whole."""
+
+    word = "dense"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        return (self.formula,)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BlockSystem:
+    """Second derivatives in several parameters: ``blocks[p][q]`` is a structure."""
+
+    blocks: tuple[tuple[Structure, ...], ...]
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        """The cores of all blocks, each once."""
+        return _distinct([core for row in self.blocks for block in row for core in block.cores])
+
+    @property
+    def name(self) -> str:
+        """The words for the blocks, row by row."""
+        return "block system [" + "; ".join(", ".join(b.name for b in row) for row in self.blocks) +
+        "]"
+
+    @property
+    def bytes(self) -> Any:
+        """Bytes of the cores in float64."""
+        return 8 * sum(math.prod(core.extents) for core in self.cores)
+
+    def __str__(self) -> str:
+        lines = [self.name]
+        for p, row in enumerate(self.blocks):
+            lines += [f"  [{p}, {q}] {block}" for q, block in enumerate(row)]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def _distinct(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    return tuple(dict.fromkeys(nodes))

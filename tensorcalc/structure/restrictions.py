@@ -1,0 +1,102 @@
+"""Restrictions of second-derivative tensors: the diagonal, the trace, shared axes, bands.
+
+A restriction is a product with Kronecker deltas, which the algebra of deltas carries out before
+anything is computed, so nothing of the size of ``H`` is stored and what is left out is not computed:
+``diag(A' D A)`` costs ``m n`` instead of ``m n**2``, the trace of ``delta * core`` is an extent
+times the trace of the core. There is no saving where the entries do not come apart: the diagonal of
+``inv(A)`` needs all of ``inv(A)``, and an entry of the Hessian of a deep network the whole Hessian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..applications import constant_axes, without_axes
+from ..errors import ShapeError
+from ..extents import is_equal
+from ..nodes import Delta, Node, Sum
+from ..products import product, scale, split_coefficient
+from ..simplify import simplify
+from ..sums import add
+
+
+def diagonal(H: Node) -> Node:
+    """The diagonal: ``d[i...] = H[i..., i...]``, for axes of ``x`` followed by axes of ``x``.
+
+    >>> import numpy as np, tensorcalc as tc
+    >>> X, w = tc.variables("X: m n, w: n")
+    >>> diagonal(tc.hessian(np.sum((X @ w) ** 2), w)).shape
+    (n,)
+
+    Raises ShapeError if the two halves of the axes differ.
+    """
+    rank = half_rank(H, "diagonal")
+    labels = tuple(range(rank))
+    return simplify(product((H,), ((*labels, *labels),), labels))
+
+
+def trace(H: Node) -> Node:
+    """The trace: ``sum(H[i..., i...] over i...)``, the Laplacian if ``H`` is a Hessian.
+
+    Raises ShapeError if the two halves of the axes differ.
+    """
+    rank = half_rank(H, "trace")
+    labels = tuple(range(rank))
+    return simplify(product((H,), ((*labels, *labels),), ()))
+
+
+def half_rank(H: Node, what: str) -> int:
+    """Number of row axes of a square tensor."""
+    rank = H.ndim // 2
+    if H.ndim % 2 or not all(map(is_equal, H.extents[:rank], H.extents[rank:])):
+        raise ShapeError(
+            f"{what} of a tensor whose rows and columns differ",
+            [f"operand: shape {H.extents}"],
+            "the axes of a variable must be followed by the same axes",
+        )
+    return rank
+
+
+def shared_blocks(H: Node, tied: Sequence[int]) -> tuple[Node, tuple[int, ...]]:
+    """``core[t..., r..., c...] = H`` where the rows and columns of the axes ``tied`` agree.
+
+    Tied axes on which the core does not depend are left out; returns the core and those kept.
+    """
+    rank = H.ndim // 2
+    free = [axis for axis in range(rank) if axis not in tied]
+    columns = [axis if axis in tied else rank + axis for axis in range(rank)]
+    output = [*tied, *free, *(rank + axis for axis in free)]
+    core = simplify(product((H,), ((*range(rank), *columns),), output))
+    constant = invariant_axes(core)
+    kept = [axis for axis in range(core.ndim) if axis >= len(tied) or axis not in constant]
+    if len(kept) < core.ndim:
+        core = restricted(core, kept)
+    return core, tuple(axis for position, axis in enumerate(tied) if position in kept)
+
+
+def band_of(H: Node, low: Any, width: Any) -> Node:
+    """``band[i, b] = H[i, i + low + b]``, zero where the column does not exist."""
+    selected = offset_delta(low, H.extents[0], width, H.extents[1])
+    return simplify(product((H, selected), (("i", "k"), ("i", "b", "k")), ("i", "b")))
+
+
+def offset_delta(low: Any, rows: Any, width: Any, columns: Any) -> Node:
+    """``delta[i, b, k]`` that says ``k = i + low + b``."""
+    return Delta((((1, 1, -1), low),), (rows, width, columns))
+
+
+def invariant_axes(node: Node) -> set[int]:
+    """Axes along which all terms of ``node`` are constant by construction."""
+    _, rest = split_coefficient(node)
+    if isinstance(rest, Sum):
+        return set.intersection(*map(invariant_axes, rest.operands))
+    return constant_axes(node)
+
+
+def restricted(node: Node, kept: Sequence[int]) -> Node:
+    """``node`` with only the axes ``kept``; it does not depend on the others."""
+    coefficient, rest = split_coefficient(node)
+    if isinstance(rest, Sum):
+        return scale(coefficient, add(*(restricted(term, kept) for term in rest.operands)))
+    return without_axes(node, kept)

@@ -1,0 +1,277 @@
+"""Terms of a matrix of second derivatives, and the evidence of structure in one term.
+
+Evidence is what holds for every size and value: Kronecker deltas and one-hot selections that tie a
+row axis to its column axis, affine deltas that keep a column near its row, factors that touch the
+rows or the columns but not both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..curvature.forms import Factor, Form, Label, distributed, form_of, plain_factors, tied
+from ..deltas import LabelRow, solved_for, substituted, value_range
+from ..extents import is_nonnegative
+from ..nodes import Apply, Constant, Delta, Node, Sum
+from ..products import is_boolean, is_ones, kronecker, product, split_coefficient
+
+#: Rows of the table whose last axis holds a single one.
+ONE_HOT_ROWS = frozenset({"one_hot", "argmax_mask", "argmin_mask"})
+
+
+def single_form(H: Node, rank: int) -> Form:
+    """``H`` as one product, sums kept whole."""
+    return _ties_found(form_of(H, tuple(range(rank)), tuple(range(rank, H.ndim))))
+
+
+def terms_of(H: Node, rank: int) -> list[Form]:
+    """``H`` as a sum of products; sums that join rows with columns are multiplied out."""
+    return _spread(single_form(H, rank))
+
+
+def _spread(form: Form) -> list[Form]:
+    joining = [k for k, factor in enumerate(form.factors) if _joins(form, factor)]
+    if not joining:
+        return [form]
+    parts = distributed(form, joining)
+    if len(parts) == 1:
+        return parts
+    return [term for part in parts for term in _spread(_ties_found(part))]
+
+
+def _joins(form: Form, factor: Factor) -> bool:
+    """Whether a sum touches both sides, or is one of selections alone."""
+    node, labels = factor
+    if not isinstance(node, Sum) or not node.ndim:
+        return False
+    if all(map(_is_selection, node.operands)):
+        return True
+    linked = _reached(form, form.rows), _reached(form, form.columns)
+    return all(set(labels) & side for side in linked)
+
+
+def _is_selection(term: Node) -> bool:
+    """Whether every entry of a term is a multiple of 0 or 1 by construction, and not all alike."""
+    _, rest = split_coefficient(term)
+    return is_boolean(rest) and bool(rest.ndim) and not is_ones(rest)
+
+
+def _reached(form: Form, labels: Sequence[Label]) -> set[Label]:
+    """The labels and those that affine deltas make a function of them."""
+    found = set(labels)
+    for node, own in form.factors:
+        if isinstance(node, Delta) and node.rows and set(own) & set(labels):
+            found |= set(own)
+    return found
+
+
+def _ties_found(form: Form) -> Form:
+    """``E[b, i] E[b, k] = E[b, i] delta[i, k]`` for one-hot rows ``E[b]``."""
+    factors = list(form.factors)
+    for row, column in zip(form.rows, form.columns, strict=False):
+        for node, own in form.factors:
+            is_one_hot = isinstance(node, Apply) and node.operation.name in ONE_HOT_ROWS
+            if not is_one_hot or own[-1] != row:
+                continue
+            twin = (node, (*own[:-1], column))
+            position = next((k for k, f in enumerate(factors) if f[0] is node and f[1] == twin[1]),
+            None) if position is not None and row != column:
+                factors[position] = (kronecker(node.extents[-1:]), (row, column))
+    return replace(form, factors=tuple(factors))
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One product of the sum: ``form`` with its Kronecker deltas carried out."""
+
+    source: Form
+    form: Form
+
+    @property
+    def tied(self) -> frozenset[int]:
+        """Positions of the axes on which rows and columns agree."""
+        pairs = enumerate(zip(self.form.rows, self.form.columns, strict=False))
+        return frozenset(axis for axis, (r, c) in pairs if r == c)
+
+    @property
+    def crossed(self) -> bool:
+        """Whether a row axis agrees with the column axis of another position."""
+        pairs = zip(self.form.rows, self.form.columns, strict=False)
+        return any(r != c and (r in self.form.columns or c in self.form.rows) for r, c in pairs)
+
+    def node(self) -> Node:
+        """The term as a product."""
+        return self.source.node()
+
+
+def term_of(form: Form) -> Term:
+    """The term of a form."""
+    return Term(form, tied(form))
+
+
+# -- factors that come apart ----------------------------------------------------------------------
+def components(term: Term) -> list[tuple[set[int], set[int], list[Factor]]]:
+    """Factors connected by labels that are not tied, with the row and column axes they touch."""
+    form = term.form
+    shared = {form.rows[axis] for axis in term.tied} | set(form.batch)
+    groups: list[tuple[set[Label], list[Factor]]] = []
+    for factor in plain_factors(form):
+        labels = set(factor[1]) - shared
+        touching = [g for g in groups if g[0] & labels]
+        merged = (labels.union(*(g[0] for g in touching)), [f for g in touching for f in g[1]] +
+        [factor]) groups = [g for g in groups if all(g is not t for t in touching)] + [merged]
+    return [
+        (
+            {a for a, r in enumerate(form.rows) if r in labels and a not in term.tied},
+            {a for a, c in enumerate(form.columns) if c in labels and a not in term.tied},
+            factors,
+        )
+        for labels, factors in groups
+    ]
+
+
+def split_sides(form: Form) -> tuple[list[Factor], list[Factor], list[Factor]] | None:
+    """Factors with rows, with columns and with neither; None if one has both or a side has none."""
+    rows, columns = set(form.rows), set(form.columns)
+    sides: tuple[list[Factor], ...] = ([], [], [])
+    for factor in plain_factors(form):
+        labels = set(factor[1])
+        if labels & rows and labels & columns:
+            return None
+        sides[0 if labels & rows else 1 if labels & columns else 2].append(factor)
+    return sides  # type: ignore[return-value]
+
+
+def low_rank_parts(term: Term) -> tuple[int, Node, Node, Node] | None:
+    """Number of middle axes, left, right and weights of ``sum left[m, r] weights[m] right[m, c]``."""
+    form = term.form
+    if term.tied or term.crossed or form.batch:
+        return None
+    sides = split_sides(form)
+    if sides is None:
+        return None
+    left, right, neither = _absorbed(sides)
+    middle = [x for x in _labels(left) if x in _labels(right) or x in _labels(neither)]
+    middle += [x for x in _labels(right) if x in _labels(neither) and x not in middle]
+    sizes = form.extents()
+    left_node = _part(left, (*middle, *form.rows), sizes)
+    right_node = _part(right, (*middle, *form.columns), sizes)
+    weights = _part([(Constant(form.coefficient), ()), *neither], middle, sizes)
+    return len(middle), left_node, right_node, weights
+
+
+def _absorbed(
+    sides: tuple[list[Factor], list[Factor], list[Factor]],
+) -> tuple[list[Factor], list[Factor], list[Factor]]:
+    """A factor that only one side meets, and that is no weight of the middle, belongs to that side."""
+    left, right, neither = map(list, sides)
+    moved = True
+    while moved:
+        moved = False
+        middle = set(_labels(left)) & set(_labels(right))
+        for k, (_, labels) in enumerate(neither):
+            own = set(labels)
+            meets = [bool(own & set(_labels(side))) for side in (left, right)]
+            if not own or own <= middle or meets[0] == meets[1]:
+                continue
+            (left if meets[0] else right).append(neither.pop(k))
+            moved = True
+            break
+    return left, right, neither
+
+
+def _labels(factors: Sequence[Factor]) -> list[Label]:
+    return list(dict.fromkeys(x for _, own in factors for x in own))
+
+
+def _part(factors: Sequence[Factor], output: Sequence[Label], sizes: dict[Label, Any]) -> Node:
+    factors = factors or [(Constant(1), ())]
+    return product([n for n, _ in factors], [own for _, own in factors], output, sizes)
+
+
+# -- bands ----------------------------------------------------------------------------------------
+def band_limits(term: Term, axis: int) -> tuple[Any, Any] | None:
+    """``(low, high)`` with ``low <= column - row <= high`` on one axis wherever the term is nonzero.
+
+    None if no affine deltas say so, or if the band is provably as wide as the matrix.
+    """
+    form = term.form
+    row, column = form.rows[axis], form.columns[axis]
+    if row == column:
+        return 0, 0
+    extents = form.extents()
+    difference = _difference(_affine_rows(form), row, column, extents)
+    if difference is None:
+        return None
+    bounds = value_range(*difference, extents)
+    if bounds is None:
+        return None
+    width, n = bounds[1] - bounds[0] + 1, extents[row]
+    return None if is_nonnegative(width - n) else bounds
+
+
+def _affine_rows(form: Form) -> list[LabelRow]:
+    return [
+        (dict(zip(own, coefficients, strict=True)), offset)
+        for node, own in form.factors
+        if isinstance(node, Delta) and len(set(own)) == len(own)
+        for coefficients, offset in node.rows
+    ]
+
+
+def _difference(rows: list[LabelRow], row: Label, column: Label, extents: Any) -> LabelRow | None:
+    """``column - row`` as an affine form of other labels."""
+    form: LabelRow = ({column: 1, row: -1}, 0)
+    unused = list(rows)
+    for label in (column, row):
+        if label not in form[0] or not _coefficient(form, label):
+            continue
+        for candidate in unused:
+            solution = solved_for(candidate, label) if label in candidate[0] else None
+            if solution is not None:
+                form = substituted(form, label, *solution)
+                unused = [other for other in unused if other is not candidate]
+                break
+        else:
+            return None
+    terms = {label: c for label, c in form[0].items() if not (isinstance(c, int) and c == 0)}
+    return None if row in terms or column in terms else (terms, form[1])
+
+
+def _coefficient(form: LabelRow, label: Label) -> bool:
+    c = form[0][label]
+    return not (isinstance(c, int) and c == 0)
+
+
+# -- index arrays ---------------------------------------------------------------------------------
+def scattered(term: Term) -> tuple[tuple[Node, ...], Node] | None:
+    """Index arrays of rows and columns, and values, over common labels, if one-hot rows say so."""
+    form = term.form
+    taken: list[int] = []
+    indices: list[Factor] = []
+    for label in (*form.rows, *form.columns):
+        found = next(
+            (k for k, factor in enumerate(form.factors) if _selects(factor, label) and k not in
+            taken), None
+        )
+        if found is None:
+            return None
+        taken.append(found)
+        node, own = form.factors[found]
+        indices.append((node.operands[0], own[:-1]))
+    rest = [f for k, f in enumerate(plain_factors(replace(form, factors=form.without(*taken))))]
+    outside = {*form.rows, *form.columns}
+    if any(outside & set(own) for _, own in rest) or len(outside) < len(form.rows) * 2:
+        return None
+    middle = _labels(indices)
+    sizes = form.extents()
+    values = _part([(Constant(form.coefficient), ()), *rest], middle, sizes)
+    places = tuple(_part([factor], middle, sizes) for factor in indices)
+    return places, values
+
+
+def _selects(factor: Factor, label: Label) -> bool:
+    node, own = factor
+    return isinstance(node, Apply) and node.operation.name == "one_hot" and own[-1] == label
