@@ -80,13 +80,15 @@ def _merged(left: Node, right: Node) -> Node | None:
     if not any(node.ndim and not is_boolean(node) for node, _ in common):
         return None
     outside = {label for _, labels in common for label in labels} | set(range(left.ndim))
-    left_labels, right_labels = _labels(left_rest, outside), _labels(right_rest, outside)
-    if left_labels is None or left_labels != right_labels:
+    labels = _common_labels(_labels(left_rest, outside), _labels(right_rest, outside))
+    if labels is None or _is_outer(common, labels):
         return None
-    if _is_spread(left_rest) or _is_spread(right_rest) or _is_outer(common, left_labels):
+    if _is_spread(left_rest, outside) or _is_spread(right_rest, outside):
         return None
-    order = tuple(left_labels)
-    inner = add(_residue(left, left_rest, order), _residue(right, right_rest, order))
+    order = tuple(labels)
+    extents = _extents(left_rest + right_rest)
+    parts = ((left, left_rest), (right, right_rest))
+    inner = add(*[_residue(term, rest, order, extents) for term, rest in parts])
     return product(
         [node for node, _ in common] + [inner],
         [labels for _, labels in common] + [order],
@@ -140,17 +142,29 @@ def _unify(
     return len(set(mapping.values())) == len(mapping)
 
 
-def _labels(rest: Factors, outside: set[Hashable]) -> list[Hashable] | None:
-    """Labels of a residue that are visible outside it; None if it leaks nothing but a scalar."""
+def _labels(rest: Factors, outside: set[Hashable]) -> list[Hashable]:
+    """Labels of a residue that are visible outside it."""
     return sorted({label for _, own in rest for label in own if label in outside}, key=str)
 
 
-def _is_spread(rest: Factors) -> bool:
+def _common_labels(left: list[Hashable], right: list[Hashable]) -> list[Hashable] | None:
+    """Labels of the sum of two residues: equal ones, or those of one if the other is a number."""
+    if left == right or not right:
+        return left
+    return None if left else right
+
+
+def _extents(factors: Factors) -> dict[Hashable, Any]:
+    pairs = ((label, e) for node, own in factors for label, e in zip(own, node.extents, strict=True))
+    return dict(pairs)
+
+
+def _is_spread(rest: Factors, outside: set[Hashable]) -> bool:
     """Whether the rest has more axes than any of its factors, so that it is better not stored."""
     if any(isinstance(node, Delta) and node.rows for node, _ in rest):
         return True
     labels = {label for node, own in rest if not is_ones(node) for label in own}
-    return len(labels) > max((node.ndim for node, _ in rest), default=0)
+    return len(labels & outside) > max((node.ndim for node, _ in rest), default=0)
 
 
 def _is_outer(common: Factors, rest: list[Hashable]) -> bool:
@@ -163,7 +177,9 @@ def _is_outer(common: Factors, rest: list[Hashable]) -> bool:
     return not contracts and not set(rest) <= labels and not labels <= set(rest)
 
 
-def _residue(term: Node, rest: Factors, order: Iterable[Hashable]) -> Node:
+def _residue(
+    term: Node, rest: Factors, order: Iterable[Hashable], extents: dict[Hashable, Any]
+) -> Node:
     coefficient, _ = split_coefficient(term)
     nodes = [Constant(coefficient), *(node for node, _ in rest)]
-    return product(nodes, [(), *(labels for _, labels in rest)], tuple(order))
+    return product(nodes, [(), *(labels for _, labels in rest)], tuple(order), extents)

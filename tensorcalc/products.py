@@ -495,14 +495,14 @@ def _transposition_inside(
     coefficient: float, factors: list[tuple[Node, tuple[Label, ...]]], output: tuple[Label, ...]
 ) -> Node:
     """``(A + B)' = A' + B'``, also under scalar factors."""
-    moved = [
-        (sum_of([product((term,), (labels,), output) for term in node.operands]), output)
-        if labels
-        else (node, labels)
-        for node, labels in factors
-    ]
-    nodes, subscripts = zip(*moved, strict=True)
-    return product((Constant(coefficient), *nodes), ((), *subscripts), output)
+    moved: list[tuple[Node, tuple[Label, ...]]] = []
+    for node, labels in factors:
+        if labels:
+            turned = sum_of([product((term,), (labels,), output) for term in node.operands])
+            content, node = split_coefficient(turned)
+            coefficient, labels = coefficient * content, output
+        moved.append((node, labels))
+    return _assembled(coefficient, moved, output)
 
 
 def _closed_scalars_nested(

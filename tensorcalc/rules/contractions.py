@@ -88,14 +88,22 @@ def _contraction(node: Product, pair: _Pair) -> Node:
 def spread_sums_distribute(node: Product) -> Node | None:
     """``(diag(p) - p p') v = p v - p (p'v)``: a sum of outer products and deltas is not stored.
 
-    Applies where every term of the sum has more axes than each of its factors.
+    Applies where every term of the sum has more axes than each of its factors, or all but one
+    and some axes of the sum, not all, are contracted: ``(A - x y') v = A v - x (y'v)``.
     """
     if sum(operand.ndim > 0 and not is_ones(operand) for operand in node.operands) < 2:
         return None
     for k, operand in enumerate(node.operands):
-        if isinstance(operand, Sum) and all(map(_is_spread, operand.operands)):
-            return _distributed(node, k, operand)
+        if isinstance(operand, Sum):
+            dense = sum(not _is_spread(term) for term in operand.operands)
+            if dense == 0 or (dense == 1 and _is_partly_contracted(node, k)):
+                return _distributed(node, k, operand)
     return None
+
+
+def _is_partly_contracted(node: Product, k: int) -> bool:
+    kept = set(node.subscripts[k]) & set(node.output)
+    return 0 < len(kept) < len(set(node.subscripts[k]))
 
 
 def _is_spread(term: Node) -> bool:
