@@ -9,6 +9,7 @@ from scipy import linalg, special
 
 from tensorcalc.applications import apply
 from tensorcalc.derivatives import derivative
+from tensorcalc.errors import TraceError
 from tensorcalc.nodes import Variable, free_variables
 from tensorcalc.operations import TABLE, helpers
 from tensorcalc.oracle import evaluate
@@ -339,3 +340,61 @@ def test_result_is_triangular_as_stated(name):
     value = _reference(operation, _values(operation))
     half = {"lower": np.tril, "upper": np.triu}[operation.triangular]
     np.testing.assert_array_equal(value, half(value))
+
+
+# -- ufuncs that are no row of their own ----------------------------------------------------------
+COMPOSITES = {
+    "degrees": (np.degrees, 1),
+    "radians": (np.radians, 1),
+    "square": (np.square, 1),
+    "sqrt of a square": (lambda x: np.sqrt(np.square(x)), 1),
+    "reciprocal": (np.reciprocal, 1),
+    "fabs": (np.fabs, 1),
+    "fmax": (np.fmax, 2),
+    "fmin": (np.fmin, 2),
+    "logaddexp2": (np.logaddexp2, 2),
+    "divmod": (lambda x, y: np.divmod(x, y)[1] + np.divmod(x, y)[0], 2),
+    "heaviside": (np.heaviside, 2),
+    "power with a scalar base": (lambda x: 2.5**x, 1),
+    "power with a scalar exponent": (lambda x: np.abs(x) ** 2.5, 1),
+    "float_power": (lambda x: np.float_power(x, 3), 1),
+    "logic": (
+        lambda x, y: ((x > 0) & ~(y > 0)) * x + ((x > 1) | (y < x)) * y + ((x > 0) ^ (y > 0)),
+        2,
+    ),
+    "clip": (lambda x: np.clip(x, -0.5, 1.0), 1),
+    "log_expit": (special.log_expit, 1),
+    "i0 and i1": (lambda x: special.i0(x) + special.i1(x), 1),
+    "i0e and i1e": (lambda x: special.i0e(x) + special.i1e(x), 1),
+    "kl_div": (lambda x, y: special.kl_div(x * x, y * y), 2),
+    "betaln": (lambda x, y: special.betaln(x * x, y * y), 2),
+    "digamma": (lambda x: special.digamma(x * x), 1),
+    "reduce": (lambda x: np.add.reduce(x) + np.maximum.reduce(x) + np.multiply.reduce(x), 1),
+    "outer": (np.multiply.outer, 2),
+}
+
+
+@pytest.mark.parametrize("text", COMPOSITES)
+def test_ufunc_agrees_with_numpy_and_its_slope_with_differences(text):
+    function, arity = COMPOSITES[text]
+    values = [np.array([-1.3, 0.4, 2.1]), np.array([0.7, -0.3, 1.6])][:arity]
+    xs = _variables(values)
+    node = function(*xs)
+    np.testing.assert_allclose(_evaluated(node, values), function(*values), rtol=1e-13)
+    for k in range(arity):
+        want = _differences(lambda v: function(*v), values, k, 1e-6)
+        got = _evaluated(derivative(node, xs[k]), values)
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
+
+
+def test_unknown_ufunc_is_refused_with_near_names():
+    (x,) = _variables([np.ones(2)])
+    with pytest.raises(TraceError, match="the function erfcinv is not supported") as caught:
+        special.erfcinv(x)
+    assert "near names: erfinv" in str(caught.value)
+
+
+def test_bitwise_operators_on_real_numbers_are_refused():
+    (x,) = _variables([np.ones(2)])
+    with pytest.raises(TraceError, match="bitwise_and of expressions that are not boolean"):
+        x & (x > 0)

@@ -285,3 +285,9 @@ def test_norm_helpers_agree_with_reference_at_the_edges(row):
 def test_logdet_of_transpose_is_logdet():
     A = tc.variables("A: n n")
     assert np.linalg.slogdet(A.T)[1] is np.linalg.slogdet(A)[1]
+
+
+def test_log_of_nonnegative_product_is_sum_of_logs():
+    x, y = tc.variables("x: n, y: n")
+    assert tc.simplify(np.log(np.exp(x) * y**2)) is tc.simplify(x + np.log(y**2))
+    assert np.log(x * y).operation.name == "log", "two negative factors have a real logarithm"

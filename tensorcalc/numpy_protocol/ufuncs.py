@@ -36,10 +36,7 @@ ROWS: dict[str, str] = {
     "absolute": "abs",
     "fabs": "abs",
     "psi": "digamma",
-    "loggamma": "gammaln",
     "mod": "remainder",
-    "fmax": "maximum",
-    "fmin": "minimum",
 }
 
 #: ufuncs that are combinations of nodes.
@@ -195,6 +192,23 @@ def radians(x: Node) -> Node:
 def clip(x: Node, low: Node, high: Node) -> Node:
     """``minimum(maximum(x, low), high)``; at a bound half of the adjoint passes."""
     return elementwise("minimum", elementwise("maximum", x, low), high)
+
+
+@composite("fmax")
+def fmax(x: Node, y: Node) -> Node:
+    """The greater of ``x`` and ``y``, NaN ignored."""
+    return _not_nan("maximum", x, y)
+
+
+@composite("fmin")
+def fmin(x: Node, y: Node) -> Node:
+    """The lesser of ``x`` and ``y``, NaN ignored."""
+    return _not_nan("minimum", x, y)
+
+
+def _not_nan(name: str, x: Node, y: Node) -> Node:
+    chosen = elementwise("where", apply("isnan", y), x, elementwise(name, x, y))
+    return elementwise("where", apply("isnan", x), y, chosen)
 
 
 @composite("logaddexp2")

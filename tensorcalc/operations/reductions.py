@@ -272,14 +272,14 @@ row(
     result="boolean",
     range=(0, 1),
 )
-for _name, _reduce, _latex in [
+for _name, _logic, _latex in [
     ("any", np.any, r"\bigvee {0}"),
     ("all", np.all, r"\bigwedge {0}"),
 ]:
     row(
         _name,
         "(n)->()",
-        reference=lambda x, reduce=_reduce: reduce(x, axis=-1),
+        reference=lambda x, reduce=_logic: reduce(x, axis=-1),
         numpy=f"np.{_name}({{0}}, axis=-1)",
         jax=f"jnp.{_name}({{0}}, axis=-1)",
         latex=_latex,

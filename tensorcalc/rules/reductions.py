@@ -56,7 +56,7 @@ def log_of_nonnegative_product(x: Node) -> Node | None:
     if not all(map(is_nonnegative, unpaired_factors(x))):
         return None
     terms = list(_logs(x))
-    if all(applied(value, "log") for value, _, _ in terms):
+    if all(applied(value, "log") is not None for value, _, _ in terms):
         return None
     return add(
         *[product((scale(n, v),), (own,), x.output, x.label_extents()) for v, own, n in terms]
