@@ -1,8 +1,8 @@
 """What a matrix of second derivatives is, read off its expression.
 
 The terms of ``H`` are classified one by one and combined: what is claimed holds for all sizes and
-all values, never by coincidence of numbers. Every core is a restriction of ``H`` to where it is not zero,
-so the deltas that were the evidence vanish in it.
+all values, never by coincidence of numbers. Every core is a restriction of ``H`` to where it is not
+zero, so the deltas that were the evidence vanish in it.
 """
 
 from __future__ import annotations
@@ -181,8 +181,10 @@ def _kronecker_sum(H: Node, rank: int, terms: Sequence[Term]) -> Structure | Non
         return None
     parts = []
     for tied_axes in (first, second):
-        members = [t for t in terms if t.tied == tied_axes or (tied_axes is first and len(t.tied) ==
-        rank)] total = simplify(add(*(term.node() for term in members)))
+        members = [t for t in terms if t.tied == tied_axes]
+        if tied_axes is first:
+            members += [t for t in terms if len(t.tied) == rank]
+        total = simplify(add(*(term.node() for term in members)))
         core, batch = shared_blocks(total, tuple(sorted(tied_axes)))
         if batch:
             return None

@@ -123,7 +123,7 @@ class Kronecker(Structure):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class KroneckerSum(Structure):
-    """``A x I + I x B``: ``factors[k]`` acts on the row axes ``axes[k]``, all axes in one of them."""
+    """``A x I + I x B``: ``factors[k]`` acts on the axes ``axes[k]``, every axis in one of them."""
 
     axes: tuple[tuple[int, ...], tuple[int, ...]]
     factors: tuple[Node, Node]
@@ -276,8 +276,8 @@ class BlockSystem:
     @property
     def name(self) -> str:
         """The words for the blocks, row by row."""
-        return "block system [" + "; ".join(", ".join(b.name for b in row) for row in self.blocks) +
-        "]"
+        words = "; ".join(", ".join(block.name for block in row) for row in self.blocks)
+        return f"block system [{words}]"
 
     @property
     def bytes(self) -> Any:

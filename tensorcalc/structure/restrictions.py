@@ -1,7 +1,7 @@
 """Restrictions of second-derivative tensors: the diagonal, the trace, shared axes, bands.
 
 A restriction is a product with Kronecker deltas, which the algebra of deltas carries out before
-anything is computed, so nothing of the size of ``H`` is stored and what is left out is not computed:
+anything is computed: nothing of the size of ``H`` is stored, and what is left out is not computed.
 ``diag(A' D A)`` costs ``m n`` instead of ``m n**2``, the trace of ``delta * core`` is an extent
 times the trace of the core. There is no saving where the entries do not come apart: the diagonal of
 ``inv(A)`` needs all of ``inv(A)``, and an entry of the Hessian of a deep network the whole Hessian.

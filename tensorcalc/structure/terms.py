@@ -75,10 +75,10 @@ def _ties_found(form: Form) -> Form:
             is_one_hot = isinstance(node, Apply) and node.operation.name in ONE_HOT_ROWS
             if not is_one_hot or own[-1] != row:
                 continue
-            twin = (node, (*own[:-1], column))
-            position = next((k for k, f in enumerate(factors) if f[0] is node and f[1] == twin[1]),
-            None) if position is not None and row != column:
-                factors[position] = (kronecker(node.extents[-1:]), (row, column))
+            twin = (*own[:-1], column)
+            found = [k for k, f in enumerate(factors) if f[0] is node and f[1] == twin]
+            if found and row != column:
+                factors[found[0]] = (kronecker(node.extents[-1:]), (row, column))
     return replace(form, factors=tuple(factors))
 
 
@@ -120,8 +120,9 @@ def components(term: Term) -> list[tuple[set[int], set[int], list[Factor]]]:
     for factor in plain_factors(form):
         labels = set(factor[1]) - shared
         touching = [g for g in groups if g[0] & labels]
-        merged = (labels.union(*(g[0] for g in touching)), [f for g in touching for f in g[1]] +
-        [factor]) groups = [g for g in groups if all(g is not t for t in touching)] + [merged]
+        everything = [f for g in touching for f in g[1]] + [factor]
+        merged = (labels.union(*(g[0] for g in touching)), everything)
+        groups = [g for g in groups if all(g is not t for t in touching)] + [merged]
     return [
         (
             {a for a, r in enumerate(form.rows) if r in labels and a not in term.tied},
@@ -145,7 +146,7 @@ def split_sides(form: Form) -> tuple[list[Factor], list[Factor], list[Factor]] |
 
 
 def low_rank_parts(term: Term) -> tuple[int, Node, Node, Node] | None:
-    """Number of middle axes, left, right and weights of ``sum left[m, r] weights[m] right[m, c]``."""
+    """Middle axes, left, right and weights of ``sum left[m, r] weights[m] right[m, c]``."""
     form = term.form
     if term.tied or term.crossed or form.batch:
         return None
@@ -165,7 +166,7 @@ def low_rank_parts(term: Term) -> tuple[int, Node, Node, Node] | None:
 def _absorbed(
     sides: tuple[list[Factor], list[Factor], list[Factor]],
 ) -> tuple[list[Factor], list[Factor], list[Factor]]:
-    """A factor that only one side meets, and that is no weight of the middle, belongs to that side."""
+    """A factor that one side alone meets, and that is no weight of the middle, joins that side."""
     left, right, neither = map(list, sides)
     moved = True
     while moved:
@@ -193,7 +194,7 @@ def _part(factors: Sequence[Factor], output: Sequence[Label], sizes: dict[Label,
 
 # -- bands ----------------------------------------------------------------------------------------
 def band_limits(term: Term, axis: int) -> tuple[Any, Any] | None:
-    """``(low, high)`` with ``low <= column - row <= high`` on one axis wherever the term is nonzero.
+    """``(low, high)`` with ``low <= column - row <= high`` on an axis where the term is nonzero.
 
     None if no affine deltas say so, or if the band is provably as wide as the matrix.
     """
@@ -253,8 +254,12 @@ def scattered(term: Term) -> tuple[tuple[Node, ...], Node] | None:
     indices: list[Factor] = []
     for label in (*form.rows, *form.columns):
         found = next(
-            (k for k, factor in enumerate(form.factors) if _selects(factor, label) and k not in
-            taken), None
+            (
+                k
+                for k, factor in enumerate(form.factors)
+                if _selects(factor, label) and k not in taken
+            ),
+            None,
         )
         if found is None:
             return None
