@@ -28,6 +28,7 @@ from ..nodes import (
 from ..notation.summation import COMPARISONS, Labels, natural_order
 from ..products import is_kronecker, is_ones, split_coefficient
 from .arrangement import Factor, arranged_factors, arranged_terms, fraction, number_text
+from .scalars import broadcast_scalar
 from .sharing import definitions_for
 
 _AXES = "ijklpqrstuvwxyz"
@@ -175,13 +176,13 @@ class _IndexPrinter:
     def _sum(self, sign: float, node: Sum, labels: Labels, used: frozenset[str]) -> Text:
         """A sum; ``sign`` -1 flips every term."""
         terms = [(sign * c, rest) for c, rest in map(split_coefficient, node.operands)]
-        bare = {id(rest) for _, rest in terms if _is_broadcast_scalar(rest)}
+        bare = {id(rest): s for _, rest in terms if (s := broadcast_scalar(rest)) is not None}
         if len(bare) == len(terms):
-            bare = set()
+            bare = {}
         texts = []
         for c, rest in terms:
             if id(rest) in bare:
-                number, scalar = split_coefficient(_scalar_of(rest))
+                number, scalar = split_coefficient(bare[id(rest)])
                 texts.append((c, rest, self._scaled(abs(c) * number, scalar, (), used)))
             else:
                 texts.append((c, rest, self._scaled(abs(c), rest, labels, used)))
@@ -343,7 +344,7 @@ class _IndexPrinter:
         if name in _INFIX:
             joined = f" {_INFIX[name]} ".join(t.at(SUM) for t in texts)
             return whole.replaced(text=joined, level=COMPARISON, order=labels)
-        arguments = [t.text for t in texts] + _parameters(params)
+        arguments = [t.text for t in texts] + parameter_list(params)
         return whole.replaced(text=f"{name}({', '.join(arguments)})", level=ATOM, order=labels)
 
     def _core_apply(self, node: Apply, labels: Labels, used: frozenset[str]) -> Text:
@@ -352,7 +353,7 @@ class _IndexPrinter:
         rank = len(node.operation.result_core)
         split = len(labels) - rank
         batch, core = labels[:split], labels[split:]
-        parameters = _parameters(dict(node.params))
+        parameters = parameter_list(dict(node.params))
         name = node.operation.name
         if not batch and all(map(len, cores)):
             texts = [self._closed_operand(o, used | set(labels)) for o in node.operands]
@@ -555,25 +556,8 @@ def _merged(factors: Sequence[tuple[Node, Labels]], labels: Labels) -> list[Fact
     return merged
 
 
-def _is_broadcast_scalar(node: Node) -> bool:
-    """Whether ``node`` is a scalar times ones over all its axes."""
-    if is_ones(node):
-        return True
-    if not isinstance(node, Product) or not node.ndim:
-        return False
-    return all(is_ones(o) if own else True for o, own in zip(node.operands, node.subscripts, strict=True))
-
-
-def _scalar_of(node: Node) -> Node:
-    from ..products import product
-
-    if isinstance(node, Delta):
-        return Constant(1)
-    assert isinstance(node, Product)
-    return product([o for o in node.operands if not o.ndim] or [Constant(1)], [()] * max(1, sum(not o.ndim for o in node.operands)), ())
-
-
-def _parameters(params: dict[str, Any]) -> list[str]:
+def parameter_list(params: dict[str, Any]) -> list[str]:
+    """Parameters of an operation as arguments."""
     return [f"{name}={_parameter_text(value)}" for name, value in params.items()]
 
 
@@ -584,7 +568,7 @@ def _parameter_text(value: Any) -> str:
         return extent_word(value)
     if isinstance(value, float):
         return number_text(value)
-    return repr(value) if isinstance(value, str) else str(value)
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _coefficient_symbols(node: Node) -> set[str]:

@@ -1,0 +1,457 @@
+"""Expressions in matrix notation, which :func:`tensorcalc.parse` reads back.
+
+Vectors are columns. A tensor of order four is written as the matrix that it is on row-major vecs,
+``H[i,j,k,l]`` in row ``i*n + j`` and column ``k*n + l`` as NumPy's reshape does, where it is a sum
+of Kronecker products: ``2*(eye(m) ⊗ (V'*V))``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import NotationError, ParseError
+from ..extents import same_extents
+from ..nodes import Apply, Constant, Delta, Node, Product, Sum, Variable, free_variables
+from ..notation.summation import COMPARISONS
+from ..parser.parse import parse
+from ..products import is_kronecker, is_ones, is_symmetric, split_coefficient
+from .arrangement import arranged_factors, fraction, number_text
+from .index_text import extent_scalar_text, extent_word, index_text, parameter_list
+from .network import ATOM, POSTFIX, POWER, PRODUCT, SUM, Chain, Item, Network, chain_text
+from .scalars import broadcast_scalar
+from .sharing import definitions_for
+
+_INFIX = {name: sign for sign, name in COMPARISONS.items()}
+
+
+def to_matrix(expression: Node) -> str:
+    """``expression`` in matrix notation.
+
+    >>> import tensorcalc as tc
+    >>> A, x = tc.variables("A: n n, x: n")
+    >>> to_matrix(tc.gradient(x @ A @ x, x))
+    "(A + A')*x"
+
+    Raises NotationError, which shows the index form, where there is no matrix notation: for tensors
+    of order three, contractions that matrices cannot say, shifts.
+    """
+    variables = free_variables(expression)
+    try:
+        text = _MatrixPrinter(expression, explicit=False).document()
+        if "eye" in text or "vector(" in text or "matrix(" in text:
+            text = _with_sizes(expression, text, variables)
+    except NotationError as error:
+        raise NotationError(
+            "this expression has no matrix notation",
+            [f"index form: {index_text(expression)}", f"reason: {str(error).splitlines()[0]}"],
+            "print it with str(), which uses index notation",
+        ) from None
+    return text
+
+
+def _with_sizes(expression: Node, text: str, variables: Sequence[Variable]) -> str:
+    """The text, with sizes of vector, matrix and eye said where the context does not tell them."""
+    try:
+        if parse(text, variables).ndim == expression.ndim or expression.ndim == 4:
+            return text
+    except ParseError:
+        pass
+    return _MatrixPrinter(expression, explicit=True).document()
+
+
+@dataclass(frozen=True)
+class Term:
+    """Something to add: sign and text."""
+
+    text: str
+    level: int
+    negative: bool = False
+
+
+class _MatrixPrinter:
+    """Texts of scalars, columns and matrices."""
+
+    def __init__(self, expression: Node, explicit: bool) -> None:
+        self.expression = expression
+        self.explicit = explicit
+        names = {variable.name for variable in free_variables(expression)}
+        self.definitions = definitions_for(expression, names)
+
+    def document(self) -> str:
+        main = self.text(self.expression)[0]
+        parts = []
+        for node, name in list(self.definitions.items()):
+            names = self.definitions
+            self.definitions = {n: t for n, t in names.items() if n is not node}
+            parts.append(f"{name} = {self.text(node)[0]}")
+            self.definitions = names
+        return main + (f" where {', '.join(parts)}" if parts else "")
+
+    # -- nodes ------------------------------------------------------------------------------
+    def text(self, node: Node) -> tuple[str, int]:
+        """A node as text with its level; a vector is a column."""
+        if node in self.definitions:
+            return self.definitions[node], ATOM
+        if node.ndim == 4:
+            return self._fourth_order(node)
+        if node.ndim > 2:
+            raise NotationError(f"a tensor of order {node.ndim}")
+        if isinstance(node, Variable):
+            return node.name, ATOM
+        if isinstance(node, Constant):
+            text = number_text(node.value)
+            return text, PRODUCT if text.startswith("-") else ATOM
+        if isinstance(node, Sum):
+            return self._sum(node, 1)
+        if isinstance(node, Apply):
+            return self._apply(node)
+        return self._shown(self._term(1, node))
+
+    def item(self, node: Node) -> Item:
+        """A node as a factor."""
+        text, level = self.text(node)
+        return Item(text, level, symmetric=node.ndim == 2 and is_symmetric(node))
+
+    def _shown(self, term: Term) -> tuple[str, int]:
+        return ("-" + term.text if term.negative else term.text), (
+            PRODUCT if term.negative else term.level
+        )
+
+    def _sum(self, node: Sum, sign: float) -> tuple[str, int]:
+        terms = []
+        for operand in node.operands:
+            c, rest = split_coefficient(operand)
+            scalar = broadcast_scalar(rest)
+            others = [o for o in node.operands if broadcast_scalar(split_coefficient(o)[1]) is None]
+            number, rest = split_coefficient(scalar) if scalar is not None and others else (1, rest)
+            terms.append(self._term(sign * c * number, rest))
+        terms.sort(key=lambda term: (term.negative, len(term.text), term.text))
+        joined = "".join(
+            f" {'-' if t.negative else '+'} {t.text if t.level > SUM else f'({t.text})'}" for t in terms
+        )
+        return joined[3:] if joined[1] == "+" else "-" + joined[3:], SUM
+
+    def _fourth_order(self, node: Node) -> tuple[str, int]:
+        if isinstance(node, Sum):
+            return self._sum(node, 1)
+        if isinstance(node, (Product, Delta)):
+            return self._shown(self._term(1, node))
+        raise NotationError("a function of a tensor of order four")
+
+    # -- products ---------------------------------------------------------------------------
+    def _term(self, scale: float, node: Node) -> Term:
+        """``scale*node`` with its sign apart."""
+        c, rest = split_coefficient(node)
+        c *= scale
+        if isinstance(rest, Constant):
+            c, rest = c * rest.value, Constant(1)
+            return Term(number_text(abs(c)), ATOM, c < 0)
+        if rest not in self.definitions and _is_extent(rest):
+            chain: Chain = (Item(extent_scalar_text(rest.operands[0].extents[0])),)
+            return self._scaled(c, chain, [], [])
+        if rest in self.definitions or not isinstance(rest, (Product, Delta)):
+            if c < 0 and isinstance(rest, Sum) and rest not in self.definitions and _has_minus(rest):
+                return self._scaled(-c, (Item(*self._sum(rest, -1)),), [], [])
+            return self._scaled(c, (self.item(rest),), [], [])
+        pairs = arranged_factors(rest) if isinstance(rest, Product) else [(rest, (0, 1)[: rest.ndim])]
+        output = rest.output if isinstance(rest, Product) else tuple(range(rest.ndim))
+        return self._product(c, pairs, output)
+
+    def _product(
+        self, c: float, pairs: Sequence[tuple[Node, tuple[int, ...]]], output: tuple[int, ...]
+    ) -> Term:
+        above: list[Item] = []
+        below: list[Item] = []
+        network = Network(output)
+        units = [(n, own) for n, own in pairs if isinstance(n, Delta) and not is_ones(n)]
+        dense = [(n, own) for n, own in pairs if not isinstance(n, Delta)]
+        above += [self._extent_factor(n, own, output) for n, own in pairs if is_ones(n) and own[0] not in output]
+        flip = next((k for k, (n, _) in enumerate(dense) if c < 0 and self._flips(n)), None)
+        items = []
+        for k, (operand, own) in enumerate(dense):
+            if k == flip:
+                c = -c
+                items.append((operand, own, Item(*self._sum(operand, -1), symmetric=operand.ndim == 2 and is_symmetric(operand))))  # type: ignore[arg-type]
+            elif own or not _is_reciprocal(operand):
+                items.append((operand, own, None))
+            else:
+                below.append(Item(*self._power(operand.operands[0], -_exponent(operand))))
+        if len(output) == 4:
+            chain = self._split_in_two(network, items, units, output, pairs)
+        else:
+            chain = self._reduced(network, items, units, output, pairs)
+        return self._scaled(c, chain, above + network.scalars, below)
+
+    def _extent_factor(self, node: Node, own: tuple[int, ...], output: Any) -> Item:
+        return Item(extent_scalar_text(node.extents[0]))
+
+    def _flips(self, node: Node) -> bool:
+        return isinstance(node, Sum) and node not in self.definitions and _has_minus(node)
+
+    def _reduced(
+        self, network: Network, items: Any, units: Any, output: tuple[int, ...], pairs: Any
+    ) -> Chain:
+        """The network of the factors, reduced to what its rank asks for."""
+        identity = [own for n, own in units if is_kronecker(n) and set(own) == set(output)]
+        merges = [(n, own) for n, own in units if not is_kronecker(n)]
+        strange = len(units) - len(identity) - len(merges)
+        if strange:
+            raise NotationError("a unit matrix over a summed index")
+        items = self._kronecker_products(network, items, merges)
+        if identity:
+            network.output = output[:1]
+        self._fill(network, items)
+        network.reduce()
+        if not output:
+            return ()
+        if identity:
+            extent = next(n.extents[0] for n, own in units if is_kronecker(n))
+            weighted = network.weights or network.edges
+            return (_diagonal_item(network),) if weighted else (self._eye(extent),)
+        if len(output) == 1:
+            return self._ones_sized(network.vector(), pairs, output)
+        return self._ones_sized(network.matrix(), pairs, output)
+
+    def _fill(self, network: Network, items: Any) -> None:
+        vectors: dict[Any, list[tuple[str, int, bool]]] = {}
+        for operand, own, item in items:
+            if not own:
+                network.scalars.append(item or self.item(operand))
+            elif len(own) == 1:
+                reciprocal = item is None and _is_reciprocal(operand) and operand not in self.definitions
+                if reciprocal:
+                    text, level = self._power(operand.operands[0], -_exponent(operand))
+                else:
+                    item = item or self.item(operand)
+                    text, level = item.text, item.level
+                vectors.setdefault(own[0], []).append((text, level, reciprocal))
+            elif len(own) == 2:
+                self._add_matrix(network, operand, own, item)
+            else:
+                raise NotationError(f"a factor of order {len(own)}")
+        for label, parts in vectors.items():
+            for chain in _vector_chains(parts):
+                network.add_vector(label, chain)
+
+    def _add_matrix(self, network: Network, operand: Node, own: tuple[int, ...], item: Any) -> None:
+        if item is None:
+            item = self.item(operand)
+        network.add_matrix(own[0], own[1], (item,))
+
+    def _eye(self, extent: Any) -> Item:
+        text = f"eye({extent_word(extent)})" if self.explicit else "eye"
+        return Item(text, ATOM, symmetric=True)
+
+    def _ones_sized(self, chain: Chain, pairs: Any, output: Sequence[int]) -> Chain:
+        """``vector(1)`` of an output axis, with its size where that is wanted."""
+        if not self.explicit:
+            return chain
+        sizes = {own[0]: extent_word(n.extents[0]) for n, own in pairs if is_ones(n)}
+        if len(chain) == 1 and chain[0].text == "matrix(1)":
+            return (Item(f"matrix(1, {', '.join(sizes[label] for label in output)})"),)
+        sized = [Item(f"vector(1, {sizes[label]})") for label in output if label in sizes]
+        return tuple(
+            Item(sized.pop(0).text, ATOM, item.flipped) if item.text == "vector(1)" and sized else item
+            for item in chain
+        )
+
+    def _scaled(self, c: float, chain: Chain, above: Sequence[Item], below: Sequence[Item]) -> Term:
+        """``c * above * chain / below``."""
+        numerator, denominator = fraction(abs(c))
+        parts = [number_text(numerator)] if numerator != 1 else []
+        several = len(above) + len(below) + bool(chain) > 1
+        parts += [i.shown if several or len(parts) or i.level > PRODUCT else i.text for i in above]
+        divisors = [i.shown for i in below] + ([number_text(denominator)] if denominator != 1 else [])
+        level = PRODUCT
+        if chain:
+            text, own = chain_text(chain)
+            alone = not parts and not divisors
+            if alone:
+                level = own
+            elif own == SUM or (own == PRODUCT and (" .* " in text or " ./ " in text or "⊗" in text)):
+                text = f"({text})"
+            parts.append(text)
+        elif len(parts) == 1 and not divisors:
+            level = above[0].level if above else ATOM
+        text = "*".join(parts) or "1"
+        return Term(text + "".join(f"/{d}" for d in divisors), level, c < 0)
+
+    # -- Kronecker products -------------------------------------------------------------------
+    def _kronecker_products(self, network: Network, items: Any, merges: Any) -> Any:
+        """Rows ``i = p*a + c`` in pairs: what lies between the parts is a Kronecker product."""
+        if not merges:
+            return items
+        parts = [_merged_labels(n, own) for n, own in merges]
+        if len(parts) == 1:
+            ((whole, major, minor),) = parts
+            left, rest = _between({major}, items)
+            right, rest = _between({minor}, rest)
+            chains = [self._sub_chain(part, (label,)) for part, label in ((left, major), (right, minor))]
+            network.add_vector(whole, (_kronecker_item(chains),))
+            return rest
+        if len(parts) != 2:
+            raise NotationError("shifts or reshapes of axes")
+        (rows, a, c), (columns, b, d) = parts
+        left, rest = _between({a, b}, items)
+        right, rest = _between({c, d}, rest)
+        chains = [self._sub_chain(part, own) for part, own in ((left, (a, b)), (right, (c, d)))]
+        network.add_matrix(rows, columns, (_kronecker_item(chains),))
+        return rest
+
+    def _sub_chain(self, items: Any, output: tuple[Any, ...]) -> Chain:
+        """The product of a part of the factors as one matrix or vector."""
+        if not items:
+            raise NotationError("a reshape of axes")
+        network = Network(output)
+        self._fill(network, items)
+        network.reduce()
+        if network.scalars:
+            raise NotationError("a Kronecker product with a scalar inside")
+        return network.matrix() if len(output) == 2 else network.vector()
+
+    def _split_in_two(
+        self, network: Network, items: Any, units: Any, output: tuple[int, ...], pairs: Any
+    ) -> Chain:
+        """``H[i,j,k,l] = P[i,k] Q[j,l]`` as ``P ⊗ Q`` on row-major vecs."""
+        i, j, k, d = output
+        found = []
+        scalars = [item for item in items if not item[1]]
+        rest = [item for item in items if item[1]]
+        for own in ((i, k), (j, d)):
+            unit = [n for n, labels in units if set(labels) == set(own) and is_kronecker(n)]
+            part, rest = _between(set(own), rest)
+            if unit:
+                extent = unit[0].extents[0]
+                if part:
+                    network_part = Network(own[:1])
+                    self._fill(network_part, part)
+                    network_part.reduce()
+                    found.append((_diagonal_item(network_part),))
+                else:
+                    found.append((self._eye(extent) if self.explicit else Item(f"eye({extent_word(extent)})", symmetric=True),))
+            else:
+                found.append(self._sub_chain(part, own))
+        known = {frozenset(own) for own in ((i, k), (j, d))}
+        if rest or any(frozenset(labels) not in known for _, labels in units):
+            raise NotationError("a tensor of order four that is no Kronecker product")
+        self._fill(network, scalars)
+        return (_kronecker_item(found),)
+
+    # -- functions --------------------------------------------------------------------------
+    def _power(self, base: Node, exponent: float) -> tuple[str, int]:
+        text, level = self.text(base)
+        if exponent == 0.5:
+            return f"sqrt({text})", ATOM
+        if exponent == 1:
+            return text, level
+        shown = text if level >= POSTFIX else f"({text})"
+        return f"{shown}{'.^' if base.ndim else '^'}{number_text(exponent)}", POWER
+
+    def _apply(self, node: Apply) -> tuple[str, int]:
+        name, params = node.operation.name, dict(node.params)
+        if name == "power" and params.get("at_zero") is None:
+            exponent = params["exponent"]
+            if exponent > 0:
+                return self._power(node.operands[0], exponent)
+            text, level = self._power(node.operands[0], -exponent)
+            shown = text if level > PRODUCT else f"({text})"
+            return f"1{' ./ ' if node.ndim else '/'}{shown}", PRODUCT
+        texts = [self.text(operand) for operand in node.operands]
+        if name in _INFIX:
+            joined = f" {_INFIX[name]} ".join(t if level > SUM else f"({t})" for t, level in texts)
+            return f"({joined})", ATOM
+        return f"{name}({', '.join([t for t, _ in texts] + parameter_list(params))})", ATOM
+
+
+def _vector_chains(parts: Sequence[tuple[str, int, bool]]) -> list[Chain]:
+    """Vectors on one label: equal ones as powers, reciprocals below one another."""
+    above = [(text, level) for text, level, reciprocal in parts if not reciprocal]
+    below = [(text, level) for text, level, reciprocal in parts if reciprocal]
+    if not below and len(set(above)) == len(above):
+        return [(Item(text, level),) for text, level in above]
+    if not below and len(above) == 2:
+        return [(Item(*above[0]),), (Item(*above[0]),)]
+    texts = []
+    for text, level in dict.fromkeys(above):
+        times = above.count((text, level))
+        shown = text if level > PRODUCT else f"({text})"
+        texts.append(f"{shown if level >= POSTFIX else f'({text})'}.^{times}" if times > 1 else shown)
+    joined = " .* ".join(texts) or "1"
+    joined += "".join(f" ./ {t if level > PRODUCT else f'({t})'}" for t, level in below)
+    return [(Item(joined, PRODUCT if below or len(texts) > 1 else POWER),)]
+
+
+def _diagonal_item(network: Network) -> Item:
+    """``diag`` of the vectors on the one output label."""
+    return Item(f"diag({chain_text(network.vector())[0]})", ATOM, symmetric=True)
+
+
+def _kronecker_item(chains: Sequence[Chain]) -> Item:
+    texts = [t if level > PRODUCT else f"({t})" for t, level in map(chain_text, chains)]
+    return Item(" ⊗ ".join(texts), PRODUCT)
+
+
+def _merged_labels(node: Delta, own: tuple[int, ...]) -> tuple[int, int, int]:
+    """Whole, major and minor label of a row ``whole = size*major + minor``."""
+    ((coefficients, offset),) = node.rows
+    if len(own) == 3 and offset == 0:
+        by_label = dict(zip(own, coefficients, strict=True))
+        extents = dict(zip(own, node.extents, strict=True))
+        for whole in own:
+            minor_and_major = [label for label in own if label != whole]
+            for major, minor in (minor_and_major, minor_and_major[::-1]):
+                signs = by_label[whole], by_label[major], by_label[minor]
+                for sign in (1, -1):
+                    want = (sign, -sign * extents[minor], -sign)
+                    fits = same_extents((extents[whole],), (extents[major] * extents[minor],))
+                    if fits and same_extents(signs, want):
+                        return whole, major, minor
+    raise NotationError("a shift or a reshape of axes")
+
+
+def _between(labels: set[Any], items: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """The factors connected with ``labels``, and the others."""
+    inside = set(labels)
+    rest = list(items)
+    found: list[Any] = []
+    progress = True
+    while progress:
+        progress = False
+        for item in list(rest):
+            if inside & set(item[1]):
+                inside |= set(item[1])
+                found.append(item)
+                rest = [other for other in rest if other is not item]
+                progress = True
+    return found, rest
+
+
+def _is_reciprocal(node: Node) -> bool:
+    return (
+        isinstance(node, Apply)
+        and node.operation.name == "power"
+        and dict(node.params).get("at_zero") is None
+        and _exponent(node) < 0
+    )
+
+
+def _exponent(node: Node) -> float:
+    return dict(node.params)["exponent"]  # type: ignore[attr-defined]
+
+
+def _has_minus(node: Sum) -> bool:
+    return any(split_coefficient(term)[0] < 0 for term in node.operands)
+
+
+def _is_extent(node: Node) -> bool:
+    """Whether ``node`` counts an axis."""
+    return (
+        isinstance(node, Product)
+        and not node.ndim
+        and len(node.operands) == 1
+        and is_ones(node.operands[0])
+    )
+
+
