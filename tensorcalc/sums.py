@@ -6,6 +6,7 @@ Nested sums are not flattened here: a shared one would be duplicated
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from . import products
@@ -41,10 +42,17 @@ def _primitive(coefficients: dict[Node, float]) -> Sum:
 
 
 def _content(coefficients: list[float]) -> float:
-    """The factor taken out of a sum: a common magnitude, and a sign that all terms have."""
-    magnitudes = set(map(abs, coefficients))
-    magnitude = magnitudes.pop() if len(magnitudes) == 1 else 1
+    """The factor taken out of a sum: a common divisor, and a sign that all terms have."""
+    magnitude = _divisor(list(map(abs, coefficients)))
     return -magnitude if max(coefficients) < 0 else magnitude
+
+
+def _divisor(magnitudes: list[float]) -> float:
+    """The greatest common divisor of integers; else the least number if it divides the others."""
+    if all(isinstance(c, int) for c in magnitudes):
+        return math.gcd(*magnitudes)  # type: ignore[arg-type]
+    least = min(magnitudes)
+    return least if all((c / least).is_integer() for c in magnitudes) else 1
 
 
 def canonical_sum(node: Sum, turns: bool) -> tuple[int, Sum, bool]:

@@ -89,16 +89,24 @@ def spread_sums_distribute(node: Product) -> Node | None:
     """``(diag(p) - p p') v = p v - p (p'v)``: a sum of outer products and deltas is not stored.
 
     Applies where every term of the sum has more axes than each of its factors, or all but one
-    and some axes of the sum, not all, are contracted: ``(A - x y') v = A v - x (y'v)``.
+    do and some axes of the sum, not all, are contracted: ``(A - x y') v = A v - x (y'v)``.
     """
-    if sum(operand.ndim > 0 and not is_ones(operand) for operand in node.operands) < 2:
-        return None
+    alone = sum(operand.ndim > 0 and not is_ones(operand) for operand in node.operands) < 2
     for k, operand in enumerate(node.operands):
-        if isinstance(operand, Sum):
-            dense = sum(not _is_spread(term) for term in operand.operands)
-            if dense == 0 or (dense == 1 and _is_partly_contracted(node, k)):
-                return _distributed(node, k, operand)
+        if isinstance(operand, Sum) and _gains(node, k, operand, alone):
+            return _distributed(node, k, operand)
     return None
+
+
+def _gains(node: Product, k: int, operand: Sum, alone: bool) -> bool:
+    if alone:  # a reduction of the sum: a delta in a term makes it none
+        return _is_partly_contracted(node, k) and any(map(_has_delta, operand.operands))
+    dense = sum(not _is_spread(term) for term in operand.operands)
+    return dense == 0 or (dense == 1 and _is_partly_contracted(node, k))
+
+
+def _has_delta(term: Node) -> bool:
+    return _is_delta(term) or any(_is_delta(o) and not is_ones(o) for o in term.operands)
 
 
 def _is_partly_contracted(node: Product, k: int) -> bool:
