@@ -22,6 +22,7 @@ from tensorcalc.products import is_boolean
 
 from .cores import Core, Row
 from .gathers import flattened, gathered
+from .selections import use_up_selections
 from .steps import Affine, AffineRow, Indicator, Labels
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def reduced_to_core(lowering: Lowering, node: Node) -> Core:
         _use_up(lowering, work, work.rows.pop(), placed)
     if placed:
         work.axes = tuple(placed.get(label, Affine(((label, 1),))) for label in output)
-    _count_unused(work, output)
+    use_up_selections(lowering, work)
+    _count_unused(work, (*output, *work.output))
     return work
 
 

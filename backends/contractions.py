@@ -11,7 +11,8 @@ from tensorcalc.table import TABLE
 from .contraction_order import best_tree
 from .cores import Core, multiplied, source_term
 from .ranges import is_nonnegative
-from .steps import Contract, Labels, Ref, Term, Value
+from .solves import Inverse, inverse_factor, solved
+from .steps import Contract, Labels, Ref, Term, Value, load
 
 if TYPE_CHECKING:
     from .lowering import Lowering
@@ -53,6 +54,8 @@ def _selected(lowering: Lowering, core: Core, ref: Ref, masks: list[Any]) -> Ref
 
 def _masked(lowering: Lowering, core: Core, masks: list[Any]) -> list[Term]:
     """Factors as terms, each mask put on those that share its labels."""
+    if not masks and len(core.factors) > 1:
+        return [_lazy_term(lowering, source, own) for source, own in core.factors]
     pool = [source_term(lowering, source, own) for source, own in core.factors]
     for source, own in masks:
         mask = source_term(lowering, source, own)
@@ -62,6 +65,21 @@ def _masked(lowering: Lowering, core: Core, masks: list[Any]) -> list[Term]:
         pool = [t for t in pool if not any(t is g for g in group)]
         pool.append(Term("select", (mask, multiplied(group))))
     return pool
+
+
+def _lazy_term(lowering: Lowering, source: Any, own: Labels) -> Term:
+    """A factor as a term; an inverse that may become a solve is not computed yet."""
+    if isinstance(source, Node) and source in lowering.solvable and source not in lowering.refs:
+        return load(lowering.once(("inverse", source), lambda: inverse_factor(source)), own)
+    return source_term(lowering, source, own)
+
+
+def _made(lowering: Lowering, factor: Factor) -> Factor:
+    """A factor that is an array, the inverse computed if it was not."""
+    if not isinstance(factor.value, Inverse):
+        return factor
+    ref = lowering.ref(factor.value.node)
+    return Factor(ref.value, tuple(factor.labels[axis] for axis in ref.axes))
 
 
 def _reduced_nest(lowering: Lowering, core: Core, term: Term, alpha: list[Term]) -> Ref:
@@ -85,7 +103,9 @@ def _as_factor(lowering: Lowering, core: Core, term: Term) -> Factor:
     """A term as an array of its own."""
     if term.operator == "load":
         return Factor(*term.payload)
-    ref = lowering.nest(term, core.sizes_in_order())
+    _, labels = max(term.loads(), key=lambda pair: pair[0].ndim, default=(None, ()))
+    rest = core.sizes_in_order()
+    ref = lowering.nest(term, {**{label: rest[label] for label in labels}, **rest})
     return Factor(ref.value, ref.axes)
 
 
@@ -175,7 +195,12 @@ def pair(
     lowering: Lowering, core: Core, left: Factor, right: Factor, needed: frozenset[int]
 ) -> Factor:
     """Two factors as one: a matrix product, or an elementwise nest where nothing is summed."""
-    left, right = _oriented(core, left, right)
+    for inverse, other in ((left, right), (right, left)):
+        if isinstance(inverse.value, Inverse):
+            found = solved(lowering, core, (inverse.value, inverse.labels), other, needed)
+            if found is not None:
+                return Factor(*found)
+    left, right = _oriented(core, _made(lowering, left), _made(lowering, right))
     labels = dict.fromkeys((*left.labels, *right.labels))
     batch = [label for label in left.labels if label in right.labels]
     kept = tuple(label for label in dict.fromkeys((*batch, *labels)) if label in needed)

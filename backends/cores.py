@@ -34,6 +34,8 @@ class Core:
     rows: list[Row] = field(default_factory=list)
     axes: tuple[Affine, ...] | None = None
     inside: bool = True
+    #: An index and the labels of its one-hot mask, whose last is an axis of the whole.
+    scattered: tuple[Node, Labels] | None = None
 
     @property
     def is_elementwise(self) -> bool:

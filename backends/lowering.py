@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tensorcalc.extents import evaluate, symbols_of
+from tensorcalc.extents import evaluate, same_extents, symbols_of
 from tensorcalc.nodes import (
     Apply,
     Constant,
@@ -30,6 +30,8 @@ from .affine_rows import has_rows, reduced_to_core
 from .contractions import contracted
 from .cores import Core
 from .program import Program
+from .selections import scattered
+from .solves import solvable
 from .steps import (
     Affine,
     Call,
@@ -98,6 +100,7 @@ class Lowering:
         self.weights: dict[Node, int] = {}
         self.hints = sizes
         self.results = set(roots)
+        self.solvable = solvable(list(roots))
         self.cores: dict[Node, Core] = {}
         self.shared: list[Value] = []
 
@@ -175,6 +178,9 @@ class Lowering:
 
     def _product(self, node: Product | Delta) -> Ref:
         core = self.core_of(node)
+        if core.scattered is not None:
+            ref = self.core(core)
+            return Ref(scattered(self, core, ref.value, ref.axes, node), tuple(range(node.ndim)))
         if core.axes is None:
             return self.core(core)
         return Ref(self._inserted(None, node.extents, [core]), tuple(range(node.ndim)))
@@ -279,7 +285,9 @@ class Lowering:
 
     def _is_lazy(self, node: Node) -> bool:
         """Whether the node is made only when somebody asks for all of it."""
-        return isinstance(node, Constant) or has_rows(node) or self._is_inlined(node)
+        lazy = isinstance(node, Constant) or has_rows(node) or node in self.solvable
+        lazy = lazy or (isinstance(node, Apply) and node.operation.name == "one_hot")
+        return lazy or self._is_inlined(node)
 
     def _is_inlined(self, node: Node) -> bool:
         """Whether the node becomes part of its user's nest."""
@@ -316,23 +324,32 @@ class Lowering:
         labels = tuple(range(root.ndim))
         sizes = dict(enumerate(root.extents))
         ref = self.ref(root)
-        taken = any(ref.value is output for output in self.shared)
         whole = len(ref.axes) == root.ndim
         if _is_trivial(root):
             return self.nest(self.body(root, labels), sizes, output=labels).value
-        if whole and not taken and self._is_fresh(ref.value):
-            self.shared.append(ref.value)
+        base = self._base_of(ref.value)
+        if whole and base is not None and not any(base is other for other in self.shared):
+            self.shared.append(base)
             return self.laid_out(ref, root.extents)
         value = self.value(root.extents, ref.value.kind)
         return self.emit(Nest(value, load(ref.value, ref.axes), labels, (), sizes))
 
-    def _is_fresh(self, value: Value) -> bool:
-        """Whether the value has its own memory, which no output shares."""
-        makers = self.once("makers", dict)
-        if len(makers) != len(self.program.steps):
-            makers.update({step.value: step for step in self.program.steps})
+    def _base_of(self, value: Value) -> Value | None:
+        """Whose memory the value is, each entry once; None if it belongs to an argument."""
+        makers = {step.value: step for step in self.program.steps}
         step = makers[value]
-        return not isinstance(step, (Input, View, Reshape, Indicator))
+        while isinstance(step, Reshape) or (isinstance(step, View) and _permutes(step)):
+            step = makers[step.source]
+        return None if isinstance(step, (Input, View, Indicator)) else step.value
+
+
+def _permutes(step: View) -> bool:
+    """Whether a view only orders the axes anew."""
+    labels = [form.label for form in step.axes]
+    pairs = zip(labels, step.source.extents, strict=True)
+    return sorted(map(str, labels)) == sorted(map(str, range(step.value.ndim))) and all(
+        same_extents((step.value.extents[k],), (e,)) for k, e in pairs if k is not None
+    )
 
 
 def _grouped(cores: Sequence[Core]) -> list[list[Core]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tensorcalc.extents import same_extents
 from tensorcalc.operations.helpers import helper
 
-from .steps import Affine, AffineRow, Indicator, Insert, Labels, View
+from .steps import Affine, AffineRow, Gather, Indicator, Insert, Labels, Scatter, View
 
 if TYPE_CHECKING:
     from .numpy_writer import NumpyWriter
@@ -225,3 +225,44 @@ def affine_text(writer: NumpyWriter, form: Affine, extents: Sequence[Any], rank:
     if type(form.offset) is not int or form.offset:
         parts.append(f"({writer.size(form.offset)})")
     return " + ".join(parts) or "0"
+
+
+# -- integer indices ------------------------------------------------------------------------------
+def gather(writer: NumpyWriter, step: Gather) -> str:
+    """``source[:, index]``; with a grid for every axis if the index shares labels with the rest."""
+    index = _integers(writer, step)
+    source = writer.names[step.source]
+    if not set(step.index_labels) & set(step.labels) and len(set(step.labels)) == len(step.labels):
+        axis = step.labels.index(step.selected)
+        return f"{source}[{':, ' * axis}{index}]"
+    rank = len(step.output)
+    parts = []
+    for label, extent in zip(step.labels, step.source.extents, strict=True):
+        if label == step.selected:
+            own = step.index_labels
+            ordered = tuple(k for k in step.output if k in own)
+            text = transposed(index, [own.index(k) for k in ordered])
+            parts.append(f"{text}{axis_index(ordered, step.output)}")
+        else:
+            grid = axis_index((label,), step.output[-rank:])
+            parts.append(f"np.arange({writer.size(extent)}){grid}")
+    return f"{source}[{', '.join(parts)}]"
+
+
+def scatter(writer: NumpyWriter, step: Scatter) -> str:
+    """``np.add.at`` along the selected axis of zeros."""
+    name = writer.bind(f"np.zeros({writer.shape(step.value.extents)}, {writer.dtype()})")
+    axis = step.output.index(step.selected)
+    rest = [k for k in step.output if k != step.selected]
+    order = (*step.index_labels, *rest)
+    have = tuple(k for k in order if k in step.labels)
+    core = transposed(writer.names[step.core], [step.labels.index(k) for k in have])
+    core += axis_index(have, order) if len(have) < len(order) else ""
+    target = f"np.moveaxis({name}, {axis}, 0)" if axis else name
+    writer.line(f"np.add.at({target}, {_integers(writer, step)}, {core})")
+    return name
+
+
+def _integers(writer: NumpyWriter, step: Gather | Scatter) -> str:
+    text = writer.names[step.index]
+    return text if step.index.kind == "integer" else f"{text}.astype(int)"

@@ -11,21 +11,26 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tensorcalc.extents import Extent
 from tensorcalc.operations.helpers import imports, required
+from tensorcalc.table import DECOMPOSITIONS
 
-from .numpy_arrays import axis_index, indicator, insertion, transposed, view
+from .numpy_arrays import axis_index, gather, indicator, insertion, scatter, transposed, view
 from .numpy_contraction import contraction
 from .program import Program
 from .steps import (
     Call,
     Contract,
+    Gather,
     Indicator,
     Input,
     Insert,
     Labels,
     Nest,
     Reshape,
+    Scatter,
     Step,
     Term,
     Value,
@@ -64,6 +69,8 @@ class NumpyWriter:
         self.order: Labels = ()
         self.counter = 0
         self.needs_dtype = False
+        #: Names of decompositions of which several results are used.
+        self.decompositions: dict[Any, str] = {}
         #: Sizes that no argument's shape gives: arguments themselves.
         self.open_symbols: list[str] = []
         self.parameters = [step.value.name for step in program.inputs]
@@ -178,6 +185,12 @@ class NumpyWriter:
                 self.row_major.add(value)
         elif isinstance(step, Indicator):
             self.names[value] = self.bind(indicator(self, step))
+        elif isinstance(step, Gather):
+            self.names[value] = self.bind(gather(self, step))
+            self.owned.add(value)
+        elif isinstance(step, Scatter):
+            self.names[value] = scatter(self, step)
+            self.owned.add(value)
         elif isinstance(step, Call):
             self.names[value] = self._call(step)
             self.owned.add(value)
@@ -193,7 +206,26 @@ class NumpyWriter:
         arguments = [self.names[argument] for argument in step.arguments]
         if isinstance(step.operation, str):
             return self.bind(f"np.linalg.{step.operation}({', '.join(arguments)})")
-        return self.bind(self.spelled(step.operation, arguments, step.params))
+        shared = self._decomposed(step, arguments)
+        return self.bind(shared or self.spelled(step.operation, arguments, step.params))
+
+    def _decomposed(self, step: Call, arguments: list[str]) -> str:
+        """One result of a decomposition that several steps need; "" if this is the only one."""
+        operation: Any = step.operation
+        key = operation.decomposition, step.arguments
+        users = [
+            other.value
+            for other in self.program.steps
+            if isinstance(other, Call)
+            and not isinstance(other.operation, str)
+            and (other.operation.decomposition, other.arguments) == key
+        ]
+        if not operation.decomposition or len(users) == 1:
+            return ""
+        if users[0] is step.value:
+            text = DECOMPOSITIONS[operation.decomposition]["numpy"].format(*arguments)
+            self.decompositions[key] = self.bind(text)
+        return f"{self.decompositions[key]}[{operation.result_index}]"
 
     def spelled(self, operation: Any, arguments: Sequence[str], params: Any) -> str:
         """A row's NumPy spelling; extents among its parameters as local sizes."""
@@ -337,7 +369,7 @@ class NumpyWriter:
         pieces = [self.piece(argument) for argument in term.arguments]
         labels = self.sorted_labels(*pieces)
         template = _template(operation, dict(params))
-        if re.fullmatch(r"np\.\w+\(\{0\}\)", template) and operation.result == "real" and labels:
+        if labels and operation.result == "real" and _is_ufunc(template):
             return self._in_place(template[:-5], pieces[0])
         levels = _levels(template, len(pieces))
         texts = [self.aligned(p, labels, level) for p, level in zip(pieces, levels, strict=True)]
@@ -415,6 +447,12 @@ def _signed(term: Term) -> tuple[int, Term]:
 def _template(operation: Any, params: dict[str, Any]) -> str:
     template = operation.numpy
     return template(**params) if callable(template) else template
+
+
+def _is_ufunc(template: str) -> bool:
+    """Whether the template is a NumPy function of one operand that can write into it."""
+    match = re.fullmatch(r"np\.(\w+)\(\{0\}\)", template)
+    return match is not None and isinstance(getattr(np, match.group(1), None), np.ufunc)
 
 
 def _levels(template: str, count: int) -> list[int]:

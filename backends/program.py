@@ -5,7 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .step_costs import cost
-from .steps import Affine, Call, Contract, Indicator, Input, Insert, Labels, Nest, Reshape, Step, Term, Value, View
+from .steps import (
+    Affine,
+    Call,
+    Contract,
+    Gather,
+    Indicator,
+    Input,
+    Insert,
+    Labels,
+    Nest,
+    Reshape,
+    Scatter,
+    Step,
+    Term,
+    View,
+)
 
 
 class ProgramError(AssertionError):
@@ -113,6 +128,8 @@ def _right_side(step: Step) -> str:
         return f"contract {left},{right}->{output} of {step.left.name}, {step.right.name}"
     if isinstance(step, View):
         return f"view {step.source.name}[{', '.join(map(affine_text, step.axes))}]"
+    if isinstance(step, (Gather, Scatter)):
+        return _indexed_text(step)
     if isinstance(step, Reshape):
         return f"reshape {step.source.name}"
     if isinstance(step, Insert):
@@ -125,3 +142,18 @@ def _right_side(step: Step) -> str:
         rows = [f"{row.low} <= {affine_text(row.form)} < {row.high}" for row in step.rows]
         return f"indicator {' and '.join(rows)}"
     return "argument"
+
+
+def _indexed_text(step: Gather | Scatter) -> str:
+    """Text of a gather or scatter; the selected label is replaced by the index."""
+
+    def letters(labels: Labels) -> str:
+        parts = [index if k == step.selected else label_text((k,)) for k in labels]
+        return ",".join(parts)
+
+    index = f"{step.index.name}[{','.join(label_text(step.index_labels))}]"
+    output = label_text(step.output)
+    if isinstance(step, Gather):
+        return f"[{output}] gather {step.source.name}[{letters(step.labels)}]"
+    core = f"{step.core.name}[{','.join(label_text(step.labels))}]"
+    return f"[{output}] scatter [{letters(step.output)}] += {core}"

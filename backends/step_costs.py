@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .steps import Call, Contract, Indicator, Insert, Nest, Reshape, Step, Value, View
+from .steps import Call, Contract, Indicator, Insert, Nest, Reshape, Scatter, Step, Value, View
 
 #: Bytes of a float64; costs are stated for it.
 ITEM = 8
@@ -57,6 +57,8 @@ def flops(step: Step) -> Any:
         return 2 * volume(step.sizes().values())
     if isinstance(step, Insert):
         return 0 if step.base is None else volume(step.sizes.values())
+    if isinstance(step, Scatter):
+        return volume(step.core.extents)
     if isinstance(step, Call):
         return _call_flops(step)
     return 0

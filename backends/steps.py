@@ -9,6 +9,8 @@ Contract    ``out[output] = sum`` of the product of two arrays; BLAS where label
 View        ``out[output] = source[affine forms of output]``, 0 outside the source's bounds
 Reshape     the same entries in row-major order under another shape
 Insert      ``out = base`` plus a core written through affine forms of its labels
+Gather      a source indexed by an integer array
+Scatter     a core added up at the places an integer array names
 Indicator   0/1 tensor of affine equations, one summed label of each being a slack
 Call        a row of the operation table with core axes, or ``solve``
 ==========  ================================================================================
@@ -197,6 +199,36 @@ class Insert(Step):
 
     def operands(self) -> list[Value]:
         return [self.core] if self.base is None else [self.base, self.core]
+
+
+@dataclass(frozen=True, eq=False)
+class Gather(Step):
+    """``out[output] = source[labels]`` with ``selected`` given by ``index[index_labels]``."""
+
+    source: Value
+    labels: Labels
+    selected: int
+    index: Value
+    index_labels: Labels
+    output: Labels
+
+    def operands(self) -> list[Value]:
+        return [self.source, self.index]
+
+
+@dataclass(frozen=True, eq=False)
+class Scatter(Step):
+    """``out = 0``, then ``out[output] += core[labels]``, ``selected`` given by the index."""
+
+    core: Value
+    labels: Labels
+    selected: int
+    index: Value
+    index_labels: Labels
+    output: Labels
+
+    def operands(self) -> list[Value]:
+        return [self.core, self.index]
 
 
 class AffineRow(NamedTuple):

@@ -9,6 +9,7 @@ import pytest
 
 import backends
 import tensorcalc as tc
+from tensorcalc.applications import apply
 from tensorcalc.extents import symbol
 from tensorcalc.nodes import Constant, Delta, Node, Variable, free_variables, ones, postorder
 from tensorcalc.oracle import _value as oracle_value
@@ -27,7 +28,14 @@ c = Variable("c", ())
 X1 = Variable("X1", (7,))
 K1 = Variable("K1", (3,))
 X2 = Variable("X2", (2, 7))
+PICK = Variable("pick", (L,), ("integer",))
+ROWS = Variable("rows", (M,), ("integer",))
 MASK = Variable("mask", (M, N), ("boolean",))
+
+
+def one_hot(index: Node, depth: Any) -> Node:
+    """``out[..., k] = (index[...] == k)``."""
+    return apply("one_hot", index, depth=depth)
 
 
 def affine(coefficients: Any, offset: Any, extents: Any) -> Node:
@@ -81,11 +89,11 @@ CASES: dict[str, tuple[Node, Variable]] = {
     "nested": (np.exp(-np.tanh(x) * z) + np.sin(x) / z, x),
     "shared": (np.exp(x) * np.exp(x + z) + np.exp(x), x),
     "powers": (x**3 + x**-2 + x**0.5 + x**-1, x),
-    "softmax": (tc.operations.TABLE["softmax"] and tc.applications.apply("softmax", A), A),
-    "logsumexp": (tc.applications.apply("logsumexp", A), A),
-    "inverse": (tc.applications.apply("inv", S), S),
-    "inverse_times": (product((tc.applications.apply("inv", S), x), ("ij", "j"), "i"), x),
-    "logdet": (tc.applications.apply("logdet", S), S),
+    "softmax": (apply("softmax", A), A),
+    "logsumexp": (apply("logsumexp", A), A),
+    "inverse": (apply("inv", S), S),
+    "inverse_times": (product((apply("inv", S), x), ("ij", "j"), "i"), x),
+    "logdet": (apply("logdet", S), S),
     "identity": (kronecker((N,)) * c, c),
     "kronecker_block": (product((kronecker((M,)), S), ("ik", "jl"), "ijkl"), S),
     "diagonal_matrix": (product((kronecker((N,)), x), ("ij", "i"), "ij"), x),
@@ -151,6 +159,13 @@ CASES: dict[str, tuple[Node, Variable]] = {
         ),
         Variable("f", (M * N,)),
     ),
+    "gather_rows": (product((S, one_hot(PICK, N)), ("kj", "ik"), "ij"), S),
+    "gather_columns": (product((A, one_hot(PICK, N)), ("jk", "ik"), "ji"), A),
+    "gather_along": (product((A, one_hot(ROWS, N)), ("ik", "ik"), "i"), A),
+    "gather_and_contract": (product((S, one_hot(PICK, N), x), ("kj", "ik", "j"), "i"), S),
+    "gather_vector": (np.exp(product((x, one_hot(PICK, N)), ("k", "ik"), "i")), x),
+    "one_hot": (product((one_hot(PICK, N), c), ("ik", ""), "ik"), c),
+    "bincount": (product((one_hot(ROWS, N), y), ("ik", "i"), "k"), y),
     "concatenate": (
         add(
             product((x, affine((1, -1), 0, (N, N + M))), ("i", "if"), "f"),
@@ -187,6 +202,9 @@ def random_arrays(roots: list[Node], sizes: dict[str, int], dtype: Any = float) 
         array = rng.random(shape) + 0.5
         if variable is S:
             array = array + 3 * np.eye(shape[0])
+        if "integer" in variable.flags:
+            arrays[variable.name] = rng.integers(-sizes["n"], sizes["n"], shape)
+            continue
         arrays[variable.name] = array > 1 if "boolean" in variable.flags else array.astype(dtype)
     return arrays
 
