@@ -19,7 +19,8 @@ INF = float("inf")
 # -- powers ---------------------------------------------------------------------------------------
 def _power_reference(x: Any, exponent: float, at_zero: float | None) -> Any:
     """With ``at_zero``, next to zero the value is the greatest finite number, not infinity."""
-    value = np.power(np.asarray(x, dtype=np.result_type(x, np.float32)), exponent)
+    x = np.asarray(x)  # a Python number counts as float64, not as whatever it meets
+    value = np.power(x.astype(np.result_type(x, np.float32)), exponent)
     if at_zero is None:
         return value
     greatest = np.finfo(value.dtype).max
