@@ -5,6 +5,26 @@ from .nodes import free_variables, node_count
 from .oracle import evaluate
 from . import operations, numpy_protocol, rules
 from .simplify import simplify
+from .numpy_protocol.activations import (
+    elu,
+    gelu,
+    leaky_relu,
+    polygamma,
+    relu,
+    silu,
+    softplus,
+)
+from .numpy_protocol.special import (
+    adjugate,
+    expm,
+    log_softmax,
+    logdet,
+    logsumexp,
+    norm,
+    normalize,
+    one_hot,
+    softmax,
+)
 from .notation import indices, tensor, variables
 from .parser import parse
 from .printers import to_matrix
