@@ -86,6 +86,7 @@ def check(
     stay as they are. Single precision is checked in double. ``atol`` is relative to the size of
     the function's value.
 
+    >>> import numpy as np
     >>> check(lambda x: np.sum(np.tanh(x) ** 2), np.array([0.1, -0.4])).largest_error < 1e-9
     True
 

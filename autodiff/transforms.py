@@ -209,6 +209,7 @@ def grad(
 
     With ``has_aux`` the function returns ``(value, aux)`` and the result is ``(gradient, aux)``.
 
+    >>> import numpy as np
     >>> grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
     array([2., 4.])
 
@@ -227,6 +228,7 @@ def value_and_grad(
 
     With ``has_aux`` the result is ``((value, aux), gradient)``. Raises as :func:`grad`.
 
+    >>> import numpy as np
     >>> value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
     (np.float64(5.0), array([2., 4.]))
     """
@@ -243,6 +245,7 @@ def jacobian(
 
     The nesting is that of the output, with the nesting of the argument in place of every leaf.
 
+    >>> import numpy as np
     >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
     array([[2., 0.],
            [0., 4.]])
@@ -260,6 +263,7 @@ def hessian(
 
     The nesting of the argument twice: of ``{"U": ..., "V": ...}`` a dict of dicts of blocks.
 
+    >>> import numpy as np
     >>> hessian(lambda x: x[0] * x[1])(np.array([1.0, 2.0]))
     array([[0., 1.],
            [1., 0.]])
@@ -279,6 +283,7 @@ def jvp(
     A tangent None stands for zero. Returns ``(value, tangent)``, with ``has_aux``
     ``(value, tangent, aux)``.
 
+    >>> import numpy as np
     >>> jvp(np.sin, (0.0,), (2.0,))
     (np.float64(0.0), np.float64(2.0))
     """
@@ -321,6 +326,7 @@ def hvp(
     That is the recipe of JAX's *Autodiff Cookbook*, whose order of arguments this keeps. A tangent
     None stands for zero, so that data among the primals need no array of zeros.
 
+    >>> import numpy as np
     >>> hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     array([6., 0.])
     """
