@@ -13,6 +13,7 @@ from typing import Any
 from .applications import PRODUCT_RULES, SUM_RULES, apply
 from .factoring import factored
 from .nodes import Apply, Node, Product, Sum, postorder, use_counts
+from .pairs import contracted, repeated_reductions
 from .products import is_view, product
 from .sums import add
 
@@ -44,6 +45,19 @@ def _round(roots: list[Node]) -> list[Node]:
     new: dict[Node, Node] = {}
     for node in postorder(*roots):
         new[node] = _rewritten(node, new, counts)
+    return _repetitions_shared([new[root] for root in roots])
+
+
+def _repetitions_shared(roots: list[Node]) -> list[Node]:
+    """A matrix-vector product that several products make becomes an operand of each."""
+    repeated = repeated_reductions(roots)
+    if not repeated:
+        return roots
+    new: dict[Node, Node] = {}
+    for node in postorder(*roots):
+        new[node] = rebuilt(node, new)
+        if node in repeated and new[node] is node:
+            new[node] = contracted(node, repeated[node])  # type: ignore[arg-type]
     return [new[root] for root in roots]
 
 

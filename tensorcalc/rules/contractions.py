@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 from ..applications import PRODUCT_RULES
 from ..nodes import Constant, Delta, Node, Product, Sum
+from ..pairs import contracted, contraction, exclusive_pairs
 from ..products import is_ones, product, split_coefficient
 from ..sums import add
-
-
-class _Pair(NamedTuple):
-    """Two operands of a product, the summed labels that nobody else has, and what makes twins."""
-
-    left: int
-    right: int
-    summed: frozenset[int]
-    key: Any
 
 
 def twins_are_shared(node: Product) -> Node | None:
@@ -25,64 +16,14 @@ def twins_are_shared(node: Product) -> Node | None:
 
     Also where ``u`` is an operand already.
     """
-    pairs = _exclusive_pairs(node)
+    pairs = exclusive_pairs(node)
     for a, pair in enumerate(pairs):
-        if _contraction(node, pair) in set(node.operands):
-            return _contracted(node, [pair])
+        if contraction(node, pair) in set(node.operands):
+            return contracted(node, [pair])
         for other in pairs[a + 1 :]:
             if pair.key == other.key and not {*pair[:2]} & {*other[:2]}:
-                return _contracted(node, [pair, other])
+                return contracted(node, [pair, other])
     return None
-
-
-def _exclusive_pairs(node: Product) -> list[_Pair]:
-    """Pairs of different operands that share summed labels with nobody else."""
-    users: dict[int, list[int]] = {}
-    for k, own in enumerate(node.subscripts):
-        for label in own:
-            users.setdefault(label, []).append(k)
-    pairs: dict[tuple[int, int], set[int]] = {}
-    for label, positions in users.items():
-        if label not in node.output and len(positions) == 2:
-            pairs.setdefault((positions[0], positions[1]), set()).add(label)
-    return [
-        _Pair(a, b, frozenset(summed), _pair_key(node, a, b, summed))
-        for (a, b), summed in pairs.items()
-        if node.operands[a] is not node.operands[b]
-    ]
-
-
-def _pair_key(node: Product, a: int, b: int, summed: set[int]) -> Any:
-    """The operands and the pattern of their common labels."""
-    left, right = node.subscripts[a], node.subscripts[b]
-    shared = [label for label in left if label in right]
-    pattern = tuple(
-        (shared.index(label), label in summed) if label in shared else None
-        for label in (*left, *right)
-    )
-    return node.operands[a].digest, node.operands[b].digest, pattern
-
-
-def _contracted(node: Product, pairs: list[_Pair]) -> Node:
-    used = {k for pair in pairs for k in pair[:2]}
-    operands = [o for k, o in enumerate(node.operands) if k not in used]
-    subscripts = [own for k, own in enumerate(node.subscripts) if k not in used]
-    for pair in pairs:
-        operands.append(_contraction(node, pair))
-        subscripts.append(_outer_labels(node, pair))
-    return product(operands, subscripts, node.output)
-
-
-def _outer_labels(node: Product, pair: _Pair) -> tuple[int, ...]:
-    labels = (*node.subscripts[pair.left], *node.subscripts[pair.right])
-    return tuple(dict.fromkeys(label for label in labels if label not in pair.summed))
-
-
-def _contraction(node: Product, pair: _Pair) -> Node:
-    """The two operands of a pair contracted over the labels that are theirs alone."""
-    operands = node.operands[pair.left], node.operands[pair.right]
-    subscripts = node.subscripts[pair.left], node.subscripts[pair.right]
-    return product(operands, subscripts, _outer_labels(node, pair))
 
 
 def spread_sums_distribute(node: Product) -> Node | None:
