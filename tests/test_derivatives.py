@@ -139,6 +139,22 @@ def test_derivatives_of_orders_1_to_3_agree_with_jax(example):
             np.testing.assert_allclose(found / scale, want / scale, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e.text], ids=str)
+def test_matrix_text_means_the_formula(example):
+    found = example.evaluate(tc.parse(example.text, example.variables))
+    wanted = example.evaluate(example.expression())
+    np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e.derivative], ids=str)
+def test_derivative_is_the_formula_that_the_literature_prints(example):
+    for order, text in ((1, example.derivative), (2, example.second)):
+        if text:
+            wanted = tc.simplify(tc.parse(text, example.variables))
+            found = derivatives(example, order)[order]
+            assert found is wanted, f"{found}\nexpected {wanted}"
+
+
 def test_examples_are_many_and_have_names_of_their_own():
     assert len(EXAMPLES) >= 120
     assert len({example.name for example in EXAMPLES}) == len(EXAMPLES)

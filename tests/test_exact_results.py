@@ -139,7 +139,8 @@ CASES = [
     Case("log(det(A))", np.log(det(A)), A, inv(A).T, None, (3, 0)),
     Case(
         "det(A)", det(A), A, det(A) * inv(A).T,
-        det(A) * (np.einsum("ji,lk->ijkl", inv(A), inv(A)) - np.einsum("li,jk->ijkl", inv(A), inv(A))),
+        det(A)
+        * (np.einsum("ji,lk->ijkl", inv(A), inv(A)) - np.einsum("li,jk->ijkl", inv(A), inv(A))),
         (4, 8),
     ),
     Case(

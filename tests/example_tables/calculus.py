@@ -36,8 +36,8 @@ def special(name, kind):
 
 
 REDUCTIONS = [
-    Example("sum", "x: n", lambda np, x: np.sum(x), "sum(x)", "vector(1)"),
-    Example("sum of squares", "x: n", lambda np, x: x @ x, "x'*x", "2*x", "2*eye"),
+    Example("sum", "x: n", lambda np, x: np.sum(x), "sum(x)", "vector(1, n)"),
+    Example("sum of squares", "x: n", lambda np, x: x @ x, "x'*x", "2*x", "2*eye(n)"),
     Example("product", "x: n", lambda np, x: np.prod(x), domain={"x": "positive"}, order=2),
     Example("maximum", "x: n", lambda np, x: np.max(x), domain={"x": "spread"}),
     Example("minimum of rows", "X: m n", lambda np, X: np.min(X, axis=1), domain={"X": "spread"}),

@@ -52,7 +52,7 @@ DETERMINANTS = [
     ),
     Example(
         "det(X' A X)", "X: m k, A: m m", lambda np, X, A: det(np, X.T @ A @ X),
-        "det(X'*A*X)", "det(X'*A*X)*(A*X*inv(X'*A*X) + A'*X*inv(X'*A'*X))",
+        "det(X'*A*X)", "det(X'*A*X)*(A*X*inv(X'*A*X) + A'*X*inv(X'*A*X)')",
         domain={"A": "spd"}, order=2, cookbook="(54)",
     ),
     Example(
@@ -99,7 +99,7 @@ INVERSES = [
 EIGENVALUES = [
     Example(
         "sum of eigenvalues", "X: n n symmetric", lambda np, X: np.sum(np.linalg.eigvalsh(X)),
-        derivative="eye", order=2,
+        order=2,
         cookbook="(65)",
     ),
     Example(
@@ -220,7 +220,7 @@ HIGHER_ORDER = [
 ]
 
 TRACES = [
-    Example("tr(X)", "X: n n", lambda np, X: np.trace(X), "tr(X)", "eye", cookbook="(99)"),
+    Example("tr(X)", "X: n n", lambda np, X: np.trace(X), "tr(X)", "eye(n)", cookbook="(99)"),
     Example(
         "tr(X A)", "X: m n, A: n m", lambda np, X, A: tr(X @ A), "tr(X*A)", "A'", cookbook="(100)",
     ),
@@ -242,7 +242,7 @@ TRACES = [
     ),
     Example(
         "tr(A kron X)", "X: n n, A: k k", lambda np, X, A: tr(np.kron(A, X)), "tr(A ⊗ X)",
-        "tr(A)*eye", cookbook="(105)",
+        "tr(A)*eye(n)", cookbook="(105)",
     ),
     Example("tr(X X)", "X: n n", lambda np, X: tr(X @ X), "tr(X*X)", "2*X'", cookbook="(106)"),
     Example(
@@ -298,7 +298,7 @@ TRACES = [
         "tr((A*X*B + C)*(A*X*B + C)')", "2*A'*(A*X*B + C)*B'", cookbook="(119)",
     ),
     Example(
-        "tr(X kron X)", "X: n n", lambda np, X: tr(np.kron(X, X)), "tr(X ⊗ X)", "2*tr(X)*eye",
+        "tr(X kron X)", "X: n n", lambda np, X: tr(np.kron(X, X)), "tr(X ⊗ X)", "2*tr(X)*eye(n)",
         cookbook="(120)",
     ),
     Example(
@@ -344,7 +344,7 @@ NORMS = [
         cookbook="(130)",
     ),
     Example(
-        "norm(x)^2", "x: n", lambda np, x: np.linalg.norm(x) ** 2, "norm2(x)^2", "2*x", "2*eye",
+        "norm(x)^2", "x: n", lambda np, x: np.linalg.norm(x) ** 2, "norm2(x)^2", "2*x", "2*eye(n)",
         cookbook="(131)",
     ),
     Example(
