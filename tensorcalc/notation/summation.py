@@ -528,7 +528,7 @@ class Summation:
             axes = tuple(range(len(core)))
             nodes.append(product((node,), ((*own, *axes),), (*batch, *axes)) if own != batch else node)
         params = {name: self._param(value) for name, value in formula.params.items()}
-        return apply(operation.name, *nodes, **params), batch
+        return apply(operation.name, *nodes, **with_defaults(operation.name, params)), batch
 
     def _core_operand(
         self, formula: Formula, core: Sequence[str], call: Call, scope: Scope
@@ -630,8 +630,15 @@ def elementwise(name: str, nodes: Sequence[Node], params: Mapping[str, Any]) -> 
     if name == "power":
         return power(nodes[0], params["exponent"], params.get("at_zero"))
     if name in TABLE:
-        return apply(name, *nodes, **params)
+        return apply(name, *nodes, **with_defaults(name, params))
     return COMPOSITE[name](*nodes, **params)
+
+
+def with_defaults(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with the value at zero that norms have unless a text says another."""
+    if name != "power" and name in TABLE and TABLE[name].test_params.get("at_zero") == 0:
+        return {"at_zero": 0.0, **params}
+    return dict(params)
 
 
 def _index_names(document: Document) -> set[str]:

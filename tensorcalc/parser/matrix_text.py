@@ -29,7 +29,7 @@ from ..notation.formula import (
     Transposed,
 )
 from ..notation.names import caret
-from ..notation.summation import COMPARISONS, Summation, elementwise
+from ..notation.summation import COMPARISONS, Summation, elementwise, with_defaults
 from ..products import broadcast, product, scale, transpose
 from ..sums import add
 from ..table import TABLE
@@ -271,7 +271,7 @@ class MatrixReader:
         operation = TABLE.get(formula.function)
         if operation is None or operation.is_elementwise:
             return opened(elementwise(formula.function, nodes, params))
-        return opened(apply(formula.function, *nodes, **params))
+        return opened(apply(formula.function, *nodes, **with_defaults(formula.function, params)))
 
     def _sum_function(self, formula: Call) -> Chain:
         return replace(self.chain(formula.operands[0]), output=())

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..nodes import Apply, Delta, Node, Product, Variable
+from ..nodes import Apply, Constant, Delta, Node, Product, Sum, Variable
+from ..products import split_coefficient
 
 #: A factor with its labels and its positive integer power.
 Factor = tuple[Node, tuple[Any, ...], int]
@@ -63,6 +64,18 @@ def arranged_terms(terms: Sequence[tuple[float, Node, Any]]) -> list[tuple[float
     return sorted(
         terms, key=lambda term: (term[0] < 0, bool(term[2].order), len(term[2].text), term[2].text)
     )
+
+
+def reads_better_flipped(node: Sum) -> bool:
+    """Whether a square of ``b - X*w`` is better written as one of ``X*w - b``."""
+    pairs = [split_coefficient(term) for term in node.operands]
+    positive = [rest for c, rest in pairs if c > 0]
+    negative = [rest for c, rest in pairs if c < 0]
+    return bool(negative) and all(map(_is_simple, positive)) and not all(map(_is_simple, negative))
+
+
+def _is_simple(node: Node) -> bool:
+    return isinstance(node, (Variable, Constant, Delta))
 
 
 def fraction(value: float) -> tuple[float, float]:

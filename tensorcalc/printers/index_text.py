@@ -8,7 +8,7 @@ i, j, k, l; ``[i,j] -> ...`` stands in front where one of them repeats within a 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +25,16 @@ from ..nodes import (
     free_variables,
     postorder,
 )
-from ..notation.summation import COMPARISONS, Labels, natural_order
+from ..notation.summation import COMPARISONS, Labels, natural_order, with_defaults
 from ..products import is_kronecker, is_ones, split_coefficient
-from .arrangement import Factor, arranged_factors, arranged_terms, fraction, number_text
+from .arrangement import (
+    Factor,
+    arranged_factors,
+    arranged_terms,
+    fraction,
+    number_text,
+    reads_better_flipped,
+)
 from .scalars import broadcast_scalar
 from .sharing import definitions_for
 
@@ -166,6 +173,7 @@ class _IndexPrinter:
 
     def ordered(self, text: Text, labels: Labels) -> Text:
         """``text`` such that a reader finds its axes in the order ``labels``."""
+        labels = _names_only(labels)
         if text.order == labels:
             return text
         return text.replaced(
@@ -214,8 +222,8 @@ class _IndexPrinter:
             return self._factors([(rest, labels)], coefficient, labels, used)
         if not isinstance(rest, Product):
             return self._factors([(rest, labels)], coefficient, labels, used)
-        factors = arranged_factors(rest)
-        names: dict[int, str] = dict(zip(rest.output, labels, strict=True))
+        factors, positions = _positions_taken(arranged_factors(rest), rest.output, self.definitions)
+        names: dict[int, str] = {**dict(zip(rest.output, labels, strict=True)), **positions}
         summed = [x for f in factors for x in f[1] if x not in names]
         summed = list(dict.fromkeys(summed))
         names.update(zip(summed, self.fresh(len(summed), used | set(labels)), strict=True))
@@ -233,23 +241,31 @@ class _IndexPrinter:
         flip = c < 0 and next((f for f in merged if self._flips(f)), None)
         for factor in merged:
             c = -c if factor is flip else c
-            text, is_below = self._factor(factor, used, factor is flip)
+            square = factor[2] == 2 and self._flips((*factor[:2], 1)) and reads_better_flipped(factor[0])
+            text, is_below = self._factor(factor, used, factor is flip or square)
             if len(factors) > 1 or factor[2] > 1 or is_below:
                 text = self.ordered(text, factor[1]) if _distinct(factor[1]) else text
             (below if is_below else above).append(text)
         above += units
-        numerator, denominator = fraction(abs(c))
-        number = number_text(numerator) if numerator != 1 or not above else ""
-        joined = "*".join(([number] if number else []) + [t.at(POWER) for t in above])
+        joined = "*".join(t.at(POWER) for t in above) or ("1" if below else "")
         joined += "".join(f"/{t.at(POWER)}" for t in below)
+        alone = len(above) == 1 and not below
+        text, level = (above[0].text, above[0].level) if alone else (joined, PRODUCT)
+        return self._numbered(c, self._closed(above + below, text, level, factors, labels))
+
+    def _numbered(self, c: float, text: Text) -> Text:
+        """``c*text``."""
+        numerator, denominator = fraction(abs(c))
+        parts = [number_text(numerator)] if numerator != 1 or not text.text else []
+        if not parts and denominator == 1 and c > 0:
+            return text
+        body = text.at(PRODUCT) if text.level == PRODUCT and not text.text.startswith("-") else text.at(POWER)
+        if parts and body.startswith("1/"):
+            body = f"{parts.pop()}{body[1:]}"
+        joined = "*".join(parts + ([body] if body else []))
         joined += f"/{number_text(denominator)}" if denominator != 1 else ""
-        alone = len(above) == 1 and not below and c == 1
-        if alone:
-            joined = above[0].text
-        level = above[0].level if alone else ATOM if joined == number else PRODUCT
-        text = ("-" if c < 0 else "") + joined
-        level = PRODUCT if c < 0 else level
-        return self._closed(above + below, text, level, factors, labels)
+        level = ATOM if not body and c > 0 and denominator == 1 else PRODUCT
+        return text.replaced(text=("-" if c < 0 else "") + joined, level=level)
 
     def _factor(
         self, factor: Factor, used: frozenset[str], flip: bool
@@ -258,7 +274,11 @@ class _IndexPrinter:
         node, own, exponent = factor
         if flip:
             assert isinstance(node, Sum)
-            return self._sum(-1, node, own, used), False
+            text = self._sum(-1, node, own, used)
+            if exponent > 1:
+                text = self.ordered(text, own)
+                text = text.replaced(text=f"{text.at(ATOM)}^{exponent}", level=POWER)
+            return text, False
         is_power = isinstance(node, Apply) and node.operation.name == "power"
         if is_power and node not in self.definitions and exponent == 1 and _distinct(own):
             params = dict(node.params)  # type: ignore[attr-defined]
@@ -344,7 +364,7 @@ class _IndexPrinter:
         if name in _INFIX:
             joined = f" {_INFIX[name]} ".join(t.at(SUM) for t in texts)
             return whole.replaced(text=joined, level=COMPARISON, order=labels)
-        arguments = [t.text for t in texts] + parameter_list(params)
+        arguments = [t.text for t in texts] + parameter_list(name, params)
         return whole.replaced(text=f"{name}({', '.join(arguments)})", level=ATOM, order=labels)
 
     def _core_apply(self, node: Apply, labels: Labels, used: frozenset[str]) -> Text:
@@ -353,8 +373,8 @@ class _IndexPrinter:
         rank = len(node.operation.result_core)
         split = len(labels) - rank
         batch, core = labels[:split], labels[split:]
-        parameters = parameter_list(dict(node.params))
         name = node.operation.name
+        parameters = parameter_list(name, dict(node.params))
         if not batch and all(map(len, cores)):
             texts = [self._closed_operand(o, used | set(labels)) for o in node.operands]
             if all(texts) and not (self._binds_one(node) and _distinct(labels) and not all(map(self._is_short, node.operands))):
@@ -432,8 +452,40 @@ def _is_matrix_function(node: Node) -> bool:
 
 
 def _leaf(name: str, labels: Labels) -> Text:
-    known = frozenset(labels)
-    return Text(f"{name}{_bracket(labels)}", ATOM, labels, known=known)
+    order = _names_only(labels)
+    return Text(f"{name}{_bracket(labels)}", ATOM, order, known=frozenset(order))
+
+
+def _names_only(labels: Labels) -> Labels:
+    """Indices without fixed positions such as the 0 of ``x[0]``."""
+    return tuple(label for label in labels if not label.isdigit())
+
+
+def _positions_taken(
+    factors: Sequence[tuple[Node, tuple[int, ...]]], output: Labels, definitions: Mapping[Node, str]
+) -> tuple[list[tuple[Node, tuple[int, ...]]], dict[int, str]]:
+    """Factors without the deltas that fix an index of a leaf, and the positions: ``x[0]``."""
+    positions: dict[int, str] = {}
+    kept = []
+    for node, own in factors:
+        position = _fixed_position(node)
+        users = [other for other, labels in factors if own[:1] and own[0] in labels and other is not node]
+        uses = sum(labels.count(own[0]) for _, labels in factors) if own else 0
+        is_leaf = uses == 2 and len(users) == 1 and (isinstance(users[0], Variable) or users[0] in definitions)
+        if position is not None and is_leaf and own[0] not in output:
+            positions[own[0]] = str(position)
+        else:
+            kept.append((node, own))
+    return kept, positions
+
+
+def _fixed_position(node: Node) -> int | None:
+    """The number that a delta of one index says its index is."""
+    if isinstance(node, Delta) and len(node.rows) == 1 and node.ndim == 1:
+        (c,), offset = node.rows[0]
+        if isinstance(offset, int) and isinstance(c, int) and abs(c) == 1 and -offset * c >= 0:
+            return -offset * c
+    return None
 
 
 def _bracket(labels: Sequence[str]) -> str:
@@ -556,8 +608,10 @@ def _merged(factors: Sequence[tuple[Node, Labels]], labels: Labels) -> list[Fact
     return merged
 
 
-def parameter_list(params: dict[str, Any]) -> list[str]:
-    """Parameters of an operation as arguments."""
+def parameter_list(name: str, params: dict[str, Any]) -> list[str]:
+    """Parameters of an operation as arguments, without those that a reader adds."""
+    if with_defaults(name, {}) == {"at_zero": params.get("at_zero")}:
+        params = {key: value for key, value in params.items() if key != "at_zero"}
     return [f"{name}={_parameter_text(value)}" for name, value in params.items()]
 
 

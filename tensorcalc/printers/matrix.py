@@ -12,17 +12,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import NotationError, ParseError
-from ..extents import same_extents
-from ..nodes import Apply, Constant, Delta, Node, Product, Sum, Variable, free_variables
+from ..extents import same_extents, symbols_of
+from ..nodes import Apply, Constant, Delta, Node, Product, Sum, Variable, free_variables, postorder
 from ..notation.summation import COMPARISONS
-from ..parser.parse import parse
-from ..products import is_kronecker, is_ones, is_symmetric, split_coefficient
-from .arrangement import arranged_factors, fraction, number_text
+from ..parser.grammar import read
+from ..parser.matrix_text import MatrixReader
+from ..products import is_kronecker, is_ones, is_symmetric, is_zero, split_coefficient
+from .arrangement import arranged_factors, fraction, number_text, reads_better_flipped
 from .index_text import extent_scalar_text, extent_word, index_text, parameter_list
-from .network import ATOM, POSTFIX, POWER, PRODUCT, SUM, Chain, Item, Network, chain_text
+from .network import (
+    ATOM,
+    ELEMENT,
+    POSTFIX,
+    POWER,
+    PRODUCT,
+    SUM,
+    Chain,
+    Item,
+    Network,
+    as_item,
+    chain_text,
+    elementwise,
+)
 from .scalars import broadcast_scalar
 from .sharing import definitions_for
 
+_ORDERS = (0, 1, 2, 4)
 _INFIX = {name: sign for sign, name in COMPARISONS.items()}
 
 
@@ -53,12 +68,13 @@ def to_matrix(expression: Node) -> str:
 
 def _with_sizes(expression: Node, text: str, variables: Sequence[Variable]) -> str:
     """The text, with sizes of vector, matrix and eye said where the context does not tell them."""
+    nodes = postorder(expression)
+    symbols = {name for node in nodes for extent in node.extents for name in symbols_of(extent)}
     try:
-        if parse(text, variables).ndim == expression.ndim or expression.ndim == 4:
-            return text
+        MatrixReader({v.name: v for v in variables}, symbols, text).document(read(text))
     except ParseError:
-        pass
-    return _MatrixPrinter(expression, explicit=True).document()
+        return _MatrixPrinter(expression, explicit=True).document()
+    return text
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,7 @@ class _MatrixPrinter:
     def __init__(self, expression: Node, explicit: bool) -> None:
         self.expression = expression
         self.explicit = explicit
+        self.labels = 0
         names = {variable.name for variable in free_variables(expression)}
         self.definitions = definitions_for(expression, names)
 
@@ -120,6 +137,8 @@ class _MatrixPrinter:
         )
 
     def _sum(self, node: Sum, sign: float) -> tuple[str, int]:
+        if node.ndim not in _ORDERS:
+            raise NotationError(f"a tensor of order {node.ndim}")
         terms = []
         for operand in node.operands:
             c, rest = split_coefficient(operand)
@@ -134,6 +153,9 @@ class _MatrixPrinter:
         return joined[3:] if joined[1] == "+" else "-" + joined[3:], SUM
 
     def _fourth_order(self, node: Node) -> tuple[str, int]:
+        if is_zero(node):
+            rows, columns = (extent_word(a * b) for a, b in (node.extents[:2], node.extents[2:]))
+            return f"matrix(0, {rows}, {columns})", ATOM
         if isinstance(node, Sum):
             return self._sum(node, 1)
         if isinstance(node, (Product, Delta)):
@@ -155,25 +177,47 @@ class _MatrixPrinter:
             if c < 0 and isinstance(rest, Sum) and rest not in self.definitions and _has_minus(rest):
                 return self._scaled(-c, (Item(*self._sum(rest, -1)),), [], [])
             return self._scaled(c, (self.item(rest),), [], [])
-        pairs = arranged_factors(rest) if isinstance(rest, Product) else [(rest, (0, 1)[: rest.ndim])]
-        output = rest.output if isinstance(rest, Product) else tuple(range(rest.ndim))
-        return self._product(c, pairs, output)
+        output = tuple(range(rest.ndim))
+        return self._product(c, self._flat(rest, output), output)
+
+    def _flat(
+        self, node: Node, labels: tuple[Any, ...], depth: int = 0
+    ) -> list[tuple[Node, tuple[Any, ...]]]:
+        """The factors of a product and of the products in it."""
+        keeps = not isinstance(node, Product) or node in self.definitions or _is_extent(node)
+        if keeps or (depth and any(map(_is_shift, node.operands))):
+            return [(node, labels)]
+        assert isinstance(node, Product)
+        names: dict[Any, Any] = dict(zip(node.output, labels, strict=True))
+        factors: list[tuple[Node, tuple[Any, ...]]] = []
+        for operand, own in arranged_factors(node):
+            inner = tuple(names.setdefault(label, self._fresh()) for label in own)
+            factors += self._flat(operand, inner, depth + 1)
+        return factors
+
+    def _fresh(self) -> tuple[str, int]:
+        self.labels += 1
+        return "summed", self.labels
 
     def _product(
-        self, c: float, pairs: Sequence[tuple[Node, tuple[int, ...]]], output: tuple[int, ...]
+        self, c: float, pairs: Sequence[tuple[Node, tuple[Any, ...]]], output: tuple[int, ...]
     ) -> Term:
+        if len(output) not in _ORDERS:
+            raise NotationError(f"a tensor of order {len(output)}")
         above: list[Item] = []
         below: list[Item] = []
         network = Network(output)
         units = [(n, own) for n, own in pairs if isinstance(n, Delta) and not is_ones(n)]
         dense = [(n, own) for n, own in pairs if not isinstance(n, Delta)]
-        above += [self._extent_factor(n, own, output) for n, own in pairs if is_ones(n) and own[0] not in output]
+        above += [Item(extent_scalar_text(n.extents[0])) for n, own in pairs if is_ones(n) and own[0] not in output]
         flip = next((k for k, (n, _) in enumerate(dense) if c < 0 and self._flips(n)), None)
+        squares = {id(n) for n, _ in dense if self._flips(n) and reads_better_flipped(n)}
+        squares &= {id(n) for n, _ in dense if sum(m is n for m, _ in dense) == 2}
         items = []
         for k, (operand, own) in enumerate(dense):
-            if k == flip:
+            if k == flip or id(operand) in squares:
                 c = -c
-                items.append((operand, own, Item(*self._sum(operand, -1), symmetric=operand.ndim == 2 and is_symmetric(operand))))  # type: ignore[arg-type]
+                items.append((operand, own, self._flipped_sum(operand)))
             elif own or not _is_reciprocal(operand):
                 items.append((operand, own, None))
             else:
@@ -184,8 +228,9 @@ class _MatrixPrinter:
             chain = self._reduced(network, items, units, output, pairs)
         return self._scaled(c, chain, above + network.scalars, below)
 
-    def _extent_factor(self, node: Node, own: tuple[int, ...], output: Any) -> Item:
-        return Item(extent_scalar_text(node.extents[0]))
+    def _flipped_sum(self, node: Node) -> Item:
+        assert isinstance(node, Sum)
+        return Item(*self._sum(node, -1), symmetric=node.ndim == 2 and is_symmetric(node))
 
     def _flips(self, node: Node) -> bool:
         return isinstance(node, Sum) and node not in self.definitions and _has_minus(node)
@@ -259,24 +304,29 @@ class _MatrixPrinter:
 
     def _scaled(self, c: float, chain: Chain, above: Sequence[Item], below: Sequence[Item]) -> Term:
         """``c * above * chain / below``."""
+        if len(chain) == 1 and chain[0].text.startswith(("vector(1", "matrix(1")) and abs(c) != 1:
+            chain, c = (Item(chain[0].text.replace("(1", f"({number_text(c)}", 1)),), 1
         numerator, denominator = fraction(abs(c))
         parts = [number_text(numerator)] if numerator != 1 else []
-        several = len(above) + len(below) + bool(chain) > 1
-        parts += [i.shown if several or len(parts) or i.level > PRODUCT else i.text for i in above]
         divisors = [i.shown for i in below] + ([number_text(denominator)] if denominator != 1 else [])
-        level = PRODUCT
-        if chain:
-            text, own = chain_text(chain)
-            alone = not parts and not divisors
-            if alone:
-                level = own
-            elif own == SUM or (own == PRODUCT and (" .* " in text or " ./ " in text or "⊗" in text)):
-                text = f"({text})"
+        atoms = sorted((i for i in above if i.level > PRODUCT), key=lambda item: item.text)
+        formulas = [i for i in above if i.level <= PRODUCT]
+        parts += [i.text for i in atoms]
+        inner = [formulas.pop()] if not chain and formulas and formulas[-1].level == PRODUCT else []
+        parts += [i.shown for i in formulas] if parts or inner or chain or divisors else [i.text for i in formulas]
+        last: Chain = chain or tuple(inner)
+        if not last:
+            level = above[0].level if len(above) == 1 and len(parts) == 1 else PRODUCT if parts else ATOM
+        else:
+            text, level = chain_text(last)
+            if parts or divisors:
+                text, level = (f"({text})" if level <= ELEMENT else text), PRODUCT
             parts.append(text)
-        elif len(parts) == 1 and not divisors:
-            level = above[0].level if above else ATOM
-        text = "*".join(parts) or "1"
-        return Term(text + "".join(f"/{d}" for d in divisors), level, c < 0)
+        level = PRODUCT if divisors else level
+        joined = "*".join(parts or ["1"]) + "".join(f"/{d}" for d in divisors)
+        if c < 0 and level == SUM:
+            joined, level = f"({joined})", ATOM
+        return Term(joined, level, c < 0)
 
     # -- Kronecker products -------------------------------------------------------------------
     def _kronecker_products(self, network: Network, items: Any, merges: Any) -> Any:
@@ -303,7 +353,7 @@ class _MatrixPrinter:
     def _sub_chain(self, items: Any, output: tuple[Any, ...]) -> Chain:
         """The product of a part of the factors as one matrix or vector."""
         if not items:
-            raise NotationError("a reshape of axes")
+            raise NotationError("axes that no matrix connects")
         network = Network(output)
         self._fill(network, items)
         network.reduce()
@@ -322,6 +372,8 @@ class _MatrixPrinter:
         for own in ((i, k), (j, d)):
             unit = [n for n, labels in units if set(labels) == set(own) and is_kronecker(n)]
             part, rest = _between(set(own), rest)
+            if any(label in output and label not in own for _, labels, _ in part for label in labels):
+                raise NotationError("a tensor of order four that is no Kronecker product")
             if unit:
                 extent = unit[0].extents[0]
                 if part:
@@ -357,30 +409,23 @@ class _MatrixPrinter:
                 return self._power(node.operands[0], exponent)
             text, level = self._power(node.operands[0], -exponent)
             shown = text if level > PRODUCT else f"({text})"
-            return f"1{' ./ ' if node.ndim else '/'}{shown}", PRODUCT
+            return f"1{' ./ ' if node.ndim else '/'}{shown}", ELEMENT if node.ndim else PRODUCT
         texts = [self.text(operand) for operand in node.operands]
         if name in _INFIX:
             joined = f" {_INFIX[name]} ".join(t if level > SUM else f"({t})" for t, level in texts)
             return f"({joined})", ATOM
-        return f"{name}({', '.join([t for t, _ in texts] + parameter_list(params))})", ATOM
+        return f"{name}({', '.join([t for t, _ in texts] + parameter_list(name, params))})", ATOM
 
 
 def _vector_chains(parts: Sequence[tuple[str, int, bool]]) -> list[Chain]:
-    """Vectors on one label: equal ones as powers, reciprocals below one another."""
-    above = [(text, level) for text, level, reciprocal in parts if not reciprocal]
-    below = [(text, level) for text, level, reciprocal in parts if reciprocal]
-    if not below and len(set(above)) == len(above):
-        return [(Item(text, level),) for text, level in above]
-    if not below and len(above) == 2:
-        return [(Item(*above[0]),), (Item(*above[0]),)]
-    texts = []
-    for text, level in dict.fromkeys(above):
-        times = above.count((text, level))
-        shown = text if level > PRODUCT else f"({text})"
-        texts.append(f"{shown if level >= POSTFIX else f'({text})'}.^{times}" if times > 1 else shown)
-    joined = " .* ".join(texts) or "1"
-    joined += "".join(f" ./ {t if level > PRODUCT else f'({t})'}" for t, level in below)
-    return [(Item(joined, PRODUCT if below or len(texts) > 1 else POWER),)]
+    """Vectors on one label; what is divided by joins the others below a fraction bar."""
+    above: list[Chain] = [(Item(text, level),) for text, level, reciprocal in parts if not reciprocal]
+    below = [Item(text, level).shown for text, level, reciprocal in parts if reciprocal]
+    if not below:
+        return above
+    first = as_item(elementwise(above)) if above else Item("1")
+    shown = first.text if first.level >= ELEMENT and first.level != PRODUCT else first.shown
+    return [(Item(" ./ ".join([shown, *below]), ELEMENT),)]
 
 
 def _diagonal_item(network: Network) -> Item:
@@ -390,7 +435,7 @@ def _diagonal_item(network: Network) -> Item:
 
 def _kronecker_item(chains: Sequence[Chain]) -> Item:
     texts = [t if level > PRODUCT else f"({t})" for t, level in map(chain_text, chains)]
-    return Item(" ⊗ ".join(texts), PRODUCT)
+    return Item(" ⊗ ".join(texts), ELEMENT)
 
 
 def _merged_labels(node: Delta, own: tuple[int, ...]) -> tuple[int, int, int]:
@@ -443,6 +488,10 @@ def _exponent(node: Node) -> float:
 
 def _has_minus(node: Sum) -> bool:
     return any(split_coefficient(term)[0] < 0 for term in node.operands)
+
+
+def _is_shift(node: Node) -> bool:
+    return isinstance(node, Delta) and bool(node.rows) and not is_kronecker(node)
 
 
 def _is_extent(node: Node) -> bool:

@@ -8,13 +8,15 @@ labels multiply elementwise.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import NotationError
 
 Label = Hashable
-SUM, PRODUCT, POWER, POSTFIX, ATOM = range(5)
+#: How strongly texts bind; ELEMENT joins by ``.*``, ``./`` or ``⊗``, PRODUCT by ``*``.
+SUM, ELEMENT, PRODUCT, POWER, POSTFIX, ATOM = range(6)
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Item:
     level: int = ATOM
     flipped: bool = False
     symmetric: bool = False
+    trace: str = ""  # for ``diag(A)`` what its sum is
 
     def flip(self) -> Item:
         return self if self.symmetric else replace(self, flipped=not self.flipped)
@@ -77,13 +80,29 @@ def as_item(chain: Chain) -> Item:
 
 
 def elementwise(chains: Sequence[Chain]) -> Chain:
-    """The elementwise product of chains of one shape."""
+    """The elementwise product of chains of one shape; equal ones become powers."""
     if len(chains) == 1:
         return chains[0]
-    ordered = sorted(chains, key=lambda chain: (len(chain), chain_text(chain)[0]))
+    counts = Counter(chains)
+    if len(counts) == 1:
+        return (powered(chains[0], len(chains)),)
+    texts = sorted(counts, key=reading_key)
     symmetric = all(as_item(chain).symmetric for chain in chains)
-    parts = [f"({t})" if level <= PRODUCT else t for t, level in map(chain_text, ordered)]
-    return (Item(" .* ".join(parts), PRODUCT, symmetric=symmetric),)
+    parts = [powered(chain, counts[chain]) if counts[chain] > 1 else as_item(chain) for chain in texts]
+    return (Item(" .* ".join(part.shown for part in parts), ELEMENT, symmetric=symmetric),)
+
+
+def powered(chain: Chain, exponent: int) -> Item:
+    """``chain .^ exponent``."""
+    text, level = chain_text(chain)
+    shown = text if level >= POSTFIX else f"({text})"
+    return Item(f"{shown}.^{exponent}", POWER, symmetric=as_item(chain).symmetric)
+
+
+def reading_key(chain: Chain) -> tuple[int, bool, int, str]:
+    """Short chains first, names before formulas."""
+    text = chain_text(chain)[0]
+    return len(chain), not text.isidentifier(), len(text), text
 
 
 def diagonal(chain: Chain) -> Item:
@@ -105,7 +124,8 @@ class Network:
 
     def add_matrix(self, rows: Label, columns: Label, chain: Chain) -> None:
         if rows == columns:
-            self._close_loop(rows, chain)
+            text = chain_text(chain)[0]
+            self.add_vector(rows, (Item(f"diag({text})", trace=f"tr({text})"),))
         else:
             self.edges.append(Edge(rows, columns, chain))
 
@@ -178,9 +198,11 @@ class Network:
             edges = self._at(label)
             if len(edges) != 2:
                 continue
-            self._remove(edges)
             left, right = edges
             rows, columns = left.other(label), right.other(label)
+            if rows == columns and left.rows == right.rows:
+                return self._merge([])
+            self._remove(edges)
             swap = self._rank(columns) < self._rank(rows)
             if swap:
                 left, right, rows, columns = right, left, columns, rows
@@ -208,14 +230,6 @@ class Network:
     def _taken(self, label: Label) -> Chain:
         chains = self.weights.pop(label, [])
         return elementwise(chains) if chains else ()
-
-    def _close_loop(self, label: Label, chain: Chain) -> None:
-        free = label not in self.output and not self._at(label) and not self.weights.get(label)
-        text = chain_text(chain)[0]
-        if free:
-            self.scalars.append(Item(f"tr({text})"))
-        else:
-            self.add_vector(label, (Item(f"diag({text})"),))
 
     # -- results ----------------------------------------------------------------------------
     def vector(self) -> Chain:
@@ -250,15 +264,16 @@ def _closed_pair(edges: Sequence[Edge]) -> Item:
         return Item(f"sum({text if level == ATOM else f'({text})'}.^2)")
     if first.rows == second.rows:
         return Item(f"sum({chain_text(elementwise([first.chain, second.chain]))[0]})")
-    return Item(f"tr({chain_text(first.chain + second.chain)[0]})")
+    texts = [chain_text(first.chain + second.chain)[0], chain_text(second.chain + first.chain)[0]]
+    return Item(f"tr({min(texts)})")
 
 
 def _inner(chains: Sequence[Chain]) -> Item:
     """The sum over the last label of a scalar: ``x'*y``, ``sum(x)`` or ``sum(x .* y .* z)``."""
     if len(chains) == 1:
-        return Item(f"sum({chain_text(chains[0])[0]})")
+        return Item(chains[0][0].trace or f"sum({chain_text(chains[0])[0]})")
     if len(chains) == 2:
-        first, second = sorted(chains, key=lambda chain: (len(chain), chain_text(chain)[0]))
+        first, second = sorted(chains, key=reading_key)
         return Item(*chain_text(flipped(first) + second))
     if all(len(chain) == 1 for chain in chains):
         return Item(f"sum({chain_text(elementwise(chains))[0]})")
