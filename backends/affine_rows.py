@@ -21,7 +21,7 @@ from tensorcalc.nodes import Constant, Delta, Node, Product
 from tensorcalc.products import is_boolean
 
 from .cores import Core, Row
-from .gathers import flattened, gathered
+from .gathers import flattened, gathered, slides
 from .selections import use_up_selections
 from .steps import Affine, AffineRow, Indicator, Labels
 
@@ -126,6 +126,7 @@ def _use_up(lowering: Lowering, core: Core, row: Row, placed: dict[int, Affine])
         _interval_mask(lowering, core, row, slack)
     elif not (
         flattened(lowering, core, row)
+        or (slides(core, row) and gathered(lowering, core, row))
         or _place(core, row, placed)
         or gathered(lowering, core, row)
     ):

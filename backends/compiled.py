@@ -12,11 +12,11 @@ import numpy as np
 
 from tensorcalc.errors import TensorcalcError
 from tensorcalc.extents import evaluate
-from tensorcalc.nodes import Node, Variable, free_variables
+from tensorcalc.nodes import Node, Variable, as_expression, free_variables
 from tensorcalc.simplify import simplify_all
 
 from .binding import MISSING, as_arrays, check_names, conversions, sizes_of
-from .lowering import argument_names, lower
+from .lowering import Lowered, argument_names, lower
 from .memory import check_memory
 from .numpy_writer import NumpyWriter
 from .program import Program
@@ -37,13 +37,15 @@ def compile(
     target: str = "numpy",
     variables: Sequence[Variable] | None = None,
     sizes: Mapping[str, int] | None = None,
+    real: bool = False,
 ) -> CompiledFunction:
     """A function of the variables by name that computes ``expressions`` together.
 
     ``expressions`` is one expression or a list, tuple or dict of them, nested at will; calls return
     the same nesting of arrays. ``variables`` fixes the arguments and their order where some are
     not read; a symbol that is the extent of no argument is an argument itself. ``sizes`` are hints
-    of extents for the order of contractions.
+    of extents for the order of contractions, which is chosen anew where real sizes ask for it.
+    With ``real``, results that are true or false come as 1.0 and 0.0, as derivatives must.
 
     >>> import numpy as np, tensorcalc as tc
     >>> A, x = tc.variables("A: m n, x: n")
@@ -60,13 +62,30 @@ def compile(
     template = _template(expressions, roots)
     roots = simplify_all(roots)
     arguments = tuple(variables) if variables is not None else free_variables(*roots)
-    return _specialised(CompiledFunction(roots, template, arguments, target, sizes or {}))
+    return _specialised(CompiledFunction(roots, template, arguments, target, real, sizes or {}))
+
+
+class Variant:
+    """The code for one order of contractions."""
+
+    def __init__(self, lowered: Lowered, template: str, names: Sequence[str]) -> None:
+        self.program, self.choices = lowered
+        writer = NumpyWriter(self.program, "f", template)
+        self.source = writer.source()
+        self.symbols = writer.open_symbols
+        namespace: dict[str, Any] = {}
+        exec(builtins.compile(self.source, "<tensorcalc>", "exec"), namespace)  # noqa: S102
+        self.function: Callable[..., Any] = namespace["f"]
+
+    def suits(self, sizes: Mapping[str, int]) -> bool:
+        """Whether no other order of contractions is better for these sizes."""
+        return all(choice.holds(sizes) for choice in self.choices)
 
 
 class CompiledFunction:
     """What :func:`compile` returns: call it with arrays by name.
 
-    ``source`` is the text that runs, ``program`` its steps, both of the variant used last.
+    ``source`` is the text that runs, ``program`` its steps, both of the variant chosen last.
     """
 
     def __init__(
@@ -75,62 +94,94 @@ class CompiledFunction:
         template: str,
         variables: tuple[Variable, ...],
         target: str,
+        real: bool,
         sizes: Mapping[str, int],
     ) -> None:
         self.roots = roots
-        self.template = template
         self.variables = variables
         self.target = target
-        self.known: dict[Any, Callable[..., Any]] = {}
         self.names = argument_names(variables)
-        self._use(sizes)
+        self.known: dict[Any, Callable[..., Any]] = {}
+        self._template = template
+        self._real = real
+        self._variants = [self._variant(sizes)]
 
-    def _use(self, sizes: Mapping[str, int]) -> None:
-        """Make the variant for ``sizes`` the current one."""
-        self.program: Program = lower(self.roots, self.variables, sizes)
-        writer = NumpyWriter(self.program, "f", self.template)
-        self.source = writer.source()
-        self.symbols = writer.open_symbols
-        namespace: dict[str, Any] = {}
-        exec(builtins.compile(self.source, "<tensorcalc>", "exec"), namespace)  # noqa: S102
-        self._function = namespace["f"]
+    def _variant(self, sizes: Mapping[str, int]) -> Variant:
+        lowered = lower(self.roots, self.variables, sizes, self._real)
+        return Variant(lowered, self._template, self.names)
 
-    def __call__(self, *positional: Any, **arrays: Any) -> Any:
-        raise AssertionError("replaced by a method with the function's own arguments")
+    @property
+    def program(self) -> Program:
+        """The steps."""
+        return self._variants[0].program
+
+    @property
+    def source(self) -> str:
+        """Readable Python that needs NumPy, and SciPy where an operation does."""
+        return self._variants[0].source
+
+    @property
+    def symbols(self) -> list[str]:
+        """Extents that are arguments, since no array has them."""
+        return self._variants[0].symbols
+
+    def __call__(self, **arrays: Any) -> Any:
+        """The values of the expressions; replaced by a method with the function's arguments."""
+        return self.slowly(arrays)
 
     def call(self, *arrays: Any) -> Any:
         """Like a call by name, with the arguments in the order of ``variables``."""
-        raise AssertionError("replaced by a method with the function's own arguments")
+        return self.slowly(dict(zip(self._argument_names(), arrays, strict=True)))
+
+    def prepared(self, *arrays: Any) -> Callable[..., Any]:
+        """The plain function for arguments of these shapes and dtypes, checked once and for all.
+
+        Raises what a call raises.
+        """
+        return self._prepared_for(dict(zip(self._argument_names(), arrays, strict=True)))[0]
 
     def slowly(self, given: Mapping[str, Any]) -> Any:
         """A call whose signature was not met before, or whose arguments are no arrays."""
+        function, arguments = self._prepared_for(given)
+        return function(*arguments)
+
+    def _argument_names(self) -> list[str]:
+        return [*(variable.name for variable in self.variables), *self.symbols]
+
+    def _prepared_for(self, given: Mapping[str, Any]) -> tuple[Callable[..., Any], list[Any]]:
         given = {name: value for name, value in given.items() if value is not MISSING}
         check_names(list(given), self.variables, self.symbols)
         values = [given.get(variable.name, variable.value) for variable in self.variables]
         arrays = as_arrays(self.variables, values)
-        sizes = [given[name] for name in self.symbols]
+        sizes = {name: given[name] for name in self.symbols}
         key = (
             *(array.shape for array in arrays),
             *(array.dtype for array in arrays),
             *(type(array) for array in arrays),
-            *sizes,
+            *sizes.values(),
         )
         if key not in self.known:
             if len(self.known) >= SIGNATURES:
                 self.known.clear()
-            self.known[key] = self._prepared(arrays, dict(zip(self.symbols, sizes, strict=True)))
-        return self.known[key](*arrays, *sizes)
+            self.known[key] = self._planned(arrays, sizes)
+        return self.known[key], [*arrays, *sizes.values()]
 
-    def _prepared(self, arrays: Sequence[Any], given: Mapping[str, int]) -> Callable[..., Any]:
+    def _planned(self, arrays: Sequence[Any], given: Mapping[str, int]) -> Callable[..., Any]:
         """The function for a new signature, checked and with the conversions it needs."""
         sizes = sizes_of(self.variables, arrays, given)
+        self._choose_variant(sizes)
         dtypes = conversions(self.variables, arrays)
         item = max([array.dtype.itemsize for array in arrays], default=8)
         names = [f"result {k}" for k in range(len(self.roots))]
         check_memory(self.program, sizes, item, names if len(names) > 1 else ["the result"])
-        if not any(dtypes):
-            return self._function
-        return _converting(self._function, dtypes)
+        function = self._variants[0].function
+        return _converting(function, dtypes) if any(dtypes) else function
+
+    def _choose_variant(self, sizes: Mapping[str, int]) -> None:
+        """Put the variant for these sizes first; make it if there is none."""
+        suitable = next((v for v in self._variants if v.suits(sizes)), None)
+        chosen = suitable or self._variant(sizes)
+        self._variants = [chosen, *(v for v in self._variants if v is not chosen)]
 
     def cost(self, **arguments: Any) -> Cost:
         """Operations and bytes of a call with these arguments."""
@@ -150,6 +201,8 @@ class CompiledFunction:
 
 
 def _converting(function: Callable[..., Any], dtypes: Sequence[Any]) -> Callable[..., Any]:
+    """``function`` of arguments converted to ``dtypes``, None for those that stay."""
+
     def converted(*arguments: Any) -> Any:
         rest = arguments[len(dtypes) :]
         arrays = [
@@ -165,17 +218,17 @@ def _converting(function: Callable[..., Any], dtypes: Sequence[Any]) -> Callable
 def _specialised(function: CompiledFunction) -> CompiledFunction:
     """Give the function a class whose methods have its own arguments."""
     parameters = (*function.names, *function.symbols)
-    namespace = {
-        "missing": MISSING,
-        "known": function.known,
-        **{f"default_{name}": variable.value for name, variable in zip(function.names, function.variables, strict=True)},
-    }
-    has_default = tuple(variable.value is not None for variable in function.variables)
+    defaults = [variable.value for variable in function.variables]
+    namespace: dict[str, Any] = {"missing": MISSING, "known": function.known}
+    namespace["originals"] = [*(v.name for v in function.variables), *function.symbols]
+    namespace.update(
+        {f"default_{name}": value for name, value in zip(function.names, defaults, strict=True)}
+    )
+    has_default = tuple(value is not None for value in defaults)
     exec(_methods(parameters, len(function.names), has_default), namespace)  # noqa: S102
-    originals = [*(variable.name for variable in function.variables), *function.symbols]
-    namespace["originals"] = originals
-    methods = {"__call__": namespace["__call__"], "call": namespace["call"], "__slots__": ()}
-    function.__class__ = type("CompiledFunction", (CompiledFunction,), {**methods, "__doc__": CompiledFunction.__doc__})
+    methods = {name: namespace[name] for name in ("__call__", "call")}
+    methods["__doc__"] = CompiledFunction.__doc__
+    function.__class__ = type("CompiledFunction", (CompiledFunction,), methods)
     return function
 
 
@@ -212,6 +265,7 @@ def _methods(parameters: tuple[str, ...], arrays: int, has_default: tuple[bool, 
 
 def _template(expressions: Any, roots: list[Node]) -> str:
     """The returned expression with ``{k}`` for the k-th root."""
+    expressions = as_expression(expressions)
     if isinstance(expressions, Node):
         roots.append(expressions)
         return f"{{{len(roots) - 1}}}"

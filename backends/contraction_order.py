@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+from tensorcalc.extents import evaluate
 
 #: Products of more factors than this are left to opt_einsum.
 EXHAUSTIVE = 5
@@ -23,23 +25,35 @@ def best_tree(
     labels: Sequence[frozenset[int]],
     output: frozenset[int],
     sizes: Mapping[int, float],
-    free: Mapping[tuple[int, int], Any] = {},  # noqa: B006 - never written
 ) -> Tree:
-    """The cheapest pairwise contraction as a tree; pairs in ``free`` are already computed."""
+    """The cheapest pairwise contraction as a tree."""
     if len(labels) == 1:
         return 0
     if len(labels) == 2:
         return 0, 1
     if len(labels) > EXHAUSTIVE:
         return _opt_einsum_tree(labels, output, sizes)
-    return _exhaustive(labels, output, sizes, free)
+    return _exhaustive(labels, output, sizes)
+
+
+class Choice(NamedTuple):
+    """A product's factors by their labels, and the order that was chosen for them."""
+
+    labels: tuple[frozenset[int], ...]
+    output: frozenset[int]
+    extents: Mapping[int, Any]
+    tree: Tree
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """Whether the order is also the best for these sizes."""
+        numbers = {k: max(evaluate(extent, sizes), 1) for k, extent in self.extents.items()}
+        return bool(best_tree(self.labels, self.output, numbers) == self.tree)
 
 
 def _exhaustive(
     labels: Sequence[frozenset[int]],
     output: frozenset[int],
     sizes: Mapping[int, float],
-    free: Mapping[tuple[int, int], Any],
 ) -> Tree:
     count = len(labels)
     full = (1 << count) - 1
@@ -56,19 +70,11 @@ def _exhaustive(
                 right = subset ^ left
                 a, b = best[left], best[right]
                 own = pair_cost(kept[left], kept[right], kept[subset], sizes)
-                if (pair := _leaf_pair(a[1], b[1])) in free:
-                    own = 0
                 candidates.append((a[0] + b[0] + own, len(candidates), (a[1], b[1])))
             left = (left - 1) & subset
         cost, _, tree = min(candidates, key=lambda item: item[:2])
         best[subset] = cost, tree
     return best[full][1]
-
-
-def _leaf_pair(a: Tree, b: Tree) -> tuple[int, int] | None:
-    if isinstance(a, int) and isinstance(b, int):
-        return (a, b) if a < b else (b, a)
-    return None
 
 
 def _kept(subset: int, labels: Sequence[frozenset[int]], output: frozenset[int]) -> frozenset[int]:

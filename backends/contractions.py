@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tensorcalc.nodes import Node
 from tensorcalc.table import TABLE
 
-from .contraction_order import best_tree
+from .contraction_order import Choice, best_tree
 from .cores import Core, multiplied, source_term
 from .ranges import is_nonnegative
 from .solves import Inverse, inverse_factor, solved
@@ -91,10 +91,12 @@ def _reduced_nest(lowering: Lowering, core: Core, term: Term, alpha: list[Term])
 def _tree(lowering: Lowering, core: Core, terms: list[Term], alpha: list[Term]) -> Ref:
     """Contract pair by pair in the best order."""
     factors = [_as_factor(lowering, core, term) for term in terms]
-    labels = [frozenset(f.labels) for f in factors]
+    labels = tuple(frozenset(f.labels) for f in factors)
     sizes = {label: lowering.size(extent) for label, extent in core.sizes.items()}
     output = frozenset(core.output)
     tree = best_tree(labels, output, sizes)
+    if len(factors) > 2:
+        lowering.choices.append(Choice(labels, output, dict(core.sizes), tree))
     result, _ = _evaluated(lowering, core, factors, tree, output)
     return _scaled(lowering, core, Ref(result.value, result.labels), alpha)
 

@@ -66,7 +66,7 @@ class Core:
             source_term(lowering, source, _renamed(own, names)) for source, own in self.factors
         ]
         term = multiplied(numeric)
-        for source, own in self.masks:
+        for source, own in dict.fromkeys(self.masks):
             term = Term("select", (source_term(lowering, source, _renamed(own, names)), term))
         return term
 

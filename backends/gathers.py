@@ -37,6 +37,15 @@ def gathered(lowering: Lowering, core: Core, row: Row) -> bool:
     return True
 
 
+def slides(core: Core, row: Row) -> bool:
+    """Whether a factor's axis is cut by the other labels without ever leaving it."""
+    held = {label for _, own in (*core.factors, *core.masks) for label in own}
+    return any(
+        label in held and label not in core.output and always_inside_row(core, row, label)
+        for label in row[0]
+    )
+
+
 def _choice(lowering: Lowering, core: Core, row: Row, label: int) -> tuple[float, int] | None:
     """What solving the row for ``label`` costs: the volume of the widest view."""
     if label in core.output or not isinstance(row[0][label], int):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from tensorcalc.extents import evaluate, same_extents, symbols_of
 from tensorcalc.nodes import (
@@ -27,6 +27,7 @@ from tensorcalc.nodes import (
 from tensorcalc.operations.helpers import HELPERS
 
 from .affine_rows import has_rows, reduced_to_core
+from .contraction_order import Choice
 from .contractions import contracted
 from .cores import Core
 from .program import Program
@@ -56,16 +57,24 @@ NEST_LIMIT = 24
 ASSUMED_SIZE = 100
 
 
+class Lowered(NamedTuple):
+    """A Program, and the choices in it that depend on sizes."""
+
+    program: Program
+    choices: list[Choice]
+
+
 def lower(
     roots: Sequence[Node],
     variables: Sequence[Variable],
     sizes: Mapping[str, int] | None = None,
-) -> Program:
+    real: bool = False,
+) -> Lowered:
     """The Program that computes ``roots`` from ``variables``; ``sizes`` are hints of extents."""
-    lowering = Lowering(roots, variables, sizes or {})
+    lowering = Lowering(roots, variables, sizes or {}, real)
     lowering.run()
     lowering.program.verify()
-    return lowering.program
+    return Lowered(lowering.program, lowering.choices)
 
 
 #: Names that generated code uses itself.
@@ -89,7 +98,11 @@ class Lowering:
     """One pass over the DAG."""
 
     def __init__(
-        self, roots: Sequence[Node], variables: Sequence[Variable], sizes: Mapping[str, int]
+        self,
+        roots: Sequence[Node],
+        variables: Sequence[Variable],
+        sizes: Mapping[str, int],
+        real: bool,
     ) -> None:
         self.roots = roots
         self.variables = variables
@@ -99,6 +112,8 @@ class Lowering:
         self.uses = use_counts(*roots)
         self.weights: dict[Node, int] = {}
         self.hints = sizes
+        self.real = real
+        self.choices: list[Choice] = []
         self.results = set(roots)
         self.solvable = solvable(list(roots))
         self.cores: dict[Node, Core] = {}
@@ -167,8 +182,12 @@ class Lowering:
         if term.operator == "load" and not reduced and term.payload[1] == output:
             return Ref(term.payload[0], output)
         used = {label: sizes[label] for label in (*output, *reduced)}
-        value = self.value([sizes[label] for label in output], kind_of(term))
-        return Ref(self.emit(Nest(value, term, output, reduced, used)), output)
+
+        def make() -> Value:
+            value = self.value([sizes[label] for label in output], kind_of(term))
+            return self.emit(Nest(value, term, output, reduced, used))
+
+        return Ref(self.once((term, tuple(used.items()), output), make), output)
 
     def _call(self, node: Apply) -> Ref:
         arguments = tuple(self.laid_out(self.ref(o), o.extents) for o in node.operands)
@@ -324,6 +343,9 @@ class Lowering:
         labels = tuple(range(root.ndim))
         sizes = dict(enumerate(root.extents))
         ref = self.ref(root)
+        if self.real and ref.value.kind == "boolean":
+            term = real(load(ref.value, ref.axes))
+            return self.nest(term, sizes, output=labels).value
         whole = len(ref.axes) == root.ndim
         if _is_trivial(root):
             return self.nest(self.body(root, labels), sizes, output=labels).value
@@ -356,7 +378,8 @@ def _grouped(cores: Sequence[Core]) -> list[list[Core]]:
     """Cores by the places they go to."""
     groups: dict[Any, list[Core]] = {}
     for core in cores:
-        groups.setdefault((core.axes, core.output, core.inside), []).append(core)
+        places = core.axes, tuple(core.output_sizes().items()), core.inside
+        groups.setdefault(places, []).append(core)
     return list(groups.values())
 
 

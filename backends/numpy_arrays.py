@@ -139,7 +139,7 @@ def _forms(writer: NumpyWriter, step: View | Insert) -> str:
         row = ["0"] * rank
         for label, c in form.terms:
             row[position[label] if position else label] = writer.size(c)
-        forms.append(f"({', '.join([writer.size(form.offset), *row])})")
+        forms.append(f"({', '.join([writer.size(form.offset), *row])}{'' if row else ','})")
     return f"[{', '.join(forms)}]"
 
 
@@ -188,6 +188,10 @@ def _target(writer: NumpyWriter, step: Insert, name: str) -> str:
     diagonal = len(labels) == 2 and labels[0] is not None and labels[0] == labels[1]
     if diagonal and (step.base is None or step.base in writer.row_major):
         return f"{name}.ravel()[::{writer.size(step.value.extents[1] + 1)}]"
+    if step.base is None or step.base in writer.row_major:
+        flat = _flat_diagonal(writer, step, name)
+        if flat:
+            return flat
     if all(len(form.terms) <= 1 for form in step.axes):
         cut = [form.terms[0][0] for form in step.axes if form.terms]
         if cut == list(order):
@@ -197,6 +201,18 @@ def _target(writer: NumpyWriter, step: Insert, name: str) -> str:
         return f"affine_view({name}, {sizes}, {_forms(writer, step)})[...]"
     left = subscript_text([order.index(label) for label in labels])
     return f'np.einsum("{left}->{subscript_text(range(len(order)))}", {name})[...]'
+
+
+def _flat_diagonal(writer: NumpyWriter, step: Insert, name: str) -> str:
+    """A diagonal beside the main one, as a slice of the raveled matrix."""
+    diagonal = ((next(iter(step.sizes), 0), 1),)
+    if len(step.axes) != 2 or len(step.sizes) != 1:
+        return ""
+    if any(form.terms != diagonal or type(form.terms[0][1]) is not int for form in step.axes):
+        return ""
+    (size,), n = step.sizes.values(), step.value.extents[1]
+    start = writer.size(step.axes[0].offset * n + step.axes[1].offset)
+    return f"{name}.ravel()[{start}::{writer.size(n + 1)}][:{writer.size(size)}]"
 
 
 def indicator(writer: NumpyWriter, step: Indicator) -> str:

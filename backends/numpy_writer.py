@@ -40,6 +40,10 @@ from .steps import (
 ATOM, PRODUCT, SUM = 3, 2, 1
 
 
+#: What is not selected may be infinite without a word.
+QUIET = '@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n'
+
+
 class Piece(NamedTuple):
     """Text of an array: its labels, how tightly it binds, and the local name that may be reused."""
 
@@ -88,13 +92,26 @@ class NumpyWriter:
         results = [self.names[value] for value in self.program.outputs]
         body = "\n".join(f"    {line}" for line in [*self._head(), *self.lines])
         returned = self.returned.format(*results)
-        text = (
+        guard = QUIET if self._is_risky() else ""
+        text = guard + (
             f"def {self.function_name}({', '.join(self.parameters)}):\n{body}\n"
             f"    return {returned}\n"
         ).replace("\n\n", "\n")
         helpers = "\n\n".join(required(text).values())
         helpers = f"{helpers}\n\n" if helpers else ""
         return "\n".join(imports(text + helpers)) + "\n\n\n" + helpers + text
+
+    def _is_risky(self) -> bool:
+        """Whether a mask selects from values that may be infinite where they are not selected."""
+        selected = [
+            argument
+            for step in self.program.steps
+            if isinstance(step, Nest)
+            for term in step.term.walk()
+            if term.operator == "select" or _is_where(term)
+            for argument in term.arguments
+        ]
+        return any(_is_real_function(term) for each in selected for term in each.walk())
 
     def _head(self) -> list[str]:
         lines = [f'"""{self.docstring}"""'] if self.docstring else []
@@ -420,6 +437,14 @@ def _last_uses(program: Program) -> dict[Value, int]:
     for value in program.outputs:
         last[value] = last[bases.get(value, value)] = len(program.steps)
     return last
+
+
+def _is_real_function(term: Term) -> bool:
+    return term.operator == "apply" and term.payload[0].result == "real"
+
+
+def _is_where(term: Term) -> bool:
+    return term.operator == "apply" and term.payload[0].name == "where"
 
 
 def _is_reciprocal(term: Term) -> bool:
