@@ -82,7 +82,8 @@ def _canonical_sum(coefficients: dict[Node, float], turns: bool) -> tuple[int, S
     forms = [_primitive({term: sign * c for term, c in coefficients.items()})]
     if turns:
         turned = {transpose(term, (1, 0)): c for term, c in coefficients.items()}
-        if _sign(turned) == sign:
+        # Terms that differ may have the same transpose; they would have to be added first.
+        if len(turned) == len(coefficients) and _sign(turned) == sign:
             forms.append(_primitive({term: sign * c for term, c in turned.items()}))
     best = min(forms, key=_orientation_key)
     return sign, best, best is not forms[0]
