@@ -27,6 +27,7 @@ from .numpy_protocol.special import (
 )
 from .notation import indices, tensor, variables
 from .parser import parse
-from .printers import to_matrix
+from .printers import to_dot, to_latex, to_matrix, to_sympy
+from .cost import cost
 from .curvature import curvature
 from .structure import diagonal, structure, trace
