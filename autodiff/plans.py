@@ -37,7 +37,7 @@ class Plan:
         self.derived = made
         definition = made.derivation.definition
         self.formulas = pytrees.unflatten(definition, made.formulas)
-        self._call = made.compiled.call
+        self._run: Callable[..., Any] | None = None
         given = [*trace.variables, *(v for v in directions if v is not None)]
         self._positions = [k for k, variable in enumerate(given) if variable is not None]
         self._bound = list(trace.bound.values())
@@ -56,7 +56,9 @@ class Plan:
         arrays = [leaves[k] for k in self._positions]
         for k, dtype in self._numbers:
             arrays[k] = dtype.type(arrays[k])
-        results = self._call(*arrays, *self._bound)
+        if self._run is None:
+            self._run = self.derived.compiled.prepared(*arrays, *self._bound)
+        results = self._run(*arrays, *self._bound)
         if self._finish is None:
             self._finish = _finishing(results, self._wanted)
         for k, finish in self._finish:
@@ -133,7 +135,7 @@ def signature(args: Sequence[Any], kwargs: dict[str, Any], extra: Any) -> tuple[
     leaves = [*arguments.leaves, *extra_leaves]
     for k, leaf in enumerate(leaves):
         if isinstance(leaf, (np.ndarray, np.generic)):
-            key += leaf.shape, leaf.dtype
+            key += type(leaf), leaf.shape, leaf.dtype
         elif is_traced(leaf, arguments.positional_leaves <= k < end):
             key.append(type(leaf))
         else:
