@@ -348,10 +348,11 @@ class _Work:
         """Sums among other factors have a canonical orientation and sign."""
         if len(self.factors) < 2:
             return
-        alone = sum(bool(labels) for _, labels in self.factors) < 2
         for k, (node, labels) in enumerate(self.factors):
             if isinstance(node, Sum):
-                sign, oriented, swapped = canonical_sum(node, turns=not alone)
+                others = (own for j, (_, own) in enumerate(self.factors) if j != k)
+                meets = any(label in own for own in others for label in labels)
+                sign, oriented, swapped = canonical_sum(node, turns=meets)
                 self.coefficient *= sign
                 self.factors[k] = (oriented, labels[::-1] if swapped else labels)
 
@@ -495,14 +496,14 @@ def _transposition_inside(
     coefficient: float, factors: list[tuple[Node, tuple[Label, ...]]], output: tuple[Label, ...]
 ) -> Node:
     """``(A + B)' = A' + B'``, also under scalar factors."""
-    moved: list[tuple[Node, tuple[Label, ...]]] = []
-    for node, labels in factors:
-        if labels:
-            turned = sum_of([product((term,), (labels,), output) for term in node.operands])
-            content, node = split_coefficient(turned)
-            coefficient, labels = coefficient * content, output
-        moved.append((node, labels))
-    return _assembled(coefficient, moved, output)
+    moved = [
+        (sum_of([product((term,), (labels,), output) for term in node.operands]), output)
+        if labels
+        else (node, labels)
+        for node, labels in factors
+    ]
+    nodes, subscripts = zip(*moved, strict=True)
+    return product((Constant(coefficient), *nodes), ((), *subscripts), output)
 
 
 def _closed_scalars_nested(

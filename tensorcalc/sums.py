@@ -37,8 +37,8 @@ def add(*operands: Node) -> Node:
 
 
 def _primitive(coefficients: dict[Node, float]) -> Sum:
-    terms = sorted(coefficients, key=lambda term: term.digest)
-    return Sum(tuple(scale(coefficients[term], term) for term in terms))
+    terms = [scale(c, term) for term, c in coefficients.items()]
+    return Sum(tuple(sorted(terms, key=lambda term: split_coefficient(term)[1].digest)))
 
 
 def _content(coefficients: list[float]) -> float:
