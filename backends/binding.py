@@ -33,8 +33,10 @@ def check_names(
     details = [f"the function takes: {', '.join(known) or 'nothing'}", f"given: {', '.join(given)}"]
     if missing:
         raise UnknownNameError(f"no value for {', '.join(missing)}", details, _size_hint(missing, symbols))
-    near = difflib.get_close_matches(extra[0], known, 1)
-    hint = f"did you mean {near[0]}?" if near else "declare it with variables=[...] when compiling"
+    lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(extra[0].lower(), lower, 1)
+    hint = "declare it with variables=[...] when compiling"
+    hint = f"did you mean {lower[near[0]]}?" if near else hint
     raise UnknownNameError(f"the function has no argument {', '.join(extra)}", details, hint)
 
 

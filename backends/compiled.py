@@ -58,11 +58,13 @@ def compile(
         raise TargetError(
             f"target {target!r} is not available", [f"available: {', '.join(TARGETS)}"]
         )
-    roots: list[Node] = []
-    template = _template(expressions, roots)
-    roots = simplify_all(roots)
+    results = _Results()
+    template = results.template(expressions, "the result")
+    roots = simplify_all(results.roots)
     arguments = tuple(variables) if variables is not None else free_variables(*roots)
-    return _specialised(CompiledFunction(roots, template, arguments, target, real, sizes or {}))
+    function = CompiledFunction(roots, template, arguments, target, real, sizes or {})
+    function.result_names = results.names
+    return _specialised(function)
 
 
 class Variant:
@@ -102,6 +104,7 @@ class CompiledFunction:
         self.target = target
         self.names = argument_names(variables)
         self.known: dict[Any, Callable[..., Any]] = {}
+        self.result_names = [f"result {k}" for k in range(len(roots))]
         self._template = template
         self._real = real
         self._variants = [self._variant(sizes)]
@@ -172,8 +175,7 @@ class CompiledFunction:
         self._choose_variant(sizes)
         dtypes = conversions(self.variables, arrays)
         item = max([array.dtype.itemsize for array in arrays], default=8)
-        names = [f"result {k}" for k in range(len(self.roots))]
-        check_memory(self.program, sizes, item, names if len(names) > 1 else ["the result"])
+        check_memory(self.program, sizes, item, self.result_names)
         function = self._variants[0].function
         return _converting(function, dtypes) if any(dtypes) else function
 
@@ -257,25 +259,33 @@ def _methods(parameters: tuple[str, ...], arrays: int, has_default: tuple[bool, 
         f"    return run({arguments})\n"
     ).replace("(,)", "()")
     text = (
-        f"def __call__({', '.join(['self', *defaults])}, **others):\n{body}"
+        f"def __call__({', '.join(['self', *['*'][: len(defaults)], *defaults])}, **others):\n{body}"
         f"def call({', '.join(['self', *defaults])}):\n    others = {{}}\n{body}"
     )
     return builtins.compile(text, "<tensorcalc arguments>", "exec")
 
 
-def _template(expressions: Any, roots: list[Node]) -> str:
-    """The returned expression with ``{k}`` for the k-th root."""
-    expressions = as_expression(expressions)
-    if isinstance(expressions, Node):
-        roots.append(expressions)
-        return f"{{{len(roots) - 1}}}"
-    if isinstance(expressions, Mapping):
-        items = [f"{key!r}: {_template(value, roots)}" for key, value in expressions.items()]
-        return "{{" + ", ".join(items) + "}}"
-    items = [_template(value, roots) for value in expressions]
-    if isinstance(expressions, list):
-        return f"[{', '.join(items)}]"
-    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+class _Results:
+    """Expressions in a nesting of lists, tuples and dicts, and what to call each."""
+
+    def __init__(self) -> None:
+        self.roots: list[Node] = []
+        self.names: list[str] = []
+
+    def template(self, expressions: Any, name: str) -> str:
+        """The returned expression with ``{k}`` for the k-th root."""
+        expressions = as_expression(expressions)
+        if isinstance(expressions, Node):
+            self.roots.append(expressions)
+            self.names.append(name)
+            return f"{{{len(self.roots) - 1}}}"
+        if isinstance(expressions, Mapping):
+            pairs = [(k, self.template(each, str(k))) for k, each in expressions.items()]
+            return "{{" + ", ".join(f"{key!r}: {text}" for key, text in pairs) + "}}"
+        items = [self.template(each, f"result {k}") for k, each in enumerate(expressions)]
+        if isinstance(expressions, list):
+            return f"[{', '.join(items)}]"
+        return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
 __all__ = ["CompiledFunction", "TargetError", "compile"]

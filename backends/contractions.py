@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tensorcalc.contraction_order import Choice, best_tree
 from tensorcalc.nodes import Node
 from tensorcalc.table import TABLE
 
-from .contraction_order import Choice, best_tree
 from .cores import Core, multiplied, source_term
 from .ranges import is_nonnegative
 from .solves import Inverse, inverse_factor, solved
@@ -180,7 +180,7 @@ def _gram(lowering: Lowering, core: Core, a: int, b: int) -> Ref:
         term = multiplied([root, term])
     factor = _as_factor(lowering, core, term)
     names = dict(zip(own, other, strict=True))
-    mirrored = Factor(factor.value, tuple(names[label] for label in factor.labels))
+    mirrored = Factor(factor.value, tuple(names.get(label, label) for label in factor.labels))
     result = pair(lowering, core, factor, mirrored, frozenset(core.output))
     ref = Ref(result.value, result.labels)
     return _scaled(lowering, core, ref, alpha)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tensorcalc.contraction_order import Choice
 from tensorcalc.extents import evaluate, same_extents, symbols_of
 from tensorcalc.nodes import (
     Apply,
@@ -27,7 +28,6 @@ from tensorcalc.nodes import (
 from tensorcalc.operations.helpers import HELPERS
 
 from .affine_rows import has_rows, reduced_to_core
-from .contraction_order import Choice
 from .contractions import contracted
 from .cores import Core
 from .program import Program

@@ -2,46 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from .steps import Call, Contract, Indicator, Insert, Nest, Reshape, Scatter, Step, Value, View
+from tensorcalc.cost import ITEM, Cost, row_flops, volume
 
-#: Bytes of a float64; costs are stated for it.
-ITEM = 8
-
-#: Leading coefficient of n^3 in operations of linear algebra on an n by n matrix.
-CUBIC = {
-    "inv": 2.0,
-    "det": 2 / 3,
-    "logdet": 2 / 3,
-    "cholesky": 1 / 3,
-    "solve": 2 / 3,
-    "eigh": 9.0,
-    "svd": 20.0,
-}
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Operations and bytes; numbers or polynomials of extents."""
-
-    flops: Any = 0
-    bytes: Any = 0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.flops + other.flops, self.bytes + other.bytes)
-
-    def __str__(self) -> str:
-        return f"{self.flops} flops, {self.bytes} bytes"
-
-
-def volume(extents: Iterable[Any]) -> Any:
-    """Number of entries of a shape."""
-    return math.prod(extents)
-
+from .steps import Call, Contract, Input, Insert, Nest, Reshape, Scatter, Step, View
 
 def cost(step: Step) -> Cost:
     """Operations of ``step`` and the bytes it reads and writes."""
@@ -65,25 +30,16 @@ def flops(step: Step) -> Any:
 
 
 def _call_flops(step: Call) -> Any:
-    largest = step.arguments[0]
-    coefficient = CUBIC.get(step.name)
-    if coefficient is None:
-        return 4 * sum(volume(argument.extents) for argument in step.arguments)
-    n = largest.extents[-1]
-    thirds = round(3 * coefficient)
-    return thirds * volume(largest.extents) * n // 3
+    if step.name == "solve":
+        matrix, side = step.arguments
+        both = 2 * matrix.extents[-1] * volume(side.extents)
+        return row_flops("solve", [matrix.extents]) + both
+    return row_flops(step.name, [argument.extents for argument in step.arguments])
 
 
 def moved(step: Step) -> Any:
-    """Bytes read and written; a view moves none."""
-    if isinstance(step, Reshape) or (isinstance(step, View) and step.inside):
+    """Bytes read and written; a view moves none, nor does an argument."""
+    if isinstance(step, (Input, Reshape)) or (isinstance(step, View) and step.inside):
         return 0
     distinct = {operand.name: operand for operand in step.operands()}
-    return ITEM * sum(volume(v.extents) for v in (*distinct.values(), step.value)) if distinct else (
-        ITEM * volume(step.value.extents) if isinstance(step, (Nest, Insert, Indicator)) else 0
-    )
-
-
-def memory(value: Value) -> Any:
-    """Bytes of a value."""
-    return ITEM * volume(value.extents)
+    return ITEM * sum(volume(v.extents) for v in (*distinct.values(), step.value))

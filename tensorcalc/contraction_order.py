@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tensorcalc.extents import evaluate
+from .extents import evaluate
 
 #: Products of more factors than this are left to opt_einsum.
 EXHAUSTIVE = 5
