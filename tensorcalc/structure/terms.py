@@ -253,24 +253,18 @@ def scattered(term: Term) -> tuple[tuple[Node, ...], Node] | None:
     taken: list[int] = []
     indices: list[Factor] = []
     for label in (*form.rows, *form.columns):
-        found = next(
-            (
-                k
-                for k, factor in enumerate(form.factors)
-                if _selects(factor, label) and k not in taken
-            ),
-            None,
-        )
-        if found is None:
+        found = [k for k, f in enumerate(form.factors) if _selects(f, label) and k not in taken]
+        if not found:
             return None
-        taken.append(found)
-        node, own = form.factors[found]
+        taken.append(found[0])
+        node, own = form.factors[found[0]]
         indices.append((node.operands[0], own[:-1]))
-    rest = [f for k, f in enumerate(plain_factors(replace(form, factors=form.without(*taken))))]
+    rest = plain_factors(replace(form, factors=form.without(*taken)))
     outside = {*form.rows, *form.columns}
-    if any(outside & set(own) for _, own in rest) or len(outside) < len(form.rows) * 2:
-        return None
     middle = _labels(indices)
+    entangled = any(outside & set(own) for _, own in rest) or outside & set(middle)
+    if entangled or len(outside) < len(form.rows) * 2:
+        return None
     sizes = form.extents()
     values = _part([(Constant(form.coefficient), ()), *rest], middle, sizes)
     places = tuple(_part([factor], middle, sizes) for factor in indices)

@@ -1,0 +1,219 @@
+"""What all structured operators share: products, solves, determinants, spectra.
+
+An operator is a square symmetric matrix between flattened arrays of one shape. Subclasses say how
+to multiply, solve and take determinants with their cores; what they do not say is derived here from
+products and solves, never from the dense matrix unless that is what was asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from tensorcalc.errors import TensorcalcError
+
+Modified = Literal["absolute", "shift"] | None
+
+#: Columns of the identity that are solved for at once.
+CHUNK = 256
+
+
+class NotPositiveDefinite(TensorcalcError, np.linalg.LinAlgError):
+    """A matrix to be factorized is not positive definite; ``smallest`` is its least eigenvalue."""
+
+    def __init__(self, what: str, smallest: float) -> None:
+        self.smallest = smallest
+        super().__init__(
+            f"{what} is not positive definite",
+            [f"smallest eigenvalue: {smallest:.6g}"],
+            "pass damping= larger than its magnitude, or modified='absolute' or 'shift'",
+        )
+
+
+class StructuredOperator(LinearOperator):
+    """A symmetric matrix that stores the cores of its structure only.
+
+    ``solve`` and ``logdet`` need a positive definite matrix ``H + damping * I``; an indefinite one
+    raises :class:`NotPositiveDefinite`, or is made definite where ``modified`` says how.
+    """
+
+    structure: Any = None
+
+    def __init__(self, parameter_shape: Sequence[int], dtype: Any = float) -> None:
+        self.parameter_shape = tuple(parameter_shape)
+        n = math.prod(self.parameter_shape)
+        super().__init__(dtype=np.dtype(dtype), shape=(n, n))
+
+    # -- what subclasses provide: V has shape (n, k) --------------------------------------------
+    def _product(self, V: Any) -> Any:
+        """``H @ V``."""
+        raise AttributeError("a structured operator must define _product")
+
+    def _solution(self, V: Any, damping: float) -> Any:
+        """``inv(H + damping I) @ V``; raises NotPositiveDefinite."""
+        raise AttributeError("a structured operator must define _solution")
+
+    def _log_determinant(self, damping: float) -> float:
+        """``log det(H + damping I)``; raises NotPositiveDefinite."""
+        raise AttributeError("a structured operator must define _log_determinant")
+
+    def _diagonal(self) -> Any:
+        """The flat diagonal."""
+        raise AttributeError("a structured operator must define _diagonal")
+
+    def _absolute_solution(self, V: Any, damping: float) -> Any:
+        """A solve with the eigenvalues replaced by their magnitudes."""
+        raise TensorcalcError(
+            f"absolute eigenvalues of a matrix that is {self.name}",
+            [f"shape: {self.shape}"],
+            "pass modified='shift', or take DenseOperator(H.todense()) where that fits",
+        )
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """The stored cores."""
+        return ()
+
+    # -- products -------------------------------------------------------------------------------
+    def _matmat(self, V: Any) -> Any:
+        return self._product(np.asarray(V))
+
+    def _matvec(self, v: Any) -> Any:
+        return self._product(np.asarray(v).reshape(-1, 1))[:, 0]
+
+    def _adjoint(self) -> StructuredOperator:
+        return self
+
+    _transpose = _adjoint
+
+    # -- solves ---------------------------------------------------------------------------------
+    def solve(self, b: Any, damping: float = 0.0, modified: Modified = None) -> Any:
+        """``x`` with ``(H + damping I) x = b``, of the shape of ``b``.
+
+        ``b`` is flat, has the shape of the parameter, or holds one right-hand side per column.
+        ``modified="shift"`` adds what makes the smallest eigenvalue positive, ``"absolute"`` takes
+        the magnitudes of the eigenvalues.
+
+        Raises NotPositiveDefinite with the smallest eigenvalue if there is no such matrix.
+        """
+        b = np.asarray(b)
+        V = self._columns(b)
+        if modified == "absolute":
+            return self._absolute_solution(V, damping).reshape(b.shape)
+        if modified == "shift":
+            damping = max(damping, self._shift())
+        elif modified is not None:
+            raise ValueError(f"modified={modified!r} is none of 'absolute', 'shift', None")
+        return self._solution(V, damping).reshape(b.shape)
+
+    def _columns(self, b: Any) -> Any:
+        n = self.shape[0]
+        if b.shape == self.parameter_shape or b.shape == (n,):
+            return b.reshape(n, 1)
+        if b.ndim == 2 and b.shape[0] == n:
+            return b
+        raise TensorcalcError(
+            "solve with a right-hand side that does not fit",
+            [f"operator: {self.shape}, parameter {self.parameter_shape}", f"b: shape {b.shape}"],
+            "pass a flat vector, an array of the parameter's shape, or one column per vector",
+        )
+
+    def _shift(self) -> float:
+        """Damping that makes the smallest eigenvalue a small positive number."""
+        smallest = self.smallest_eigenvalue()
+        scale = max(float(np.abs(self._diagonal()).max(initial=0.0)), 1e-12)
+        return max(0.0, 1e-8 * scale - smallest)
+
+    def logdet(self, damping: float = 0.0) -> float:
+        """``log det(H + damping I)``. Raises NotPositiveDefinite if there is none."""
+        return float(self._log_determinant(damping))
+
+    # -- diagonals and spectra ------------------------------------------------------------------
+    def diagonal(self) -> Any:
+        """The diagonal, of the shape of the parameter."""
+        return self._diagonal().reshape(self.parameter_shape)
+
+    def trace(self) -> float:
+        """The sum of the diagonal."""
+        return float(self._diagonal().sum())
+
+    def inverse_diagonal(self, damping: float = 0.0) -> Any:
+        """The diagonal of ``inv(H + damping I)``, of the shape of the parameter: variances."""
+        return self._inverse_diagonal(damping).reshape(self.parameter_shape)
+
+    def _inverse_diagonal(self, damping: float) -> Any:
+        n = self.shape[0]
+        result = np.empty(n)
+        for start in range(0, n, CHUNK):
+            stop = min(start + CHUNK, n)
+            unit = np.zeros((n, stop - start))
+            unit[np.arange(start, stop), np.arange(stop - start)] = 1
+            solved = self._solution(unit, damping)
+            result[start:stop] = solved[np.arange(start, stop), np.arange(stop - start)]
+        return result
+
+    def eigsh(self, k: int = 6, which: str = "LA", **options: Any) -> tuple[Any, Any]:
+        """``k`` eigenvalues and eigenvectors, as :func:`scipy.sparse.linalg.eigsh` orders them."""
+        n = self.shape[0]
+        if k >= n - 1:
+            values, vectors = np.linalg.eigh(self.todense())
+            order = _wanted(values, k, which)
+            return values[order], vectors[:, order]
+        return eigsh(self, k=k, which=which, **options)
+
+    def smallest_eigenvalue(self) -> float:
+        """The least eigenvalue."""
+        return float(self.eigsh(1, "SA")[0][0])
+
+    # -- storage --------------------------------------------------------------------------------
+    def todense(self) -> Any:
+        """The whole matrix, ``n`` by ``n``."""
+        return self._product(np.eye(self.shape[0]))
+
+    def to_scipy_sparse(self) -> Any:
+        """The matrix as a sparse array. Raises TensorcalcError where it is not sparse."""
+        raise TensorcalcError(
+            f"a sparse array of a matrix that is {self.name}",
+            [f"shape: {self.shape}"],
+            "use todense(), or the operator itself",
+        )
+
+    @property
+    def name(self) -> str:
+        """The word for the structure."""
+        return type(self).__name__ if self.structure is None else self.structure.name
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are stored."""
+        return sum(array.nbytes for array in self.arrays)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}, {self.shape[0]} x {self.shape[1]}, {self.nbytes} bytes>"
+
+    __str__ = __repr__
+
+
+def _wanted(values: Any, k: int, which: str) -> Any:
+    """Positions of ``k`` eigenvalues: largest or smallest, algebraically or by magnitude."""
+    key = np.abs(values) if which.endswith("M") else values
+    order = np.argsort(key, kind="stable")
+    chosen = order[:k] if which.startswith("S") else order[len(order) - k :]
+    return np.sort(chosen)
+
+
+def require_positive(what: str, values: Any) -> None:
+    """Raise NotPositiveDefinite unless all ``values``, eigenvalues or pivots, are positive."""
+    smallest = float(np.min(values, initial=np.inf))
+    if not smallest > 0:
+        raise NotPositiveDefinite(what, smallest)
+
+
+def diagonal_array(values: Any) -> Any:
+    """A sparse diagonal matrix."""
+    return sparse.diags_array(values).tocsr()

@@ -1,0 +1,106 @@
+"""Blocks along shared axes: one dense block per index, or the same block for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import linalg, sparse
+
+from .base import NotPositiveDefinite, StructuredOperator, require_positive
+
+
+class BlocksOperator(StructuredOperator):
+    """``H[t..., r..., t..., c...] = core[t_batch..., r..., c...]`` for the tied axes ``t``.
+
+    Stores the blocks and solves with all of them at once.
+    """
+
+    def __init__(
+        self, core: Any, tied: Sequence[int], batch: Sequence[int], parameter_shape: Sequence[int]
+    ) -> None:
+        core = np.asarray(core)
+        super().__init__(parameter_shape, np.result_type(core, np.float32))
+        free = [a for a in range(len(self.parameter_shape)) if a not in tied]
+        repeated = [a for a in tied if a not in batch]
+        self.order = (*batch, *free, *repeated)
+        sizes = [self.parameter_shape[a] for a in self.order]
+        self.blocks = int(np.prod(sizes[: len(batch)]))
+        self.size = int(np.prod(sizes[len(batch) : len(batch) + len(free)]))
+        self.core = core.reshape(self.blocks, self.size, self.size)
+        self.repeats = int(np.prod(sizes[len(batch) + len(free) :]))
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        return (self.core,)
+
+    def _gathered(self, V: Any) -> Any:
+        """Columns as ``(blocks, size, repeats * k)``."""
+        k = V.shape[1]
+        moved = V.reshape(*self.parameter_shape, k).transpose(*self.order, len(self.order))
+        return moved.reshape(self.blocks, self.size, self.repeats * k)
+
+    def _scattered(self, W: Any, k: int) -> Any:
+        sizes = [self.parameter_shape[a] for a in self.order]
+        inverse = np.argsort(self.order)
+        return W.reshape(*sizes, k).transpose(*inverse, len(self.order)).reshape(-1, k)
+
+    def _product(self, V: Any) -> Any:
+        return self._scattered(self.core @ self._gathered(V), V.shape[1])
+
+    def _damped(self, damping: float) -> Any:
+        return self.core + damping * np.eye(self.size) if damping else self.core
+
+    def _cholesky(self, damping: float) -> Any:
+        try:
+            return np.linalg.cholesky(self._damped(damping))
+        except np.linalg.LinAlgError:
+            smallest = self.smallest_eigenvalue() + damping
+            raise NotPositiveDefinite(f"a block of the matrix ({self.name})", smallest) from None
+
+    def _solution(self, V: Any, damping: float) -> Any:
+        factor = self._cholesky(damping)
+        W = self._gathered(V)
+        if self.blocks == 1:
+            solved = linalg.cho_solve((factor[0], True), W[0])[None]
+        else:
+            solved = np.linalg.solve(self._damped(damping), W)
+        return self._scattered(solved, V.shape[1])
+
+    def _absolute_solution(self, V: Any, damping: float) -> Any:
+        values, vectors = np.linalg.eigh(self.core)
+        magnitudes = np.abs(values) + damping
+        require_positive(f"a block of the matrix ({self.name})", magnitudes)
+        rotated = np.swapaxes(vectors, 1, 2) @ self._gathered(V)
+        return self._scattered(vectors @ (rotated / magnitudes[:, :, None]), V.shape[1])
+
+    def _log_determinant(self, damping: float) -> float:
+        factor = self._cholesky(damping)
+        pivots = np.diagonal(factor, axis1=1, axis2=2)
+        return 2 * self.repeats * np.log(pivots).sum()
+
+    def _spread_diagonal(self, values: Any) -> Any:
+        return self._scattered(np.repeat(values[:, :, None], self.repeats, axis=2), 1)[:, 0]
+
+    def _diagonal(self) -> Any:
+        return self._spread_diagonal(np.diagonal(self.core, axis1=1, axis2=2))
+
+    def _inverse_diagonal(self, damping: float) -> Any:
+        self._cholesky(damping)
+        inverse = np.linalg.inv(self._damped(damping))
+        return self._spread_diagonal(np.diagonal(inverse, axis1=1, axis2=2))
+
+    def smallest_eigenvalue(self) -> float:
+        return float(np.linalg.eigvalsh(self.core).min())
+
+    def to_scipy_sparse(self) -> Any:
+        n = self.shape[0]
+        places = self._gathered(np.arange(n)[:, None])
+        rows = np.broadcast_to(
+            places[:, :, None, :], (self.blocks, self.size, self.size, self.repeats)
+        )
+        columns = np.swapaxes(rows, 1, 2)
+        values = np.broadcast_to(self.core[..., None], rows.shape)
+        entries = (rows.ravel(), columns.ravel())
+        return sparse.coo_array((values.ravel(), entries), shape=self.shape).tocsr()

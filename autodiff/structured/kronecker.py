@@ -1,0 +1,124 @@
+"""Kronecker products and sums: one factor at a time, in the eigenvectors of the factors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, reduce
+from typing import Any
+
+import numpy as np
+
+from .base import StructuredOperator, require_positive
+
+
+class SpectralOperator(StructuredOperator):
+    """``H`` with the eigenvectors ``Q_1 x Q_2 x ...`` of symmetric factors over groups of axes.
+
+    The factors together cover every axis once. Their spectra, combined by the subclass, are the
+    spectrum of ``H``, so that damping, determinants and absolute values cost no more than products.
+    """
+
+    def __init__(
+        self, factors: Sequence[Any], axes: Sequence[Sequence[int]], parameter_shape: Sequence[int]
+    ) -> None:
+        super().__init__(parameter_shape, np.result_type(*factors, np.float32))
+        self.order = tuple(a for group in axes for a in group)
+        self.sizes = [int(np.prod([self.parameter_shape[a] for a in group])) for group in axes]
+        self.factors = [
+            np.asarray(factor).reshape(size, size)
+            for factor, size in zip(factors, self.sizes, strict=True)
+        ]
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        return tuple(self.factors)
+
+    def _gathered(self, V: Any) -> Any:
+        k = V.shape[1]
+        moved = V.reshape(*self.parameter_shape, k).transpose(*self.order, len(self.order))
+        return moved.reshape(*self.sizes, k)
+
+    def _scattered(self, W: Any) -> Any:
+        k = W.shape[-1]
+        shape = [self.parameter_shape[a] for a in self.order]
+        inverse = np.argsort(self.order)
+        return W.reshape(*shape, k).transpose(*inverse, len(self.order)).reshape(-1, k)
+
+    @staticmethod
+    def _along(matrix: Any, W: Any, axis: int) -> Any:
+        """``matrix`` times ``W`` over one of its axes."""
+        return np.moveaxis(np.tensordot(matrix, W, axes=(1, axis)), 0, axis)
+
+    @cached_property
+    def _spectra(self) -> list[tuple[Any, Any]]:
+        return [np.linalg.eigh(factor) for factor in self.factors]
+
+    def _combined(self, values: Sequence[Any]) -> Any:
+        """The eigenvalues from those of the factors, one axis per factor."""
+        raise AttributeError("a spectral operator must define _combined")
+
+    @cached_property
+    def _eigenvalues(self) -> Any:
+        return self._combined([values for values, _ in self._spectra])
+
+    def _damped(self, damping: float) -> Any:
+        values = self._eigenvalues + damping
+        require_positive(f"the matrix ({self.name})", values)
+        return values
+
+    def _divided(self, V: Any, values: Any) -> Any:
+        W = self._gathered(V)
+        for axis, (_, vectors) in enumerate(self._spectra):
+            W = self._along(vectors.T, W, axis)
+        W = W / values[..., None]
+        for axis, (_, vectors) in enumerate(self._spectra):
+            W = self._along(vectors, W, axis)
+        return self._scattered(W)
+
+    def _solution(self, V: Any, damping: float) -> Any:
+        return self._divided(V, self._damped(damping))
+
+    def _absolute_solution(self, V: Any, damping: float) -> Any:
+        magnitudes = np.abs(self._eigenvalues) + damping
+        require_positive(f"the matrix ({self.name})", magnitudes)
+        return self._divided(V, magnitudes)
+
+    def _log_determinant(self, damping: float) -> float:
+        return np.log(self._damped(damping)).sum()
+
+    def _inverse_diagonal(self, damping: float) -> Any:
+        W = (1 / self._damped(damping))[..., None]
+        for axis, (_, vectors) in enumerate(self._spectra):
+            W = self._along(vectors**2, W, axis)
+        return self._scattered(W)[:, 0]
+
+    def _diagonal(self) -> Any:
+        combined = self._combined([np.diagonal(factor) for factor in self.factors])
+        return self._scattered(combined[..., None])[:, 0]
+
+    def smallest_eigenvalue(self) -> float:
+        return float(self._eigenvalues.min())
+
+
+class KroneckerOperator(SpectralOperator):
+    """``H = A_1 x A_2 x ...``."""
+
+    def _combined(self, values: Sequence[Any]) -> Any:
+        return reduce(np.multiply.outer, values)
+
+    def _product(self, V: Any) -> Any:
+        W = self._gathered(V)
+        for axis, factor in enumerate(self.factors):
+            W = self._along(factor, W, axis)
+        return self._scattered(W)
+
+
+class KroneckerSumOperator(SpectralOperator):
+    """``H = A x I + I x B``; a solve is a Sylvester equation."""
+
+    def _combined(self, values: Sequence[Any]) -> Any:
+        return reduce(np.add.outer, values)
+
+    def _product(self, V: Any) -> Any:
+        W = self._gathered(V)
+        return self._scattered(sum(self._along(f, W, axis) for axis, f in enumerate(self.factors)))

@@ -1,0 +1,114 @@
+"""Operators without coupling, and dense ones: zero, diagonal, dense."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import linalg
+
+from .base import NotPositiveDefinite, StructuredOperator, diagonal_array, require_positive
+
+
+class DiagonalOperator(StructuredOperator):
+    """``H = diag(core)``; the core is a scalar for a multiple of the identity."""
+
+    def __init__(self, core: Any, parameter_shape: Sequence[int]) -> None:
+        self.core = np.asarray(core)
+        super().__init__(parameter_shape, np.result_type(self.core, np.float32))
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        return (self.core,)
+
+    def _values(self) -> Any:
+        return np.broadcast_to(self.core, self.parameter_shape).reshape(-1)
+
+    def _product(self, V: Any) -> Any:
+        return self._values()[:, None] * V
+
+    def _damped(self, damping: float) -> Any:
+        values = self._values() + damping
+        require_positive(f"the matrix ({self.name})", values)
+        return values
+
+    def _solution(self, V: Any, damping: float) -> Any:
+        return V / self._damped(damping)[:, None]
+
+    def _absolute_solution(self, V: Any, damping: float) -> Any:
+        values = np.abs(self._values()) + damping
+        require_positive(f"the matrix ({self.name})", values)
+        return V / values[:, None]
+
+    def _log_determinant(self, damping: float) -> float:
+        return np.log(self._damped(damping)).sum()
+
+    def _diagonal(self) -> Any:
+        return np.array(self._values())
+
+    def _inverse_diagonal(self, damping: float) -> Any:
+        return 1 / self._damped(damping)
+
+    def smallest_eigenvalue(self) -> float:
+        return float(self.core.min())
+
+    def to_scipy_sparse(self) -> Any:
+        return diagonal_array(self._values())
+
+
+class ZeroOperator(DiagonalOperator):
+    """``H = 0``."""
+
+    def __init__(self, parameter_shape: Sequence[int]) -> None:
+        super().__init__(np.zeros(()), parameter_shape)
+
+
+class DenseOperator(StructuredOperator):
+    """A stored symmetric matrix, factorized by Cholesky; the last factor is kept."""
+
+    def __init__(self, matrix: Any, parameter_shape: Sequence[int]) -> None:
+        super().__init__(parameter_shape, np.result_type(matrix, np.float32))
+        self.matrix = np.asarray(matrix).reshape(self.shape)
+        self._factor: tuple[float, Any] | None = None
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        return (self.matrix,)
+
+    def _product(self, V: Any) -> Any:
+        return self.matrix @ V
+
+    def _cholesky(self, damping: float) -> Any:
+        if self._factor is None or self._factor[0] != damping:
+            self._factor = damping, self._factorized(damping)
+        return self._factor[1]
+
+    def _factorized(self, damping: float) -> Any:
+        damped = self.matrix + damping * np.eye(len(self.matrix))
+        try:
+            return linalg.cho_factor(damped, lower=True, overwrite_a=True)
+        except np.linalg.LinAlgError:
+            smallest = self.smallest_eigenvalue() + damping
+            raise NotPositiveDefinite(f"the matrix ({self.name})", smallest) from None
+
+    def _solution(self, V: Any, damping: float) -> Any:
+        return linalg.cho_solve(self._cholesky(damping), V)
+
+    def _absolute_solution(self, V: Any, damping: float) -> Any:
+        values, vectors = np.linalg.eigh(self.matrix)
+        magnitudes = np.abs(values) + damping
+        require_positive(f"the matrix ({self.name})", magnitudes)
+        return vectors @ ((vectors.T @ V) / magnitudes[:, None])
+
+    def _log_determinant(self, damping: float) -> float:
+        return 2 * np.log(np.diagonal(self._cholesky(damping)[0])).sum()
+
+    def _diagonal(self) -> Any:
+        return np.array(np.diagonal(self.matrix))
+
+    def smallest_eigenvalue(self) -> float:
+        return float(linalg.eigh(self.matrix, eigvals_only=True, subset_by_index=[0, 0])[0])
+
+    def todense(self) -> Any:
+        return np.array(self.matrix)

@@ -1,0 +1,176 @@
+"""Banded matrices by LAPACK's band routines, other sparse ones by sparse LU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.sparse.linalg import splu
+
+from .base import NotPositiveDefinite, StructuredOperator
+
+
+class BandedOperator(StructuredOperator):
+    """``H[i, i + low + b] = band[i, b]``."""
+
+    def __init__(self, band: Any, low: int, parameter_shape: Sequence[int]) -> None:
+        super().__init__(parameter_shape, np.result_type(band, np.float32))
+        self.band, self.low = np.asarray(band), low
+        self._factor: tuple[float, Any] | None = None
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        return (self.band,)
+
+    def to_scipy_sparse(self) -> Any:
+        n = self.shape[0]
+        rows = np.arange(n)[:, None]
+        columns = rows + self.low + np.arange(self.band.shape[1])
+        inside = (columns >= 0) & (columns < n)
+        entries = (np.broadcast_to(rows, columns.shape)[inside], columns[inside])
+        return sparse.coo_array((self.band[inside], entries), shape=self.shape).tocsr()
+
+    def _product(self, V: Any) -> Any:
+        n = self.shape[0]
+        result = np.zeros((n, V.shape[1]), np.result_type(self.band, V))
+        for b in range(self.band.shape[1]):
+            offset = self.low + b
+            start, stop = max(0, -offset), min(n, n - offset)
+            if start < stop:
+                rows = self.band[start:stop, b, None]
+                result[start:stop] += rows * V[start + offset : stop + offset]
+        return result
+
+    def _lower(self, damping: float = 0.0) -> Any:
+        """LAPACK's lower form: ``lower[d, i] = H[i + d, i]``."""
+        n, width = self.band.shape
+        depth = min(max(-self.low, width + self.low - 1), n - 1)
+        lower = np.zeros((depth + 1, n))
+        for d in range(depth + 1):
+            b = d - self.low
+            if 0 <= b < width:
+                lower[d, : n - d] = self.band[: n - d, b]
+        lower[0] += damping
+        return lower
+
+    def _cholesky(self, damping: float) -> Any:
+        if self._factor is None or self._factor[0] != damping:
+            try:
+                factor = linalg.cholesky_banded(self._lower(damping), lower=True)
+            except np.linalg.LinAlgError:
+                smallest = self.smallest_eigenvalue() + damping
+                raise NotPositiveDefinite(f"the matrix ({self.name})", smallest) from None
+            self._factor = damping, factor
+        return self._factor[1]
+
+    def _solution(self, V: Any, damping: float) -> Any:
+        return linalg.cho_solve_banded((self._cholesky(damping), True), V)
+
+    def _log_determinant(self, damping: float) -> float:
+        return 2 * np.log(self._cholesky(damping)[0]).sum()
+
+    def _diagonal(self) -> Any:
+        return self._lower()[0]
+
+    def smallest_eigenvalue(self) -> float:
+        lower = self._lower()
+        return float(
+            linalg.eig_banded(
+                lower, lower=True, eigvals_only=True, select="i", select_range=(0, 0)
+            )[0]
+        )
+
+
+class SparseOperator(StructuredOperator):
+    """A sparse symmetric matrix, factorized by sparse LU in a symmetric order without pivoting."""
+
+    def __init__(self, matrix: Any, parameter_shape: Sequence[int]) -> None:
+        super().__init__(parameter_shape, np.result_type(matrix.dtype, np.float32))
+        self.matrix = sparse.csr_array(matrix)
+        self._factor: tuple[float, Any] | None = None
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        return self.matrix.data, self.matrix.indices, self.matrix.indptr
+
+    def to_scipy_sparse(self) -> Any:
+        return self.matrix.copy()
+
+    def _product(self, V: Any) -> Any:
+        return self.matrix @ V
+
+    def _factorized(self, damping: float) -> Any:
+        if self._factor is None or self._factor[0] != damping:
+            n = self.shape[0]
+            damped = sparse.csc_array(self.matrix + damping * sparse.eye_array(n))
+            self._factor = damping, self._positive_factor(damped, damping)
+        return self._factor[1]
+
+    def _positive_factor(self, damped: Any, damping: float) -> Any:
+        """LU without row exchanges; positive pivots say positive definite."""
+        try:
+            factor = splu(
+                damped,
+                permc_spec="MMD_AT_PLUS_A",
+                diag_pivot_thresh=0.0,
+                options={"SymmetricMode": True},
+            )
+        except RuntimeError:  # SuperLU's report of a pivot that is exactly zero
+            factor = None
+        positive = factor is not None and np.array_equal(factor.perm_r, factor.perm_c)
+        if factor is None or not positive or not (factor.U.diagonal() > 0).all():
+            smallest = self.smallest_eigenvalue() + damping
+            raise NotPositiveDefinite(f"the matrix ({self.name})", smallest)
+        return factor
+
+    def _solution(self, V: Any, damping: float) -> Any:
+        return self._factorized(damping).solve(np.ascontiguousarray(V, dtype=float))
+
+    def _log_determinant(self, damping: float) -> float:
+        return np.log(self._factorized(damping).U.diagonal()).sum()
+
+    def _diagonal(self) -> Any:
+        return self.matrix.diagonal()
+
+    def todense(self) -> Any:
+        return self.matrix.toarray()
+
+
+def affine_matrix(bands: Sequence[Any], lows: Sequence[Sequence[int]], shape: Sequence[int]) -> Any:
+    """The sparse matrix with ``H[i..., i + low + b...] = band[i..., b...]`` added over patterns."""
+    n, rank = int(np.prod(shape)), len(shape)
+    total = sparse.csr_array((n, n))
+    for band, low in zip(bands, lows, strict=True):
+        index = np.indices(band.shape)
+        columns = [index[a] + index[rank + a] + low[a] for a in range(rank)]
+        inside = np.ones(band.shape, dtype=bool)
+        for column, extent in zip(columns, shape, strict=True):
+            inside &= (column >= 0) & (column < extent)
+        rows = np.ravel_multi_index([index[a][inside] for a in range(rank)], shape)
+        places = np.ravel_multi_index([column[inside] for column in columns], shape)
+        total = total + sparse.coo_array((band[inside], (rows, places)), shape=(n, n)).tocsr()
+    return total
+
+
+def scattered_matrix(
+    places: Sequence[Sequence[Any]], values: Sequence[Any], shape: Sequence[int]
+) -> Any:
+    """The sparse matrix with values added at the rows and columns that index arrays name."""
+    n, rank = int(np.prod(shape)), len(shape)
+    total = sparse.csr_array((n, n))
+    for place, value in zip(places, values, strict=True):
+        if not place:
+            total = total + sparse.diags_array(np.broadcast_to(value, shape).ravel()).tocsr()
+            continue
+        extents = (*shape, *shape)
+        index = [
+            np.mod(np.asarray(p).astype(int), e).ravel()
+            for p, e in zip(place, extents, strict=True)
+        ]
+        rows = np.ravel_multi_index(index[:rank], shape)
+        columns = np.ravel_multi_index(index[rank:], shape)
+        entries = (np.asarray(value, dtype=float).ravel(), (rows, columns))
+        total = total + sparse.coo_array(entries, shape=(n, n)).tocsr()
+    return total

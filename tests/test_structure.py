@@ -1,0 +1,230 @@
+"""Structure: what is claimed of a Hessian is so, and near misses are not claimed."""
+
+import numpy as np
+import pytest
+
+import tensorcalc as tc
+from tensorcalc.applications import apply
+from tensorcalc.notation import declared_variables
+from tensorcalc.structure import Dense, Identity, structure
+from tensorcalc.substitution import replace_extents
+
+DECLARED = (
+    "X: m n, w: n, y: m, T: m n, U: m k, V: n k, W: n k, e: m n boolean, A: n n symmetric, c, "
+    "B: k k symmetric, C: k k symmetric, G: n k, u: n, S: n n psd, z: n+2, s: b integer, "
+    "t: b integer, q: b, R: n-1 k, Q: n n, p: n positive, M: n n symmetric, b: m, K: l"
+)
+NAMES = {v.name: v for v in declared_variables(DECLARED)}
+X, w, y, T, U, V, W, e, A, c, B, C, G, u, S, z, s, t, q, R, Q, p, M, b, K = NAMES.values()
+SIZES = {"m": 6, "n": 4, "k": 3, "b": 5, "l": 2}
+
+
+def logsumexp(x):
+    return apply("logsumexp", x)
+
+
+logistic = np.sum(np.log(1 + np.exp(-y * (X @ w))))
+#: loss, parameter, words for the Hessian, bytes at SIZES
+STRUCTURED = {
+    "linear": (u @ w, w, "zero", 0),
+    "square": (w @ w, w, "multiple of the identity", 8),
+    "frobenius": (np.sum(U * U), U, "multiple of the identity", 8),
+    "exponentials": (np.sum(np.exp(w)), w, "diagonal", 8 * 4),
+    "matrix of exponentials": (np.sum(np.exp(T) + T * T), T, "diagonal", 8 * 24),
+    "poisson with intercepts": (np.sum(np.exp(X[:, 0] + b)), b, "diagonal", 8 * 6),
+    "factorization": (
+        np.sum((T - U @ V.T) ** 2),
+        U,
+        "Kronecker product of an identity and a matrix",
+        8 * 9,
+    ),
+    "factorization in the other factor": (
+        np.sum((T - U @ V.T) ** 2),
+        V,
+        "Kronecker product of an identity and a matrix",
+        8 * 9,
+    ),
+    "factorization with ridge": (
+        np.sum((T - U @ V.T) ** 2) + c * np.sum(U * U),
+        U,
+        "Kronecker product of an identity and a matrix",
+        8 * 9,
+    ),
+    "masked factorization": (np.sum(e * (T - U @ V.T) ** 2), U, "block diagonal", 8 * 54),
+    "masked factorization with ridge": (
+        np.sum(e * (T - U @ V.T) ** 2) + np.sum(U * U),
+        U,
+        "block diagonal",
+        8 * 54,
+    ),
+    "multi-output regression": (
+        np.sum((X @ W) ** 2),
+        W,
+        "Kronecker product of an identity and a matrix",
+        8 * 16,
+    ),
+    "matrix normal": (
+        np.einsum("ik,ij,jl,kl->", G, A, G, B),
+        G,
+        "Kronecker product",
+        8 * (16 + 9),
+    ),
+    "matrix normal with a sum in one factor": (
+        np.einsum("ik,ij,jl,kl->", G, A, G, B) + np.einsum("ik,ij,jl,kl->", G, A, G, C),
+        G,
+        "Kronecker product",
+        8 * (16 + 9),
+    ),
+    "logdet": (-apply("logdet", S), S, "Kronecker product", 8 * 32),
+    "two sides": (
+        np.einsum("ik,ij,jk->", G, A, G) + np.einsum("ik,kl,il->", G, B, G),
+        G,
+        "Kronecker sum",
+        8 * 25,
+    ),
+    "two sides with ridge": (
+        np.einsum("ik,ij,jk->", G, A, G) + np.einsum("ik,kl,il->", G, B, G) + np.sum(G * G),
+        G,
+        "Kronecker sum",
+        8 * 25,
+    ),
+    "logsumexp": (logsumexp(w), w, "diagonal plus low rank", 8 * 5),
+    "length": (np.sqrt(1 + w @ w), w, "multiple of the identity plus low rank", 8 * 6),
+    "square of a square": ((w @ w) ** 2, w, "multiple of the identity plus low rank", 8 * 6),
+    "two directions": (
+        np.sum(w**4) + (u @ w) ** 2 * (p @ w),
+        w,
+        "diagonal plus low rank",
+        8 * 14,
+    ),
+    "logistic": (logistic, w, "Gram matrix A' D A", 8 * 30),
+    "logistic with ridge": (
+        logistic + w @ w,
+        w,
+        "multiple of the identity plus low rank",
+        8 * 31,
+    ),
+    "rank one": ((u @ w) ** 2, w, "rank one", 8 * 5),
+    "softmax regression": (np.sum(logsumexp(X @ W)), W, "block diagonal plus low rank", 8 * 126),
+    "first differences": (np.sum((w[1:] - w[:-1]) ** 2), w, "banded", 8 * 12),
+    "second differences": (np.sum((z[2:] - 2 * z[1:-1] + z[:-2]) ** 2), z, "banded", 8 * 30),
+    "smoothing": (np.sum((w - u) ** 2) + np.sum((w[1:] - w[:-1]) ** 2), w, "banded", 8 * 12),
+    "smoothing of an image": (
+        np.sum((G[1:] - G[:-1]) ** 2) + np.sum((G[:, 1:] - G[:, :-1]) ** 2) + np.sum(G * G),
+        G,
+        "Kronecker sum",
+        8 * 25,
+    ),
+    "weighted smoothing of an image": (
+        np.sum((R * (G[1:] - G[:-1])) ** 2) + np.sum((G[:, 1:] - G[:, :-1]) ** 2),
+        G,
+        "sparse by affine patterns",
+        8 * 60,
+    ),
+    "weighted chain": (np.sum(w[:-1] * w[1:] * u[1:]), w, "banded", 8 * 12),
+    "gather": (np.sum((w[s] - q) ** 2), w, "diagonal", 8 * 4),
+    "graph": (np.sum(q * (w[s] - w[t]) ** 2), w, "sparse by index arrays", 8 * 19),
+}
+
+#: Near misses: dense for all the library can say, or less than one could hope for.
+DENSE = {
+    "hadamard of two forms": (np.einsum("i,ij,j,ij->", w, A, w, M), w),
+    "general form": (w @ A @ w, w),
+    "sum of two kronecker products": (
+        np.einsum("ik,ij,jl,kl->", G, A, G, B) + np.einsum("ik,ij,jl,kl->", G, M, G, C),
+        G,
+    ),
+    "transposition": (np.sum(Q * Q.T), Q),
+    "kronecker plus identity": (np.einsum("ik,ij,jl,kl->", G, A, G, B) + np.sum(G * G), G),
+    "all pairs": (np.sum(np.exp(w[:, None] - w[None, :])) * w[0], w),
+    "square of a sum times a form": (np.sum(w) ** 2 * (w @ A @ w), w),
+    "scaled by a coupled weight": (np.einsum("ik,jl,ijkl->", G, G, tc.variables("F: n n k k")), G),
+    "scores of pairs": (np.sum(np.tanh(w[:, None] * w[None, :] * A)), w),
+    "wrapped differences": (np.sum((w - np.roll(w, 1)) ** 2), w),
+}
+
+
+def drawn(rng, *roots):
+    """Values at SIZES for the free variables."""
+    values = {}
+    for v in tc.free_variables(*roots):
+        shape = [tc.extents.evaluate(extent, SIZES) for extent in v.extents]
+        value = rng.normal(size=shape)
+        if v.flags & {"symmetric", "psd"}:
+            value = value @ value.T + np.eye(shape[0])
+        if "positive" in v.flags:
+            value = np.abs(value) + 0.1
+        if "boolean" in v.flags:
+            value = value > 0
+        if "integer" in v.flags:
+            value = rng.integers(0, SIZES["n"], size=shape)
+        values[v.name] = value
+    return values
+
+
+@pytest.mark.parametrize("name", STRUCTURED)
+def test_structure_of_a_hessian(name):
+    loss, x, words, size = STRUCTURED[name]
+    found = structure(tc.hessian(loss, x))
+    assert found.name == words
+    assert tc.extents.evaluate(found.bytes, SIZES) == size
+    assert str(found).startswith(words)
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_structure_is_not_claimed(name):
+    loss, x = DENSE[name]
+    assert isinstance(structure(tc.hessian(loss, x)), Dense)
+
+
+@pytest.mark.parametrize("name", [*STRUCTURED, *DENSE])
+def test_diagonal_and_trace_are_those_of_the_whole(name):
+    loss, x = (STRUCTURED.get(name) or DENSE[name])[:2]
+    H = tc.hessian(loss, x)
+    roots = [H, tc.diagonal(H), tc.trace(H)]
+    fixed = list(map(replace_extents(roots, SIZES).__getitem__, roots))
+    values = drawn(np.random.default_rng(3), *fixed)
+
+    def value(node):
+        names = {v.name for v in tc.free_variables(node)}
+        return np.asarray(tc.evaluate(node, **{k: a for k, a in values.items() if k in names}))
+
+    shape = fixed[0].extents[: x.ndim]
+    n = int(np.prod(shape))
+    dense = np.broadcast_to(value(fixed[0]), (*shape, *shape)).reshape(n, n)
+    np.testing.assert_allclose(value(fixed[1]), np.diagonal(dense).reshape(shape), atol=1e-10)
+    np.testing.assert_allclose(value(fixed[2]), np.trace(dense), atol=1e-9)
+
+
+def test_diagonal_of_a_gram_matrix_needs_no_square():
+    diagonal = tc.diagonal(tc.hessian(np.sum((X @ w) ** 2), w))
+    squares = [n for n in tc.nodes.postorder(diagonal) if n.extents == (*w.extents, *w.extents)]
+    assert not squares and diagonal.extents == w.extents
+
+
+def test_trace_of_a_kronecker_product_is_an_extent_times_a_trace():
+    loss = np.sum((T - U @ V.T) ** 2)
+    assert all(node.ndim <= 2 for node in tc.nodes.postorder(tc.trace(tc.hessian(loss, U))))
+
+
+def test_rows_and_columns_must_agree():
+    with pytest.raises(tc.errors.ShapeError, match="rows and columns differ"):
+        tc.diagonal(X)
+    with pytest.raises(tc.errors.ShapeError, match="no middle"):
+        structure(tc.variables("F: a b c"))
+
+
+def test_mixed_block_is_rectangular_and_dense():
+    found = structure(tc.hessian(np.sum((T - U @ V.T) ** 2), U, V))
+    assert isinstance(found, Dense) and found.rank == 2
+
+
+def test_identity_is_scaled_by_its_factor():
+    found = structure(tc.hessian(c * (w @ w), w))
+    assert isinstance(found, Identity) and found.factor is 2 * c
+
+
+def test_block_of_a_shared_axis_depends_on_it_only_if_the_core_does():
+    plain = structure(tc.hessian(np.sum((T - U @ V.T) ** 2), U))
+    weighted = structure(tc.hessian(np.sum(b[:, None] * (T - U @ V.T) ** 2), U))
+    assert plain.batch == () and weighted.batch == (0,)

@@ -1,0 +1,385 @@
+"""Structured operators equal the dense matrix: products, solves, determinants, spectra."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import backends
+import tensorcalc as tc
+from autodiff.structured import (
+    BandedOperator,
+    BlocksOperator,
+    DenseOperator,
+    DiagonalOperator,
+    InverseOperator,
+    KroneckerOperator,
+    KroneckerSumOperator,
+    NotPositiveDefinite,
+    PlusLowRankOperator,
+    ProductOperator,
+    SparseOperator,
+    SystemOperator,
+    ZeroOperator,
+    structured_operator,
+    system_operator,
+)
+from tensorcalc.errors import TensorcalcError
+from tensorcalc.substitution import replace_extents
+
+from .test_structure import DENSE, SIZES, STRUCTURED, drawn
+
+
+def spd(rng, n, *batch):
+    root = rng.normal(size=(*batch, n, n))
+    return root @ np.swapaxes(root, -1, -2) + np.eye(n)
+
+
+def positive_band(rng, n, depth):
+    dense = np.triu(np.tril(rng.normal(size=(n, n)), depth), -depth)
+    dense = dense + dense.T + 4 * (depth + 1) * np.eye(n)
+    band = np.zeros((n, 2 * depth + 1))
+    for b in range(2 * depth + 1):
+        for i in range(n):
+            if 0 <= i + b - depth < n:
+                band[i, b] = dense[i, i + b - depth]
+    return band
+
+
+def sparse_spd(rng, n):
+    matrix = sparse.random_array((n, n), density=0.2, rng=rng)
+    return (matrix + matrix.T + 8 * sparse.eye_array(n)).tocsr()
+
+
+def plus_low_rank(rng, base, r, matrix=False):
+    n = base.shape[0]
+    M = spd(rng, r) if matrix else rng.uniform(0.5, 1, size=r)
+    return PlusLowRankOperator(base, rng.normal(size=(r, n)), M)
+
+
+def negative_update(rng):
+    base = DiagonalOperator(rng.uniform(5, 6, size=9), (9,))
+    return PlusLowRankOperator(base, rng.normal(size=(1, 9)) / 3, np.array([-1.0]))
+
+
+#: A random positive definite instance of every class of operator.
+INSTANCES = {
+    "scaled identity": lambda r: DiagonalOperator(np.float64(2.5), (3, 4)),
+    "diagonal": lambda r: DiagonalOperator(r.uniform(1, 2, size=(3, 4)), (3, 4)),
+    "dense": lambda r: DenseOperator(spd(r, 7), (7,)),
+    "blocks": lambda r: BlocksOperator(spd(r, 3, 5), (0,), (0,), (5, 3)),
+    "repeated block": lambda r: BlocksOperator(spd(r, 3), (0,), (), (5, 3)),
+    "block on the first axis": lambda r: BlocksOperator(spd(r, 5), (1,), (), (5, 3)),
+    "blocks over middle axes": lambda r: BlocksOperator(
+        spd(r, 6, 4).reshape(4, 2, 3, 2, 3), (1,), (1,), (2, 4, 3)
+    ),
+    "blocks partly repeated": lambda r: BlocksOperator(spd(r, 2, 3), (0, 2), (2,), (4, 2, 3)),
+    "kronecker": lambda r: KroneckerOperator([spd(r, 3), spd(r, 4)], [(0,), (1,)], (3, 4)),
+    "kronecker in another order": lambda r: KroneckerOperator(
+        [spd(r, 4), spd(r, 6), spd(r, 5)], [(1,), (0, 3), (2,)], (2, 4, 5, 3)
+    ),
+    "kronecker of two negative factors": lambda r: KroneckerOperator(
+        [-spd(r, 3), -spd(r, 4)], [(0,), (1,)], (3, 4)
+    ),
+    "kronecker sum": lambda r: KroneckerSumOperator([spd(r, 3), spd(r, 4)], [(0,), (1,)], (3, 4)),
+    "kronecker sum crosswise": lambda r: KroneckerSumOperator(
+        [spd(r, 4), spd(r, 3)], [(1,), (0,)], (3, 4)
+    ),
+    "diagonal plus low rank": lambda r: plus_low_rank(
+        r, DiagonalOperator(r.uniform(1, 2, size=9), (9,)), 3
+    ),
+    "diagonal minus rank one": negative_update,
+    "diagonal plus a form": lambda r: plus_low_rank(
+        r, DiagonalOperator(r.uniform(1, 2, size=9), (9,)), 3, True
+    ),
+    "blocks plus low rank": lambda r: plus_low_rank(
+        r, BlocksOperator(spd(r, 3, 4), (0,), (0,), (4, 3)), 2
+    ),
+    "low rank that is not low": lambda r: plus_low_rank(
+        r, DiagonalOperator(r.uniform(1, 2, size=5), (5,)), 8
+    ),
+    "indefinite diagonal made definite": lambda r: PlusLowRankOperator(
+        DiagonalOperator(np.array([-0.5, 1.0, 2.0, 3.0]), (4,)), np.eye(1, 4), np.array([2.0])
+    ),
+    "tridiagonal": lambda r: BandedOperator(positive_band(r, 8, 1), -1, (8,)),
+    "pentadiagonal": lambda r: BandedOperator(positive_band(r, 9, 2), -2, (9,)),
+    "band wider than the matrix": lambda r: BandedOperator(positive_band(r, 3, 4), -4, (3,)),
+    "sparse": lambda r: SparseOperator(sparse_spd(r, 20), (20,)),
+    "inverse of blocks": lambda r: InverseOperator(
+        BlocksOperator(spd(r, 3, 4), (0,), (0,), (4, 3))
+    ),
+    "inverse of a band": lambda r: InverseOperator(
+        BandedOperator(positive_band(r, 7, 1), -1, (7,))
+    ),
+    "arrow head": lambda r: SystemOperator(
+        [DiagonalOperator(r.uniform(3, 4, size=6), (6,)), DenseOperator(spd(r, 2), (2,))],
+        {(0, 1): 0.3 * r.normal(size=(6, 2))},
+    ),
+    "arrow head with the head first": lambda r: SystemOperator(
+        [DenseOperator(spd(r, 2), (2,)), BlocksOperator(spd(r, 2, 3), (0,), (0,), (3, 2))],
+        {(0, 1): 0.3 * r.normal(size=(2, 6))},
+    ),
+    "three parameters": lambda r: SystemOperator(
+        [
+            DenseOperator(spd(r, 2), (2,)),
+            DiagonalOperator(r.uniform(3, 4, size=5), (5,)),
+            DenseOperator(spd(r, 3), (3,)),
+        ],
+        {(0, 1): 0.2 * r.normal(size=(2, 5)), (0, 2): 0.2 * r.normal(size=(2, 3))},
+    ),
+}
+
+
+def close(actual, expected):
+    scale = 1 + np.abs(expected).max(initial=0)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-10 * scale)
+
+
+def check(op, dense, rng):
+    """Everything an operator can do against the dense matrix."""
+    n = op.shape[0]
+    v, V = rng.normal(size=n), rng.normal(size=(n, 3))
+    close(op.todense(), dense)
+    close(op @ v, dense @ v)
+    close(op @ V, dense @ V)
+    close(op.T @ v, dense.T @ v)
+    close(op.diagonal().reshape(-1), np.diagonal(dense))
+    close(op.trace(), np.trace(dense))
+    for damping in (0.0, 0.7):
+        damped = dense + damping * np.eye(n)
+        inverse = np.linalg.inv(damped)
+        close(op.solve(v, damping=damping), inverse @ v)
+        close(op.solve(V, damping=damping), inverse @ V)
+        shaped = v.reshape(op.parameter_shape)
+        close(op.solve(shaped, damping=damping), (inverse @ v).reshape(op.parameter_shape))
+        close(op.logdet(damping=damping), np.linalg.slogdet(damped)[1])
+        close(op.inverse_diagonal(damping=damping).reshape(-1), np.diagonal(inverse))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", INSTANCES)
+def test_operator_equals_the_dense_matrix(name, seed):
+    rng = np.random.default_rng(seed)
+    op = INSTANCES[name](rng)
+    dense = op @ np.eye(op.shape[0])
+    close(dense, dense.T)
+    check(op, dense, rng)
+
+
+@pytest.mark.parametrize("name", INSTANCES)
+def test_spectrum_and_smallest_eigenvalue(name):
+    rng = np.random.default_rng(5)
+    op = INSTANCES[name](rng)
+    values = np.linalg.eigvalsh(op @ np.eye(op.shape[0]))
+    k = min(2, op.shape[0])
+    found, vectors = op.eigsh(k)
+    close(np.sort(found), values[-k:])
+    close(op @ vectors, vectors * found)
+    close(op.smallest_eigenvalue(), values[0])
+
+
+@pytest.mark.parametrize(
+    "name", ["diagonal", "blocks", "blocks partly repeated", "tridiagonal", "sparse"]
+)
+def test_sparse_form(name):
+    op = INSTANCES[name](np.random.default_rng(1))
+    close(op.to_scipy_sparse().toarray(), op.todense())
+
+
+def test_dense_has_no_sparse_form():
+    op = INSTANCES["kronecker"](np.random.default_rng(1))
+    with pytest.raises(TensorcalcError, match="sparse"):
+        op.to_scipy_sparse()
+
+
+def shifted(op, amount):
+    """The operator minus a multiple of the identity, in the same class where that is easy."""
+    if isinstance(op, DiagonalOperator):
+        return DiagonalOperator(op.core - amount, op.parameter_shape)
+    if isinstance(op, DenseOperator):
+        return DenseOperator(op.matrix - amount * np.eye(op.shape[0]), op.parameter_shape)
+    if isinstance(op, SparseOperator):
+        return SparseOperator(
+            op.matrix - amount * sparse.eye_array(op.shape[0]), op.parameter_shape
+        )
+    if isinstance(op, BandedOperator):
+        band = op.band.copy()
+        band[:, -op.low] -= amount
+        return BandedOperator(band, op.low, op.parameter_shape)
+    if isinstance(op, KroneckerSumOperator):
+        first = op.factors[0] - amount * np.eye(len(op.factors[0]))
+        return KroneckerSumOperator([first, *op.factors[1:]], [(0,), (1,)], op.parameter_shape)
+    if isinstance(op, PlusLowRankOperator):
+        return PlusLowRankOperator(shifted(op.base, amount), op.Z, op.M)
+    raise AssertionError(type(op))
+
+
+INDEFINITE = [
+    "diagonal",
+    "dense",
+    "tridiagonal",
+    "sparse",
+    "kronecker sum",
+    "diagonal plus low rank",
+]
+
+
+@pytest.mark.parametrize("name", INDEFINITE)
+def test_indefinite_matrix_is_refused_with_its_smallest_eigenvalue(name):
+    rng = np.random.default_rng(2)
+    op = INSTANCES[name](rng)
+    amount = np.linalg.eigvalsh(op.todense())[:2].mean()
+    op = shifted(op, amount)
+    values = np.linalg.eigvalsh(op @ np.eye(op.shape[0]))
+    b = rng.normal(size=op.shape[0])
+    with pytest.raises(NotPositiveDefinite, match="smallest eigenvalue") as caught:
+        op.solve(b)
+    assert caught.value.smallest == pytest.approx(values[0], abs=1e-9)
+    with pytest.raises(NotPositiveDefinite):
+        op.logdet()
+    damped = op.solve(b, damping=1.0 - values[0])
+    close((op @ damped) + (1.0 - values[0]) * damped, b)
+    moved = op.solve(b, modified="shift")
+    assert moved @ b > 0 and np.isfinite(moved).all()
+
+
+@pytest.mark.parametrize("name", ["diagonal", "dense", "kronecker sum", "diagonal plus low rank"])
+def test_absolute_eigenvalues(name):
+    rng = np.random.default_rng(2)
+    op = INSTANCES[name](rng)
+    op = shifted(op, np.linalg.eigvalsh(op.todense())[:2].mean())
+    b = rng.normal(size=op.shape[0])
+    values, vectors = np.linalg.eigh(op.todense())
+    close(op.solve(b, modified="absolute"), vectors @ ((vectors.T @ b) / np.abs(values)))
+
+
+def test_absolute_eigenvalues_of_blocks_and_kronecker_products():
+    rng = np.random.default_rng(4)
+    blocks = spd(rng, 3, 4) - 2 * np.eye(3)
+    for op in (
+        BlocksOperator(blocks, (0,), (0,), (4, 3)),
+        KroneckerOperator([blocks[0], spd(rng, 4)], [(0,), (1,)], (3, 4)),
+    ):
+        b = rng.normal(size=12)
+        values, vectors = np.linalg.eigh(op.todense())
+        assert values[0] < 0
+        close(op.solve(b, modified="absolute"), vectors @ ((vectors.T @ b) / np.abs(values)))
+
+
+def test_absolute_eigenvalues_of_a_band_are_refused_with_a_remedy():
+    op = INSTANCES["tridiagonal"](np.random.default_rng(0))
+    with pytest.raises(TensorcalcError, match="modified='shift'"):
+        op.solve(np.ones(8), modified="absolute")
+
+
+def test_singular_blocks_and_singular_updates_are_refused():
+    block = np.ones((2, 2))
+    with pytest.raises(NotPositiveDefinite):
+        BlocksOperator(np.stack([np.eye(2), block]), (0,), (0,), (2, 2)).solve(np.ones(4))
+    p = np.array([0.2, 0.3, 0.5])
+    softmax = PlusLowRankOperator(DiagonalOperator(p, (3,)), p[None], np.array([-1.0]))
+    with pytest.raises(NotPositiveDefinite):
+        softmax.solve(np.ones(3))
+    assert np.isfinite(softmax.solve(np.ones(3), damping=1e-3)).all()
+
+
+def test_low_rank_alone_needs_damping():
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(2, 6))
+    op = PlusLowRankOperator(ZeroOperator((6,)), Z, np.ones(2))
+    with pytest.raises(NotPositiveDefinite):
+        op.solve(np.ones(6))
+    close(op.solve(np.ones(6), damping=0.5), np.linalg.solve(Z.T @ Z + 0.5 * np.eye(6), np.ones(6)))
+
+
+def test_right_hand_side_of_a_wrong_shape_names_both_shapes():
+    op = INSTANCES["blocks"](np.random.default_rng(0))
+    with pytest.raises(TensorcalcError, match=r"shape \(4,\)"):
+        op.solve(np.ones(4))
+
+
+def test_products_alone_are_solved_by_iteration_with_a_preconditioner():
+    rng = np.random.default_rng(0)
+    diagonal = rng.uniform(1, 1e4, size=40)
+    H = np.diag(diagonal) + 0.1 * spd(rng, 40) / 40
+    inner = DiagonalOperator(diagonal, (40,))
+    b = rng.normal(size=40)
+    counted = []
+
+    def product(v):
+        counted.append(1)
+        return H @ v
+
+    x = ProductOperator(product, (40,), preconditioner=inner).solve(b)
+    preconditioned = len(counted)
+    np.testing.assert_allclose(H @ x, b, atol=1e-7)
+    counted.clear()
+    ProductOperator(product, (40,)).solve(b)
+    assert preconditioned < len(counted)
+    indefinite = ProductOperator(lambda v: H @ v - 50 * v, (40,), definite=False)
+    np.testing.assert_allclose(H @ indefinite.solve(b) - 50 * indefinite.solve(b), b, atol=1e-5)
+
+
+# -- from expressions -----------------------------------------------------------------------------
+def compiled(nodes):
+    return backends.compile(list(nodes))
+
+
+def built(loss, x, seed=0):
+    """The structured operator of a Hessian at SIZES, and the dense matrix of the oracle."""
+    roots = [tc.hessian(loss, x), x]
+    H, x = map(replace_extents(roots, SIZES).__getitem__, roots)
+    values = drawn(np.random.default_rng(seed), H)
+    shape = x.extents
+    op = structured_operator(H, compiled, values, shape)
+    n = op.shape[0]
+    dense = np.asarray(tc.evaluate(H, **values), dtype=float)
+    return op, np.broadcast_to(dense, (*shape, *shape)).reshape(n, n)
+
+
+@pytest.mark.parametrize("name", [*STRUCTURED, *DENSE])
+def test_operator_of_a_hessian_equals_the_oracle(name):
+    loss, x = (STRUCTURED.get(name) or DENSE[name])[:2]
+    op, dense = built(loss, x)
+    rng = np.random.default_rng(1)
+    V = rng.normal(size=(op.shape[0], 2))
+    close(op @ V, dense @ V)
+    close(op.todense(), dense)
+    close(op.diagonal().reshape(-1), np.diagonal(dense))
+    damping = 1.0 - np.linalg.eigvalsh(dense)[0]
+    damped = dense + damping * np.eye(len(dense))
+    close(op.solve(V, damping=damping), np.linalg.solve(damped, V))
+    close(op.logdet(damping=damping), np.linalg.slogdet(damped)[1])
+
+
+def test_cores_alone_are_stored():
+    rng = np.random.default_rng(0)
+    T, U, V = tc.variables("T: m n, U: m k, V: n k")
+    H = tc.hessian(np.sum((T - U @ V.T) ** 2), U)
+    op = structured_operator(H, compiled, {"V": rng.normal(size=(300, 4))}, (2000, 4))
+    assert op.shape == (8000, 8000) and op.nbytes == 8 * 16
+    b = rng.normal(size=(2000, 4))
+    np.testing.assert_allclose((op @ op.solve(b).reshape(-1)).reshape(b.shape), b, atol=1e-9)
+
+
+def test_diagonal_plus_low_rank_at_a_million_unknowns():
+    x = tc.variables("x: n")
+    H = tc.hessian(np.sqrt(1 + x @ x), x)
+    value = np.random.default_rng(0).normal(size=1_000_000)
+    op = structured_operator(H, compiled, {"x": value}, (1_000_000,))
+    b = np.ones(1_000_000)
+    np.testing.assert_allclose(op @ op.solve(b), b, atol=1e-8)
+    assert op.nbytes < 2 * value.nbytes
+
+
+def test_system_in_two_parameters_is_solved_by_its_schur_complement():
+    g, X, w, b, y = tc.variables("g: s integer, X: s n, w: n, b: h, y: s")
+    loss = np.sum((X @ w + b[g] - y) ** 2) + w @ w + b @ b
+    rng = np.random.default_rng(0)
+    arrays = {"g": rng.integers(0, 7, size=30), "X": rng.normal(size=(30, 3))}
+    parameters = (w, b)
+    blocks = [[tc.hessian(loss, p, q) for q in parameters] for p in parameters]
+    op = system_operator(blocks, compiled, arrays, [(3,), (7,)])
+    assert isinstance(op.blocks[1], DiagonalOperator) and op.eliminated == 1
+    E = np.eye(7)[arrays["g"]]
+    J = np.concatenate([arrays["X"], E], axis=1)
+    check(op, 2 * (J.T @ J + np.eye(10)), rng)
