@@ -222,11 +222,25 @@ def pair(
 
 
 def _oriented(core: Core, left: Factor, right: Factor) -> tuple[Factor, Factor]:
-    """The factor that has the first label of the result comes first, so that rows are rows."""
-    for label in core.output:
-        if (label in left.labels) != (label in right.labels):
-            return (left, right) if label in left.labels else (right, left)
-    return left, right
+    """The order in which rows of the result are rows, and few operands are transposed."""
+    pairs = [(left, right), (right, left)]
+    return min(pairs, key=lambda pair: (_misplaced(core, *pair), _transposed(*pair)))
+
+
+def _misplaced(core: Core, left: Factor, right: Factor) -> bool:
+    """Whether the first label of the result that only one factor has is the right one's."""
+    both = set(left.labels) & set(right.labels)
+    own = [k for k in core.output if k not in both and k in (*left.labels, *right.labels)]
+    only_one = len({k in left.labels for k in own}) < 2
+    return not only_one and own[0] in right.labels
+
+
+def _transposed(left: Factor, right: Factor) -> int:
+    """How many of the factors do not have the summed labels where a matrix product wants them."""
+    both = set(left.labels) & set(right.labels)
+    return (left.labels[-1:] != () and left.labels[-1] not in both) + (
+        right.labels[:1] != () and right.labels[0] not in both
+    )
 
 
 def _renumbered(labels: Labels, numbers: dict[int, int]) -> Labels:
