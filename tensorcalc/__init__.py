@@ -25,6 +25,7 @@ from .numpy_protocol.special import (
     one_hot,
     softmax,
 )
+from .numpy_protocol.tensor_products import einsum
 from .notation import indices, tensor, variables
 from .parser import parse
 from .printers import to_dot, to_latex, to_matrix, to_sympy
