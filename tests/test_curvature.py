@@ -163,6 +163,8 @@ UNKNOWN = {
     "outer minus too much diagonal": (w @ w - 2 * np.sum(w) ** 2, w),
     "softmax entry": (apply("softmax", w)[0], w),
     "trace of a cube": (np.sum((A @ A) * A), A),
+    "transposition": (np.trace(Q @ Q), Q),
+    "transposition with weights": (np.einsum("ij,jk,kl,li->", Q, S, Q, P), Q),
     "min of squares": (np.minimum(w @ w, np.sum((w - a) ** 2)), w),
     "power of an unknown sign": (np.sum(w**1.0 * np.abs(w)), w),
     "gamma across poles": (np.sum(apply("gammaln", w)), w),

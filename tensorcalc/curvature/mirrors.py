@@ -175,8 +175,8 @@ def _sides(
     """0 for labels on the side of the rows, 1 for the columns'; None if a half is on both."""
     side: dict[Label, int] = {}
     for row, column in zip(form.rows, form.columns, strict=True):
-        if row != column:
-            side[row], side[column] = 0, 1
+        if row != column and (side.setdefault(row, 0), side.setdefault(column, 1)) != (0, 1):
+            return None  # a row is tied to the column of another row: a transposition
     links = [[x for x in labels if image[x] != x] for labels in halves]
     moved = [x for x in image if image[x] != x]
     while True:
