@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tensorcalc.deltas import always_inside, solved_for, substituted
+from tensorcalc.deltas import always_inside, substituted
 from tensorcalc.extents import is_nonnegative, same_extents
 from tensorcalc.nodes import Constant, Delta, Node, Product
 from tensorcalc.products import is_boolean
 
 from .cores import Core, Row
-from .gathers import flattened, gathered, slides
+from .gathers import flattened, gathered, slides, solution_of
 from .selections import use_up_selections
 from .steps import Affine, AffineRow, Indicator, Labels
 
@@ -137,13 +137,13 @@ def _slack(core: Core, row: Row) -> int | None:
     """A summed label with coefficient 1 or -1 that nothing but the row has."""
     taken = core.used() | set(core.output) | {label for terms, _ in core.rows for label in terms}
     for label in row[0]:
-        if label not in taken and solved_for(row, label) is not None:
+        if label not in taken and solution_of(row, label) is not None:
             return label
     return None
 
 
 def _interval_mask(lowering: Lowering, core: Core, row: Row, slack: int) -> None:
-    solution = solved_for(row, slack)
+    solution = solution_of(row, slack)
     assert solution is not None
     size = core.sizes.pop(slack)
     labels = tuple(sorted(solution[0]))
@@ -176,7 +176,7 @@ def _place(core: Core, row: Row, placed: dict[int, Affine]) -> bool:
     """
     taken = core.used() | {label for terms, _ in core.rows for label in terms}
     for label in sorted(set(row[0]) & set(core.output), reverse=True):
-        solution = solved_for(row, label)
+        solution = solution_of(row, label)
         if solution is None or not _can_place(core, label, solution[0], placed):
             continue
         if label in taken and not _renames(core, label, solution):
@@ -211,7 +211,9 @@ def _rename(core: Core, old: int, new: int) -> None:
     core.rows = [substituted(row, old, {new: 1}, 0) for row in core.rows]
 
 
-def _can_place(core: Core, label: int, terms: Mapping[int, Any], placed: Mapping[int, Affine]) -> bool:
+def _can_place(
+    core: Core, label: int, terms: Mapping[int, Any], placed: Mapping[int, Affine]
+) -> bool:
     """No axis may depend on one that is placed itself."""
     depended = {k for form in placed.values() for k, _ in form.terms}
     return label not in depended and not any(k in placed for k in terms)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import keyword
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 from tensorcalc.errors import ShapeError, TensorcalcError, UnknownNameError
 from tensorcalc.extents import Extent, evaluate, symbol_name, symbols_of
 from tensorcalc.nodes import Variable
+from tensorcalc.operations.helpers import HELPERS
 
 
 class ArgumentError(TensorcalcError, TypeError):
@@ -18,6 +21,23 @@ class ArgumentError(TensorcalcError, TypeError):
 
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "missing"})()
+
+
+#: Names that generated code uses itself.
+RESERVED = {"np", "special", "linalg", "dtype", "f", "self", "others", *keyword.kwlist}
+
+
+def argument_names(variables: Sequence[Variable]) -> list[str]:
+    """A Python name for each variable: its own where that is one."""
+    names: list[str] = []
+    for variable in variables:
+        name = re.sub(r"\W", "_", variable.name)
+        if not name.isidentifier() or name in RESERVED or name in HELPERS:
+            name = f"{name}_" if name.isidentifier() else f"v{name}"
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
 
 
 def check_names(
@@ -32,7 +52,8 @@ def check_names(
         return
     details = [f"the function takes: {', '.join(known) or 'nothing'}", f"given: {', '.join(given)}"]
     if missing:
-        raise UnknownNameError(f"no value for {', '.join(missing)}", details, _size_hint(missing, symbols))
+        hint = _size_hint(missing, symbols)
+        raise UnknownNameError(f"no value for {', '.join(missing)}", details, hint)
     lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(extra[0].lower(), lower, 1)
     hint = "declare it with variables=[...] when compiling"
@@ -104,15 +125,15 @@ def as_arrays(variables: Sequence[Variable], values: Sequence[Any]) -> list[Any]
                 [f"{variable.name}: {array!r:.60}"],
                 "pass real numbers, integers or booleans",
             )
-    common = None
-    for k, value in enumerate(values):
-        if isinstance(value, (float, int)) and not isinstance(value, np.generic):
-            common = common or precision(variables, [a for a, v in zip(arrays, values, strict=True) if a.ndim or isinstance(v, np.generic)])
-            arrays[k] = arrays[k].astype(common)
+    numbers = [isinstance(v, (float, int)) and not isinstance(v, np.generic) for v in values]
+    if any(numbers):
+        pairs = zip(arrays, numbers, strict=True)
+        common = precision([array for array, is_number in pairs if not is_number])
+        arrays = [a.astype(common) if n else a for a, n in zip(arrays, numbers, strict=True)]
     return arrays
 
 
-def precision(variables: Sequence[Variable], arrays: Sequence[Any]) -> Any:
+def precision(arrays: Sequence[Any]) -> Any:
     """The floating precision of a call: the widest among its arrays; float64 without any."""
     dtypes = [array.dtype for array in arrays]
     if not any(dtype.kind == "f" for dtype in dtypes):
@@ -123,7 +144,7 @@ def precision(variables: Sequence[Variable], arrays: Sequence[Any]) -> Any:
 def conversions(variables: Sequence[Variable], arrays: Sequence[Any]) -> list[Any]:
     """For each argument the dtype it must be converted to, None if it can stay."""
     real = [not variable.flags & {"integer", "boolean"} for variable in variables]
-    common = precision(variables, [a for a, is_real in zip(arrays, real, strict=True) if is_real])
+    common = precision([a for a, is_real in zip(arrays, real, strict=True) if is_real])
     return [
         common if is_real and array.dtype != common else None
         for array, is_real in zip(arrays, real, strict=True)

@@ -15,8 +15,8 @@ from tensorcalc.extents import evaluate
 from tensorcalc.nodes import Node, Variable, as_expression, free_variables
 from tensorcalc.simplify import simplify_all
 
-from .binding import MISSING, as_arrays, check_names, conversions, sizes_of
-from .lowering import Lowered, argument_names, lower
+from .binding import MISSING, argument_names, as_arrays, check_names, conversions, sizes_of
+from .lowering import Lowered, lower
 from .memory import check_memory
 from .numpy_writer import NumpyWriter
 from .program import Program
@@ -258,8 +258,9 @@ def _methods(parameters: tuple[str, ...], arrays: int, has_default: tuple[bool, 
         f"        return self.slowly({{**dict(zip(originals, ({arguments},))), **others}})\n"
         f"    return run({arguments})\n"
     ).replace("(,)", "()")
+    star = ["*"] if defaults else []
     text = (
-        f"def __call__({', '.join(['self', *['*'][: len(defaults)], *defaults])}, **others):\n{body}"
+        f"def __call__({', '.join(['self', *star, *defaults])}, **others):\n{body}"
         f"def call({', '.join(['self', *defaults])}):\n    others = {{}}\n{body}"
     )
     return builtins.compile(text, "<tensorcalc arguments>", "exec")

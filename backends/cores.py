@@ -13,7 +13,7 @@ from .steps import Affine, Labels, Term, Value, constant
 if TYPE_CHECKING:
     from .lowering import Lowering
 
-Row = tuple[dict[int, Any], Any]
+Row = tuple[dict[Any, Any], Any]
 
 
 @dataclass(eq=False)
@@ -25,7 +25,7 @@ class Core:
     """
 
     output: Labels
-    sizes: dict[int, Any]
+    sizes: dict[Any, Any]
     coefficient: float = 1
     scalars: list[Node | Value] = field(default_factory=list)
     counts: list[Any] = field(default_factory=list)

@@ -16,7 +16,13 @@ from .steps import Affine, Insert, Labels, Reshape, Value, View
 if TYPE_CHECKING:
     from .lowering import Lowering
 
+Solution = tuple[dict[Any, Any], Any]
 Source = tuple["Node | Value", Labels]
+
+
+def solution_of(row: Row, label: int) -> Solution | None:
+    """The row as ``label = sum(terms) + offset``, if it can be solved for the label."""
+    return solved_for(row, label)
 
 
 def gathered(lowering: Lowering, core: Core, row: Row) -> bool:
@@ -27,7 +33,7 @@ def gathered(lowering: Lowering, core: Core, row: Row) -> bool:
     _, label = min(choices)
     if abs(row[0][label]) != 1:
         label, row = _dilated(lowering, core, row, label)
-    solution = solved_for(row, label)
+    solution = solution_of(row, label)
     assert solution is not None
     inside = always_inside(*solution, core.sizes, core.sizes[label])
     core.factors = [_viewed(lowering, core, f, label, solution, inside) for f in core.factors]
@@ -52,7 +58,7 @@ def _choice(lowering: Lowering, core: Core, row: Row, label: int) -> tuple[float
         return None
     holders = [own for _, own in (*core.factors, *core.masks) if label in own]
     elsewhere = any(label in terms for terms, _ in core.rows)
-    if not holders or elsewhere and not always_inside_row(core, row, label):
+    if not holders or (elsewhere and not always_inside_row(core, row, label)):
         return None
     if abs(row[0][label]) != 1 and (len(holders) > 1 or elsewhere):
         return None
@@ -63,7 +69,7 @@ def _choice(lowering: Lowering, core: Core, row: Row, label: int) -> tuple[float
 
 def always_inside_row(core: Core, row: Row, label: int) -> bool:
     """Whether the label never leaves its range, so that other rows may do without it."""
-    solution = solved_for(row, label)
+    solution = solution_of(row, label)
     return solution is not None and always_inside(*solution, core.sizes, core.sizes[label])
 
 
@@ -179,7 +185,9 @@ def _radix_order(core: Core, row: Row) -> tuple[int, list[int]] | None:
     return None
 
 
-def _descending(digits: Mapping[int, Any], sizes: Mapping[int, Any], total: Any) -> list[int] | None:
+def _descending(
+    digits: Mapping[int, Any], sizes: Mapping[int, Any], total: Any
+) -> list[int] | None:
     """Digits by weight: 1, then the size of the last, then the product of the last two, ..."""
     order: list[int] = []
     weight: Any = 1

@@ -7,8 +7,6 @@ out. Elementwise nodes with one user are not made at all: they become part of th
 
 from __future__ import annotations
 
-import keyword
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -25,11 +23,21 @@ from tensorcalc.nodes import (
     postorder,
     use_counts,
 )
-from tensorcalc.operations.helpers import HELPERS
 
 from .affine_rows import has_rows, reduced_to_core
+from .binding import argument_names
 from .contractions import contracted
 from .cores import Core
+from .node_kinds import (
+    as_wanted,
+    is_elementwise,
+    is_scaling,
+    is_trivial,
+    kind_of,
+    real,
+    result_kind,
+    variable_kind,
+)
 from .program import Program
 from .selections import scattered
 from .solves import solvable
@@ -77,23 +85,6 @@ def lower(
     return Lowered(lowering.program, lowering.choices)
 
 
-#: Names that generated code uses itself.
-RESERVED = {"np", "special", "linalg", "dtype", "f", "self", "others", *keyword.kwlist}
-
-
-def argument_names(variables: Sequence[Variable]) -> list[str]:
-    """A Python name for each variable: its own where that is one."""
-    names: list[str] = []
-    for variable in variables:
-        name = re.sub(r"\W", "_", variable.name)
-        if not name.isidentifier() or name in RESERVED or name in HELPERS:
-            name = f"{name}_" if name.isidentifier() else f"v{name}"
-        while name in names:
-            name += "_"
-        names.append(name)
-    return names
-
-
 class Lowering:
     """One pass over the DAG."""
 
@@ -120,9 +111,10 @@ class Lowering:
         self.shared: list[Value] = []
 
     def run(self) -> None:
+        """Make everything, operands before users."""
         names = argument_names(self.variables)
         for variable, name in zip(self.variables, names, strict=True):
-            kind: Any = _variable_kind(variable)
+            kind: Any = variable_kind(variable)
             value = Value(name, variable.extents, kind)
             self.emit(Input(value, variable))
             self.refs[variable] = Ref(value, tuple(range(variable.ndim)))
@@ -173,7 +165,11 @@ class Lowering:
         return self.nest(self.body(node, tuple(range(node.ndim))), dict(enumerate(node.extents)))
 
     def nest(
-        self, term: Term, sizes: Mapping[int, Any], reduced: Labels = (), output: Labels | None = None
+        self,
+        term: Term,
+        sizes: Mapping[int, Any],
+        reduced: Labels = (),
+        output: Labels | None = None,
     ) -> Ref:
         """The value of a term over the labels it depends on; others are broadcast."""
         depends = term.labels()
@@ -191,7 +187,7 @@ class Lowering:
 
     def _call(self, node: Apply) -> Ref:
         arguments = tuple(self.laid_out(self.ref(o), o.extents) for o in node.operands)
-        value = self.value(node.extents, _result_kind(node))
+        value = self.value(node.extents, result_kind(node))
         self.emit(Call(value, node.operation, arguments, node.params))
         return Ref(value, tuple(range(node.ndim)))
 
@@ -298,7 +294,7 @@ class Lowering:
             return Term("add", tuple(real(self.term(o, labels)) for o in node.operands))
         if isinstance(node, Apply):
             arguments = [self.term(o, labels if o.ndim else ()) for o in node.operands]
-            return Term("apply", _as_wanted(node, arguments), (node.operation, node.params))
+            return Term("apply", as_wanted(node, arguments), (node.operation, node.params))
         core = self.core_of(node)
         return core.term(self, dict(zip(core.output, labels, strict=True)))
 
@@ -312,7 +308,7 @@ class Lowering:
         """Whether the node becomes part of its user's nest."""
         if node in self.refs or node in self.results:
             return False
-        if _is_trivial(node) or _is_scaling(node):
+        if is_trivial(node) or is_scaling(node):
             return True
         return self.uses[node] == 1 and self._weight(node) <= NEST_LIMIT
 
@@ -321,7 +317,7 @@ class Lowering:
         if node not in self.weights:
             self.weights[node] = (
                 1 + sum(self._weight(o) for o in node.operands if self._is_inlined(o))
-                if _is_elementwise(node)
+                if is_elementwise(node)
                 else NEST_LIMIT + 1
             )
         return self.weights[node]
@@ -347,7 +343,7 @@ class Lowering:
             term = real(load(ref.value, ref.axes))
             return self.nest(term, sizes, output=labels).value
         whole = len(ref.axes) == root.ndim
-        if _is_trivial(root):
+        if is_trivial(root):
             return self.nest(self.body(root, labels), sizes, output=labels).value
         base = self._base_of(ref.value)
         if whole and base is not None and not any(base is other for other in self.shared):
@@ -381,70 +377,3 @@ def _grouped(cores: Sequence[Core]) -> list[list[Core]]:
         places = core.axes, tuple(core.output_sizes().items()), core.inside
         groups.setdefault(places, []).append(core)
     return list(groups.values())
-
-
-def _is_trivial(node: Node) -> bool:
-    """Whether the node is a number, the same everywhere."""
-    if isinstance(node, Product):
-        return all(map(_is_trivial, node.operands))
-    return isinstance(node, Constant) or (isinstance(node, Delta) and not node.rows)
-
-
-def _is_scaling(node: Node) -> bool:
-    """Whether the node is a number times another node: cheaper to repeat than to store."""
-    return (
-        isinstance(node, Product)
-        and len(node.operands) == 2
-        and isinstance(node.operands[0], Constant)
-        and not isinstance(node.operands[1], Delta)
-        and len(set(node.subscripts[1])) == len(node.output) == node.operands[1].ndim
-    )
-
-
-def _is_elementwise(node: Node) -> bool:
-    """Whether each entry of the node needs one entry of each operand and nothing is summed."""
-    if isinstance(node, Apply):
-        return node.operation.is_elementwise
-    if isinstance(node, Sum):
-        return not any(has_rows(operand) for operand in node.operands)
-    if isinstance(node, Product):
-        labels = {label for own in node.subscripts for label in own}
-        return len(labels) == len(node.output) and not has_rows(node)
-    return False
-
-
-def kind_of(term: Term) -> Any:
-    """The kind of number a term gives."""
-    if term.operator == "load":
-        return term.payload[0].kind
-    if term.operator == "apply":
-        return term.payload[0].result
-    return "real"
-
-
-def real(term: Term) -> Term:
-    """A term as numbers: truth as 0 and 1."""
-    if kind_of(term) == "boolean":
-        return Term("select", (term, constant(1)))
-    return term
-
-
-def _as_wanted(node: Apply, arguments: Sequence[Term]) -> tuple[Term, ...]:
-    """Booleans stay booleans in logic and as conditions."""
-    if node.operation.result == "boolean":
-        return tuple(arguments)
-    if node.operation.name == "where":
-        return arguments[0], *map(real, arguments[1:])
-    return tuple(map(real, arguments))
-
-
-def _result_kind(node: Apply) -> Any:
-    return node.operation.result
-
-
-def _variable_kind(variable: Variable) -> str:
-    for kind in ("boolean", "integer"):
-        if kind in variable.flags:
-            return kind
-    return "real"
-

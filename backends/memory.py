@@ -29,12 +29,13 @@ def check_memory(
     if largest < UNQUESTIONED or largest <= available():
         return
     assert step is not None
-    outputs = {value: name for value, name in zip(program.outputs, names, strict=True)}
+    outputs = dict(zip(program.outputs, names, strict=True))
     what = outputs.get(step.value, "an intermediate result")
     symbols = sorted(set().union(*(symbols_of(e) for e in step.value.extents)))
     where = ", ".join(f"{name} = {sizes[name]:,}" for name in symbols)
+    need = f"{text(largest)} ({where})" if where else text(largest)
     raise SizeError(
-        f"{what} needs {text(largest)}{f' ({where})' if where else ''}; {_remedy(step, sizes, item)}",
+        f"{what} needs {need}; {_remedy(step, sizes, item)}",
         [f"shape: ({', '.join(map(str, step.value.extents))})", f"available: {text(available())}"],
     )
 

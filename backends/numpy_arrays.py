@@ -133,20 +133,22 @@ def _window(writer: NumpyWriter, step: View, text: str) -> str:
 def _forms(writer: NumpyWriter, step: View | Insert) -> str:
     """Offset and coefficients of every axis as text."""
     rank = step.value.ndim if isinstance(step, View) else len(step.sizes)
-    position = {label: k for k, label in enumerate(step.sizes)} if isinstance(step, Insert) else None
+    labels = step.sizes if isinstance(step, Insert) else range(rank)
+    position = {label: k for k, label in enumerate(labels)}
     forms = []
     for form in step.axes:
         row = ["0"] * rank
         for label, c in form.terms:
-            row[position[label] if position else label] = writer.size(c)
+            row[position[label]] = writer.size(c)
         forms.append(f"({', '.join([writer.size(form.offset), *row])}{'' if row else ','})")
     return f"[{', '.join(forms)}]"
 
 
 def subscript_text(labels: Sequence[int | None]) -> str:
     """Labels as einsum letters."""
-    assert None not in labels
-    return "".join(chr(ord("i") + k) if k < 18 else chr(ord("A") + k) for k in labels)
+    letters = [k for k in labels if k is not None]
+    assert len(letters) == len(labels)
+    return "".join(chr(ord("i") + k) if k < 18 else chr(ord("A") + k - 18) for k in letters)
 
 
 def insertion(writer: NumpyWriter, step: Insert) -> str:
@@ -154,19 +156,22 @@ def insertion(writer: NumpyWriter, step: Insert) -> str:
     if not step.inside:
         return _clipped_insertion(writer, step)
     name = _base(writer, step)
-    order = tuple(step.sizes)
-    core = writer.names[step.core]
-    ordered = tuple(label for label in order if label in step.labels)
-    core = transposed(core, [step.labels.index(label) for label in ordered]) + axis_index(ordered, order)
+    core = _aligned_core(writer, step)
     operator = "=" if step.base is None else "+="
     writer.line(f"{_target(writer, step, name)} {operator} {core}")
     return name
 
 
+def _aligned_core(writer: NumpyWriter, step: Insert) -> str:
+    """The core with its labels in the order of the places it goes to."""
+    order = tuple(step.sizes)
+    own = tuple(label for label in order if label in step.labels)
+    core = transposed(writer.names[step.core], [step.labels.index(label) for label in own])
+    return core + axis_index(own, order)
+
+
 def _clipped_insertion(writer: NumpyWriter, step: Insert) -> str:
-    core, order = writer.names[step.core], tuple(step.sizes)
-    ordered = tuple(label for label in order if label in step.labels)
-    core = transposed(core, [step.labels.index(label) for label in ordered]) + axis_index(ordered, order)
+    core = _aligned_core(writer, step)
     sizes = writer.shape(list(step.sizes.values()))
     name = _base(writer, step)
     writer.line(f"add_inside({name}, {core}, {sizes}, {_forms(writer, step)})")

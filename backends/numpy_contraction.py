@@ -27,7 +27,10 @@ def contraction(writer: NumpyWriter, step: Contract) -> tuple[str, bool]:
     columns = [x for x in work.right if x not in work.left]
     if not rows and not columns:
         return (work.einsum() if batch else work.inner(summed)), False
-    text = work.batched(batch, rows, summed, columns) if batch else work.matrix(rows, summed, columns)
+    if batch:
+        text = work.batched(batch, rows, summed, columns)
+    else:
+        text = work.matrix(rows, summed, columns)
     natural = [*batch, *rows, *columns]
     if len(rows) > 1 or len(columns) > 1 or len(batch) > 1:
         text = f"{text}.reshape({', '.join(writer.size(work.sizes[x]) for x in natural)})"

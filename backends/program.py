@@ -19,6 +19,7 @@ from .steps import (
     Scatter,
     Step,
     Term,
+    Value,
     View,
 )
 
@@ -36,6 +37,7 @@ class Program:
 
     @property
     def inputs(self) -> list[Input]:
+        """The arguments."""
         return [step for step in self.steps if isinstance(step, Input)]
 
     def verify(self) -> None:

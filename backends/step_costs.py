@@ -8,6 +8,7 @@ from tensorcalc.cost import ITEM, Cost, row_flops, volume
 
 from .steps import Call, Contract, Input, Insert, Nest, Reshape, Scatter, Step, View
 
+
 def cost(step: Step) -> Cost:
     """Operations of ``step`` and the bytes it reads and writes."""
     return Cost(flops(step), moved(step))

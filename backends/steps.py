@@ -42,6 +42,7 @@ class Value:
 
     @property
     def ndim(self) -> int:
+        """Number of axes."""
         return len(self.extents)
 
     def __repr__(self) -> str:
@@ -131,28 +132,34 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Input(Step):
+    """An argument of the function."""
+
     variable: Variable
 
 
 @dataclass(frozen=True, eq=False)
 class Nest(Step):
+    """``out[output] = sum over reduced of term``."""
+
     term: Term
     output: Labels
     reduced: Labels
     sizes: dict[int, Any]
 
-    def operands(self) -> list[Value]:
+    def operands(self) -> list[Value]:  # noqa: D102 - see Step
         return [value for value, _ in self.term.loads()]
 
 
 @dataclass(frozen=True, eq=False)
 class Contract(Step):
+    """``out[output] = sum of left[subscripts[0]] * right[subscripts[1]]``."""
+
     left: Value
     right: Value
     subscripts: tuple[Labels, Labels]
     output: Labels
 
-    def operands(self) -> list[Value]:
+    def operands(self) -> list[Value]:  # noqa: D102 - see Step
         return [self.left, self.right]
 
     def sizes(self) -> dict[int, Any]:
@@ -169,7 +176,7 @@ class View(Step):
     axes: tuple[Affine, ...]
     inside: bool = True
 
-    def operands(self) -> list[Value]:
+    def operands(self) -> list[Value]:  # noqa: D102 - see Step
         return [self.source]
 
 
@@ -179,7 +186,7 @@ class Reshape(Step):
 
     source: Value
 
-    def operands(self) -> list[Value]:
+    def operands(self) -> list[Value]:  # noqa: D102 - see Step
         return [self.source]
 
 
@@ -197,7 +204,7 @@ class Insert(Step):
     sizes: dict[int, Any]
     inside: bool = True
 
-    def operands(self) -> list[Value]:
+    def operands(self) -> list[Value]:  # noqa: D102 - see Step
         return [self.core] if self.base is None else [self.base, self.core]
 
 
@@ -212,7 +219,7 @@ class Gather(Step):
     index_labels: Labels
     output: Labels
 
-    def operands(self) -> list[Value]:
+    def operands(self) -> list[Value]:  # noqa: D102 - see Step
         return [self.source, self.index]
 
 
@@ -227,7 +234,7 @@ class Scatter(Step):
     index_labels: Labels
     output: Labels
 
-    def operands(self) -> list[Value]:
+    def operands(self) -> list[Value]:  # noqa: D102 - see Step
         return [self.core, self.index]
 
 
@@ -241,18 +248,23 @@ class AffineRow(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Indicator(Step):
+    """True where all rows hold."""
+
     rows: tuple[AffineRow, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Call(Step):
+    """A row with core axes, or a function of :mod:`numpy.linalg` by name."""
+
     operation: Operation | str
     arguments: tuple[Value, ...]
     params: tuple[tuple[str, Any], ...] = ()
 
-    def operands(self) -> list[Value]:
+    def operands(self) -> list[Value]:  # noqa: D102 - see Step
         return list(self.arguments)
 
     @property
     def name(self) -> str:
+        """The row's name."""
         return self.operation if isinstance(self.operation, str) else self.operation.name

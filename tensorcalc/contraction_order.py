@@ -63,7 +63,7 @@ def _exhaustive(
         if subset in best:
             continue
         lowest = subset & -subset
-        candidates = []
+        candidates: list[tuple[float, int, Tree]] = []
         left = (subset - 1) & subset
         while left:
             if left & lowest:

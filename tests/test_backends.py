@@ -74,7 +74,8 @@ def test_bound_arrays_are_defaults() -> None:
 
 def test_arguments_that_no_result_reads_still_give_sizes() -> None:
     gradient = tc.gradient(np.sum(x), x)
-    np.testing.assert_array_equal(backends.compile(gradient, variables=(x,))(x=np.zeros(3)), np.ones(3))
+    function = backends.compile(gradient, variables=(x,))
+    np.testing.assert_array_equal(function(x=np.zeros(3)), np.ones(3))
 
 
 def test_extents_that_no_argument_has_are_arguments() -> None:
@@ -87,8 +88,9 @@ def test_extents_that_no_argument_has_are_arguments() -> None:
 def test_truth_comes_as_numbers_where_asked() -> None:
     step = np.greater(x, 0)
     assert backends.compile(step)(x=np.ones(2)).dtype == bool
-    np.testing.assert_array_equal(backends.compile(step, real=True)(x=np.ones(2, np.float32)), [1, 1])
-    assert backends.compile(step, real=True)(x=np.ones(2, np.float32)).dtype == np.float32
+    numbers = backends.compile(step, real=True)(x=np.ones(2, np.float32))
+    np.testing.assert_array_equal(numbers, [1.0, 1.0])
+    assert numbers.dtype == np.float32
 
 
 # -- errors ---------------------------------------------------------------------------------------
@@ -100,7 +102,7 @@ def test_errors_name_what_is_wrong() -> None:
         function(X=np.ones(3), w=np.ones(3))
     with pytest.raises(UnknownNameError, match="no value for w"):
         function(X=np.ones((2, 3)))
-    with pytest.raises(UnknownNameError, match="no argument W.*\n.*\n.*\n  hint: did you mean w?"):
+    with pytest.raises(UnknownNameError, match="(?s)no argument W.*did you mean w"):
         function(X=np.ones((2, 3)), w=np.ones(3), W=1)
     with pytest.raises(ArgumentError, match="the argument w has dtype complex128"):
         function(X=np.ones((2, 3)), w=np.ones(3) * 1j)
@@ -116,7 +118,7 @@ def test_polynomial_extents_are_checked() -> None:
 
 
 def test_an_unknown_target_is_refused_by_name() -> None:
-    with pytest.raises(backends.TargetError, match="target 'fortran' is not available\n  available: numpy"):
+    with pytest.raises(backends.TargetError, match="'fortran' is not available\n  available: numpy"):
         backends.compile(x, target="fortran")
 
 
@@ -172,14 +174,13 @@ def test_structured_hessians_write_only_their_blocks() -> None:
 def test_orders_of_contraction_follow_the_sizes() -> None:
     factors = tc.variables("P: m n, B: n k, C: k l")
     function = backends.compile(np.einsum("ij,jk,kl->il", *factors))
-    wide = dict(P=np.ones((2, 50)), B=np.ones((50, 60)), C=np.ones((60, 70)))
-    tall = dict(P=np.ones((70, 60)), B=np.ones((60, 50)), C=np.ones((50, 2)))
-    np.testing.assert_allclose(function(**wide), 3000)
-    first = function.source
-    np.testing.assert_allclose(function(**tall), 3000)
-    assert function.source != first
-    function(**wide)
-    assert function.source == first
+    sources = []
+    for m, n, k, l in ((2, 50, 60, 70), (70, 60, 50, 2), (3, 50, 60, 70)):
+        result = function(P=np.ones((m, n)), B=np.ones((n, k)), C=np.ones((k, l)))
+        np.testing.assert_array_equal(result, np.full((m, l), n * k))
+        sources.append(function.source)
+    assert "P.dot(B)" in sources[0] and "B.dot(C)" in sources[1]
+    assert sources[2] == sources[0]
 
 
 def test_masked_logarithms_do_not_warn() -> None:

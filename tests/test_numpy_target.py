@@ -13,7 +13,7 @@ from tensorcalc.applications import apply
 from tensorcalc.extents import symbol
 from tensorcalc.nodes import Constant, Delta, Node, Variable, free_variables, ones, postorder
 from tensorcalc.oracle import _value as oracle_value
-from tensorcalc.products import kronecker, multiply, product, transpose
+from tensorcalc.products import kronecker, product, transpose
 from tensorcalc.sums import add
 
 L, M, N, K = map(symbol, "lmnk")
@@ -175,7 +175,7 @@ CASES: dict[str, tuple[Node, Variable]] = {
     ),
 }
 
-SIZES = [dict(l=2, m=4, n=3, k=2), dict(l=1, m=1, n=1, k=1), dict(l=3, m=2, n=5, k=3)]
+SIZES = [{"l": 2, "m": 4, "n": 3, "k": 2}, {"l": 1, "m": 1, "n": 1, "k": 1}, {"l": 3, "m": 2, "n": 5, "k": 3}]
 
 
 def reference(expression: Node, arrays: dict[str, Any], sizes: dict[str, int]) -> Any:
@@ -245,7 +245,7 @@ def test_float32_stays_float32(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_results_own_their_memory(name: str) -> None:
-    roots, function = compiled(name)
+    _, function = compiled(name)
     arrays = arguments(name, SIZES[0])
     results = function(**arrays)
     for k, result in enumerate(results):
@@ -262,7 +262,7 @@ def test_results_own_their_memory(name: str) -> None:
 )
 def test_axes_of_size_zero(name: str) -> None:
     roots, function = compiled(name)
-    sizes = dict(l=2, m=0, n=0, k=2)
+    sizes = {"l": 2, "m": 0, "n": 0, "k": 2}
     arrays = arguments(name, sizes)
     for root, found in zip(roots, function(**arrays), strict=True):
         np.testing.assert_array_equal(found, reference(root, arrays, sizes))
