@@ -63,7 +63,7 @@ COMPARISONS = {
 }
 
 
-class _UnknownSize(NotationError):
+class UnknownSizeError(ParseError, NotationError):
     """The size of an index is not known yet; another part may tell it, and this one tells others."""
 
     sizes: dict[str, Any]
@@ -257,7 +257,7 @@ class Summation:
             for k in waiting:
                 try:
                     found[k] = read(formulas[k], replace(scope, sizes=dict(sizes)))
-                except _UnknownSize as error:
+                except UnknownSizeError as error:
                     stuck.append((k, error))
                     sizes |= error.sizes
                 else:
@@ -455,7 +455,7 @@ class Summation:
 
     def _unknown_size(self, label: str, formula: Formula) -> TensorcalcError:
         details = caret(self.text, formula.place).splitlines() if formula.place >= 0 else []
-        error = _UnknownSize(
+        error = UnknownSizeError(
             f"the size of index {label!r} is not known",
             details,
             f"say it at the end of the formula: ... where {label}: n",

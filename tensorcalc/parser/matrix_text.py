@@ -179,7 +179,7 @@ class MatrixReader:
             return self._over(formula, left)
         right = self.chain(formula.right)
         if operator == "⊗":
-            return self._kronecker(formula, left, right)
+            return self._kronecker(left, kind, right, self.shape(formula.right).kind)
         if not left.output or not right.output:
             return left.joined(right, left.output or right.output)
         if operator == ".*":
@@ -232,21 +232,21 @@ class MatrixReader:
             result = self._times(result, "matrix", opened(node), "matrix")
         return result
 
-    def _kronecker(self, formula: Binary, left: Chain, right: Chain) -> Chain:
+    def _kronecker(self, left: Chain, left_kind: str, right: Chain, right_kind: str) -> Chain:
         """Axes with the same role merge: ``out[i*p + k, j*q + l] = left[i,j] right[k,l]``."""
-        shape = self.shape(formula)
-        if len(left.output) != len(right.output):
-            return left.joined(right, left.output + right.output)
         chain = left.joined(right, ())
-        pairs = zip(left.output, right.output, strict=True)
-        rows, output, extents = [], [], dict(chain.extents)
-        for outer, inner in pairs:
+        output: list[Label] = []
+        extents = dict(chain.extents)
+        rows: list[tuple[Node, tuple[Label, ...]]] = []
+        for outer, inner in zip(_sides(left, left_kind), _sides(right, right_kind), strict=True):
+            if outer is None or inner is None:
+                output += [label for label in (outer, inner) if label is not None]
+                continue
             label = next(_fresh)
             m, p = extents[outer], extents[inner]
             rows.append((Delta((((1, -p, -1), 0),), (m * p, m, p)), (label, outer, inner)))
             output.append(label)
             extents[label] = m * p
-        assert len(output) == len(shape.sizes)
         return replace(chain, factors=chain.factors + tuple(rows), output=tuple(output), extents=extents)
 
     # -- sums -------------------------------------------------------------------------------
@@ -321,6 +321,13 @@ class MatrixReader:
         extents = dict(zip(labels, sizes, strict=True))
         units = tuple((ones((extents[label],)), (label,)) for label in labels)
         return replace(value, factors=value.factors + units, output=labels, extents={**value.extents, **extents})
+
+
+def _sides(chain: Chain, kind: str) -> tuple[Label | None, Label | None]:
+    """Labels of rows and of columns."""
+    if kind == "matrix":
+        return chain.output[0], chain.output[1]
+    return (chain.output[0], None) if kind == "column" else (None, chain.output[0])
 
 
 def _denominator(formula: Formula) -> tuple[float, Formula]:

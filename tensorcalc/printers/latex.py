@@ -39,6 +39,10 @@ _GREEK = set(
 )
 _INFIX = {"*": " ", ".*": r" \odot ", "⊗": r" \otimes ", "./": r" \oslash ", "+": " + ", "-": " - "}
 _RELATIONS = {">": " > ", ">=": r" \ge ", "<": " < ", "<=": r" \le ", "==": " = ", "!=": r" \ne "}
+_NUMBERED = re.compile(r"\\?[A-Za-z]+_\{\d+\}|\\mathrm\{\w+\}_\{\d+\}")
+_OPERATOR = re.compile(r"\\(operatorname\{\w+\}|min|max|prod|log\b|bigvee|bigwedge)(?=[ (\\])")
+#: Spellings that more renderers know.
+_SYNONYMS = {r"\lnot": r"\neg", r"\land": r"\wedge", r"\lor": r"\vee"}
 #: How strongly the pieces bind: sums, products, powers, single symbols.
 SUM, PRODUCT, POWER, ATOM = range(4)
 _STRENGTH = {**dict.fromkeys("+-", SUM), **dict.fromkeys(("*", ".*", "./", "⊗", "//"), PRODUCT)}
@@ -151,7 +155,7 @@ def _binary(formula: Binary) -> tuple[str, int]:
         return rf"\frac{{{_latex(_bare(formula.left))}}}{{{_latex(_bare(formula.right))}}}", PRODUCT
     if operator in ("^", ".^"):
         circle = r"\odot " if operator == ".^" else ""
-        return f"{{{_base(formula.left)}}}^{{{circle}{_latex(_bare(formula.right))}}}", POWER
+        return _superscripted(_base(formula.left), circle + _latex(_bare(formula.right))), POWER
     if operator in _RELATIONS:
         return rf"{_at(formula.left, SUM)}{_RELATIONS[operator]}{_at(formula.right, SUM)}", SUM - 1
     level = _STRENGTH[operator]
@@ -185,8 +189,8 @@ def _bare(formula: Formula) -> Formula:
 def _transposed(formula: Formula) -> tuple[str, int]:
     inner = _bare(formula)
     if isinstance(inner, Call) and inner.function == "inv":
-        return f"{{{_base(inner.operands[0])}}}^{{-\\top}}", POWER
-    return f"{_base(inner)}^{{\\top}}", POWER
+        return _superscripted(_base(inner.operands[0]), r"-\top"), POWER
+    return _superscripted(_base(inner), r"\top"), POWER
 
 
 def _subscript(formula: Subscript) -> tuple[str, int]:
@@ -199,14 +203,31 @@ def _subscript(formula: Subscript) -> tuple[str, int]:
 
 
 def _subscripted(base: str, items: Sequence[Formula]) -> str:
-    """``base_{ij}``; a base that ends in a subscript is grouped."""
+    """``base_{ij}``; the number in a name such as ``t_{1}`` joins, other subscripts are enclosed."""
     if not items:
         return base
     separator = " " if all(isinstance(item, Name) for item in items) else ","
     index = separator.join(map(_latex, items))
-    if base.endswith("}") and re.search(r"_\{[^{}]*\}$", base):
-        return base[:-1] + f",{index}}}"
+    if _NUMBERED.fullmatch(base):
+        return f"{base[:-1]},{index}}}"
+    if _has_own_subscript(base):
+        base = rf"\left[{base}\right]"
     return f"{base}_{{{index}}}"
+
+
+def _has_own_subscript(text: str) -> bool:
+    """Whether a subscript outside all brackets already stands in ``text``."""
+    depth = 0
+    for character in text:
+        depth += (character in "{([") - (character in "})]")
+        if character == "_" and not depth:
+            return True
+    return text.startswith((r"\frac", r"\begin", "-"))
+
+
+def _superscripted(base: str, exponent: str) -> str:
+    """``base^{exponent}``."""
+    return f"{{{base}}}^{{{exponent}}}" if "^" in base else f"{base}^{{{exponent}}}"
 
 
 def _size(formula: Formula) -> str:
@@ -225,7 +246,7 @@ def _call(formula: Call) -> tuple[str, int]:
         "sqrt": r"\sqrt{{{0}}}",
         "vector": r"\mathbf{{{0}}}",
         "matrix": r"\mathbf{{{0}}}",
-        "eye": "I",
+        "eye": "I_{{{0}}}" if formula.operands else "I",
         "size": "{0}",
     }
     operands = [_latex(_bare(operand)) for operand in formula.operands]
@@ -244,7 +265,7 @@ def _row_template(formula: Call) -> tuple[str, int]:
     params = {key: _parameter(value) for key, value in formula.params.items()}
     if formula.function == "power" and "at_zero" in params:
         base, exponent = _base(formula.operands[0]), params["exponent"]
-        return f"{{{base}}}^{{{exponent}}}", POWER
+        return _superscripted(base, exponent), POWER
     column = operation.latex
     if not isinstance(column, str) or not column:
         joined = ", ".join(map(_latex, formula.operands))
@@ -254,6 +275,10 @@ def _row_template(formula: Call) -> tuple[str, int]:
         _latex(_bare(operand)) if _is_enclosed(column, k) else _at(operand, ATOM)
         for k, operand in enumerate(formula.operands)
     ]
+    if re.search(r"\{\d\}_", column):  # the template adds a subscript of its own
+        operands = [rf"\left[{o}\right]" if _has_own_subscript(o) else o for o in operands]
+    for old, new in _SYNONYMS.items():
+        column = column.replace(old, new)
     text = column.format(*operands, **params)
     if "}^{" in text or "^{" in text.rpartition(")")[2]:
         return text, POWER
@@ -263,6 +288,8 @@ def _row_template(formula: Call) -> tuple[str, int]:
 
 def _is_enclosed(column: str, position: int) -> bool:
     """Whether the operand stands between brackets of the template."""
+    if "cases" in column:
+        return True
     found = re.search(rf"(\(|\{{\{{|\||, |\[|\\\|)\s*\{{{position}\}}", column)
     after = re.search(rf"\{{{position}\}}\s*(\)|\}}\}}|\\right|,)", column)
     return bool(found and after)
@@ -272,8 +299,10 @@ def _bound(text: str, binder: str) -> str:
     """The index that a function runs over, below its name."""
     if not binder:
         return text
-    head, bracket, tail = text.partition("(")
-    return f"{head}{binder}{bracket}{tail}" if bracket else text + binder
+    head = _OPERATOR.match(text)
+    if head:
+        return text[: head.end()] + binder + text[head.end() :]
+    return rf"\left[{text}\right]{binder}" if _has_own_subscript(text) else text + binder
 
 
 def _parameter(value: Any) -> str:

@@ -42,6 +42,7 @@ _RELATIONS = {
     "equal": "Equality",
     "not_equal": "Unequality",
 }
+_LOGIC = {"logical_not": "Not", "logical_and": "And", "logical_or": "Or"}
 
 
 def _formulas(sympy: Any) -> dict[str, Callable[..., Any]]:
@@ -57,10 +58,6 @@ def _formulas(sympy: Any) -> dict[str, Callable[..., Any]]:
         "relu": lambda x: sympy.Max(x, 0),
         "pow": lambda x, y: x**y,
         "logit": lambda x: sympy.log(x / (1 - x)),
-        "where": lambda c, x, y: sympy.Piecewise((x, c), (y, True)),
-        "logical_not": sympy.Not,
-        "logical_and": sympy.And,
-        "logical_or": sympy.Or,
         "hypot": lambda x, y: sympy.sqrt(x**2 + y**2),
         "log_cosh": lambda x: sympy.log(sympy.cosh(x)),
         "logaddexp": lambda x, y: sympy.log(sympy.exp(x) + sympy.exp(y)),
@@ -139,14 +136,17 @@ class _Export:
         name, params = node.operation.name, dict(node.params)
         if not node.operation.is_elementwise:
             return self.whole(node, indices)
+        if name in _RELATIONS or name in _LOGIC:
+            return self.sympy.Piecewise((1, self.condition(node, indices, used)), (0, True))
+        if name == "where":
+            x, y = (self.entry(o, indices if o.ndim else (), used) for o in node.operands[1:])
+            condition = self.condition(node.operands[0], indices, used)
+            return self.sympy.Piecewise((x, condition), (y, True))
         operands = [self.entry(o, indices if o.ndim else (), used) for o in node.operands]
         if name == "power":
             return operands[0] ** self.number(params["exponent"])
         if name in self.formulas:
             return self.formulas[name](*operands)
-        if name in _RELATIONS:
-            relation = getattr(self.sympy, _RELATIONS[name])(*operands)
-            return self.sympy.Piecewise((1, relation), (0, True))
         if name in _FUNCTIONS or name in _SAME:
             return getattr(self.sympy, _FUNCTIONS.get(name, name))(*operands)
         raise NotationError(
@@ -154,6 +154,18 @@ class _Export:
             [f"expression: {index_text(node)}"],
             "print it with str() or to_latex()",
         )
+
+    def condition(self, node: Node, indices: Sequence[Any], used: int) -> Any:
+        """A boolean node as a SymPy condition."""
+        name = node.operation.name if isinstance(node, Apply) else ""
+        inner = [(o, indices if o.ndim else ()) for o in node.operands]
+        if name in _RELATIONS:
+            relation = getattr(self.sympy, _RELATIONS[name])
+            return relation(*[self.entry(o, own, used) for o, own in inner])
+        if name in _LOGIC:
+            join = getattr(self.sympy, _LOGIC[name])
+            return join(*[self.condition(o, own, used) for o, own in inner])
+        return self.sympy.Ne(self.entry(node, indices if node.ndim else (), used), 0)
 
     def whole(self, node: Apply, indices: Sequence[Any]) -> Any:
         """A function of whole tensors at the indices of its result."""
