@@ -48,11 +48,10 @@ def _content(coefficients: list[float]) -> float:
 
 
 def _divisor(magnitudes: list[float]) -> float:
-    """The greatest common divisor of integers; else the least number if it divides the others."""
+    """The greatest common divisor of integers; of other numbers, the one they all are."""
     if all(isinstance(c, int) for c in magnitudes):
         return math.gcd(*magnitudes)  # type: ignore[arg-type]
-    least = min(magnitudes)
-    return least if all((c / least).is_integer() for c in magnitudes) else 1
+    return magnitudes[0] if len(set(magnitudes)) == 1 else 1
 
 
 def canonical_sum(node: Sum, turns: bool) -> tuple[int, Sum, bool]:
