@@ -101,6 +101,7 @@ CERTIFIED = {
     ),
     "log of a sum of exponentials": (np.log(r @ np.exp(X @ w)), w, "convex"),
     "posynomial in logarithms": (np.log(np.sum(np.exp(X @ w)) + 1), w, "convex"),
+    "logsumexp of rows": (np.sum(logsumexp(T)), T, "convex"),
     "length": (np.sqrt(1 + w @ w), w, "strictly convex"),
     "length of residuals": (np.sqrt(c + np.sum((X @ w - y) ** 2)), w, "convex"),
     "norm": (norm(X @ w - y), w, "convex"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..nodes import Constant, Node, Product, Sum, ones
-from ..products import is_kronecker, is_ones, product, split_coefficient
+from ..products import is_kronecker, is_ones, kronecker, product, split_coefficient
 
 Label = Hashable
 Factor = tuple[Node, tuple[Label, ...]]
@@ -43,11 +43,17 @@ class Form:
 
     def node(self) -> Node:
         """The form as one product in normal form: axes rows, columns, batch."""
-        return product(
-            [Constant(self.coefficient), *(node for node, _ in self.factors)],
-            [(), *(labels for _, labels in self.factors)],
-            self.output,
-        )
+        output: list[Label] = []
+        ties: list[Factor] = []
+        sizes = self.extents()
+        for label in self.output:
+            if label in output:
+                copy = ("again", label, len(output))
+                ties.append((kronecker((sizes[label],)), (label, copy)))
+                label = copy
+            output.append(label)
+        factors = [(Constant(self.coefficient), ()), *self.factors, *ties]
+        return product([node for node, _ in factors], [own for _, own in factors], output)
 
     def negated(self) -> Form:
         return replace(self, coefficient=-self.coefficient)
