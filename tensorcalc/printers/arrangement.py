@@ -45,8 +45,9 @@ def _chained(
 
 def _start_key(pair: tuple[Node, tuple[int, ...]], output: Sequence[int]) -> Any:
     node, labels = pair
-    first = min((label for label in labels if label in output), default=len(output))
-    axis = labels.index(first) if first in labels else 0
+    kept = [label for label in labels if label in output]
+    first = min(kept, default=len(output))
+    axis = labels.index(first) if kept else 0
     return first, _is_reciprocal(node), axis, node.ndim, _name_key(node)
 
 

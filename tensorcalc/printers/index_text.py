@@ -7,12 +7,14 @@ i, j, k, l; ``[i,j] -> ...`` stands in front where one of them repeats within a 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
-from ..extents import Extent, symbol_name, symbols_of
+from ..extents import Extent, same_extents, symbol_name, symbols_of
 from ..nodes import (
     METHODS,
     Apply,
@@ -42,6 +44,7 @@ _AXES = "ijklpqrstuvwxyz"
 _MANY_AXES = "abcdefghijklmnopqrstuvwxyz"
 _SUMMED = "ijklabcdefghpqrstuvwxyzmno"
 COMPARISON, SUM, PRODUCT, POWER, ATOM = range(5)
+_POSITION = re.compile(r"\w+\[[\d,]+\]")
 _INFIX = {name: sign for sign, name in COMPARISONS.items()}
 
 
@@ -85,7 +88,7 @@ def index_text(expression: Node) -> str:
     definitions = [
         f"{name}{_bracket(axes)} = {printer.defined(node, axes)}"
         for node, name in printer.definitions.items()
-        for axes in [printer.axis_names(node.ndim)]
+        for axes in [printer.axis_names(node.extents)]
     ]
     sizes = [f"{label}: {extent_word(extent)}" for label, extent in sorted(printer.sizes.items())]
     return main + (f" where {', '.join(sizes + definitions)}" if sizes or definitions else "")
@@ -100,16 +103,18 @@ class _IndexPrinter:
         names = {variable.name for variable in free_variables(expression)}
         self.definitions = definitions_for(expression, names)
 
-    def axis_names(self, rank: int) -> Labels:
+    def axis_names(self, extents: Sequence[Any]) -> Labels:
         """Names of output axes, in alphabetical order."""
-        letters = _AXES if rank <= 4 else _MANY_AXES
-        names = [letter for letter in letters if letter not in self.taken]
-        names += [f"{stem}{k}" for stem in "yz" for k in range(1, 10)]
-        return tuple(names[:rank])
+        names: list[str] = []
+        letters = _AXES if len(extents) <= 4 else _MANY_AXES
+        candidates = chain(letters, (f"z{number}" for number in count(1)))
+        for extent in extents:
+            names.append(next(n for n in candidates if n not in self.taken and self._fits(n, extent)))
+        return tuple(names)
 
     def titled(self, node: Node) -> str:
         """The whole formula, its axes named in front where they must be."""
-        axes = self.axis_names(node.ndim)
+        axes = self.axis_names(node.extents)
         text = self.render(node, axes, frozenset(axes))
         self._declare(text, zip(axes, node.extents, strict=True))
         return f"{_bracket(axes)} -> {text.text}" if text.demands else text.text
@@ -154,18 +159,22 @@ class _IndexPrinter:
         assert isinstance(node, Product)
         return self._product(node, labels, used)
 
-    def fresh(self, count: int, used: frozenset[str]) -> Labels:
-        """Names for ``count`` more indices."""
-        names = [letter for letter in _SUMMED if letter not in used | self.taken]
-        number = 1
-        while len(names) < count:
-            names += [n for s in "ij" if (n := f"{s}{number}") not in used | self.taken]
-            number += 1
-        return tuple(names[:count])
+    def fresh(self, extents: Sequence[Any], used: frozenset[str]) -> Labels:
+        """Names for more indices of these sizes."""
+        chosen: list[str] = []
+        candidates = chain(_SUMMED, (f"{stem}{number}" for number in count(1) for stem in "ij"))
+        for extent in extents:
+            taken = used | self.taken | set(chosen)
+            chosen.append(next(n for n in candidates if n not in taken and self._fits(n, extent)))
+        return tuple(chosen)
+
+    def _fits(self, name: str, extent: Any) -> bool:
+        """Whether the text says no other size for an index of this name."""
+        return name not in self.sizes or same_extents((self.sizes[name],), (extent,))
 
     def _relabelled(self, node: Node, labels: Labels, used: frozenset[str]) -> Text:
         """``([a,b] -> body)[i,i]`` where an index repeats outside."""
-        inner = self.fresh(len(labels), used)
+        inner = self.fresh(node.extents, used)
         text = self._render(node, inner, used | set(inner))
         self._declare(text, zip(inner, node.extents, strict=True))
         leaf = _leaf(f"({_bracket(inner)} -> {text.text})", labels)
@@ -226,7 +235,9 @@ class _IndexPrinter:
         names: dict[int, str] = {**dict(zip(rest.output, labels, strict=True)), **positions}
         summed = [x for f in factors for x in f[1] if x not in names]
         summed = list(dict.fromkeys(summed))
-        names.update(zip(summed, self.fresh(len(summed), used | set(labels)), strict=True))
+        extents = rest.label_extents()
+        fresh = self.fresh([extents[x] for x in summed], used | set(labels))
+        names.update(zip(summed, fresh, strict=True))
         named = [(o, tuple(names[x] for x in own)) for o, own in factors]
         return self._factors(named, coefficient, labels, used | set(names.values()))
 
@@ -295,7 +306,8 @@ class _IndexPrinter:
     def _is_open(self, node: Node, text: Text) -> bool:
         """Whether a reader would take the factors of a nested product for those of the outer one."""
         nested = isinstance(node, Product) and node not in self.definitions
-        return nested and "[" in text.text and not text.text.startswith("sum[")
+        closed = text.text.startswith("sum[") or _POSITION.fullmatch(text.text)
+        return nested and "[" in text.text and not closed
 
     def _flips(self, factor: Factor) -> bool:
         """Whether changing the sign of a sum saves a minus."""
@@ -380,7 +392,8 @@ class _IndexPrinter:
             if all(texts) and not (self._binds_one(node) and _distinct(labels) and not all(map(self._is_short, node.operands))):
                 return _leaf(f"{name}({', '.join(texts + parameters)})", core)
         if _distinct(labels) and self._binds_one(node):
-            bound = core or self.fresh(1, used | set(labels))
+            lead = next(o for o, c in zip(node.operands, cores, strict=True) if c)
+            bound = core or self.fresh(lead.extents[-1:], used | set(labels))
             texts = [
                 self._operand(o, batch, bound if c else (), used, "")
                 for o, c in zip(node.operands, cores, strict=True)
@@ -391,7 +404,7 @@ class _IndexPrinter:
             return self._relabelled_batch(node, labels, used)
         texts = []
         for o, c in zip(node.operands, cores, strict=True):
-            inner = self.fresh(len(c), used | set(labels))
+            inner = self.fresh(o.extents[split:] if c else (), used | set(labels))
             texts.append(self._operand(o, batch, inner, used, f"{_bracket(inner)} -> " if c else ""))
         joined = f"{name}({', '.join([t.text for t in texts] + parameters)}){_bracket(core) if rank else ''}"
         outside = _outside(texts, batch)
@@ -422,7 +435,7 @@ class _IndexPrinter:
             return node.name
         if _is_matrix_function(node):
             return self.render(node, tuple("ij"[: node.ndim]), used).text.rpartition("[")[0]
-        names = self.fresh(node.ndim, used)
+        names = self.fresh(node.extents, used)
         if natural_order(names) != names:
             return ""
         text = self.render(node, names, used | set(names))
@@ -436,7 +449,7 @@ class _IndexPrinter:
         return single and (not node.operation.result_core or set(node.operation.result_core) == names)
 
     def _relabelled_batch(self, node: Apply, labels: Labels, used: frozenset[str]) -> Text:
-        inner = self.fresh(len(labels), used | set(labels))
+        inner = self.fresh(node.extents, used | set(labels))
         text = self._core_apply(node, inner, used | set(inner))
         self._declare(text, zip(inner, node.extents, strict=True))
         return _leaf(f"({_bracket(inner)} -> {text.text})", labels)
