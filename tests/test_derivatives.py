@@ -1,11 +1,7 @@
-"""Every example: the three modes against each other, finite differences, JAX and NumPy."""
+"""Every example: the three modes against each other, finite differences, NumPy, the literature."""
 
 from functools import lru_cache
-from types import SimpleNamespace
 
-import jax
-import jax.numpy
-import jax.scipy.special
 import numpy as np
 import pytest
 
@@ -13,10 +9,7 @@ import tensorcalc as tc
 
 from .examples import BY_NAME, EXAMPLES, MEETS, NUMPY
 
-jax.config.update("jax_enable_x64", True)
-JAX = SimpleNamespace(**{**vars(jax.numpy), "special": jax.scipy.special})
 MODES = ("forward", "reverse", "cross-country")
-DIRECTIONS = 2
 
 every_example = pytest.mark.parametrize("example", EXAMPLES, ids=str)
 
@@ -105,38 +98,6 @@ def test_derivatives_agree_with_finite_differences(example):
         found = contracted(example.evaluate(derivatives(example, order)[order]), moves)
         scale = 1 + np.abs(near).max()
         np.testing.assert_allclose(found, (4 * near - far) / 3, rtol=1e-6, atol=1e-6 * scale)
-
-
-def jax_derivatives(example):
-    """Value and directional derivatives of orders 1, 2, ... by JAX, along rows of directions."""
-    values = {name: jax.numpy.asarray(value) for name, value in example.values().items()}
-    x, *rest = values.values()
-
-    def function(x):
-        return jax.numpy.asarray(example.formula(JAX, x, *rest))
-
-    def along(moves):
-        functions = [function]
-        for move in moves:
-            functions.append(
-                lambda x, f=functions[-1], move=move: jax.jvp(f, (x,), (move,))[1]
-            )
-        return [f(x) for f in functions]
-
-    drawn = directions(example, DIRECTIONS * example.order)
-    drawn = drawn.reshape(DIRECTIONS, example.order, *x.shape)
-    return drawn, jax.jit(jax.vmap(along))(drawn)
-
-
-@every_example
-def test_derivatives_of_orders_1_to_3_agree_with_jax(example):
-    drawn, wanted = jax_derivatives(example)
-    for order, tensor in enumerate(derivatives(example, example.order)):
-        value = example.evaluate(tensor)
-        for moves, want in zip(drawn, wanted[order], strict=True):
-            found = contracted(value, list(moves[:order]))
-            scale = max(1.0, np.abs(want).max())
-            np.testing.assert_allclose(found / scale, want / scale, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e.text], ids=str)
