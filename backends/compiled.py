@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from tensorcalc.nodes import Node, Variable, as_expression, free_variables
 from tensorcalc.simplify import simplify_all
 
 from .binding import MISSING, argument_names, as_arrays, check_names, conversions, sizes_of
+from .buffers import SMALLEST, BufferPool
 from .lowering import Lowered, lower
-from .memory import check_memory
+from .memory import check_memory, largest_value
 from .numpy_writer import NumpyWriter
 from .program import Program
 from .step_costs import Cost, cost
@@ -70,24 +71,42 @@ def compile(
 class Variant:
     """The code for one order of contractions."""
 
-    def __init__(self, lowered: Lowered, template: str, names: Sequence[str]) -> None:
+    def __init__(self, lowered: Lowered, template: str) -> None:
         self.program, self.choices = lowered
-        writer = NumpyWriter(self.program, "f", template)
-        self.source = writer.source()
-        self.symbols = writer.open_symbols
-        namespace: dict[str, Any] = {}
-        exec(builtins.compile(self.source, "<tensorcalc>", "exec"), namespace)  # noqa: S102
-        self.function: Callable[..., Any] = namespace["f"]
+        self.template = template
+        self.pool = BufferPool()
+        self.codes: dict[bool, Code] = {}
+        self.symbols = self.code(pooled=False).symbols
 
     def suits(self, sizes: Mapping[str, int]) -> bool:
         """Whether no other order of contractions is better for these sizes."""
         return all(choice.holds(sizes) for choice in self.choices)
+
+    def code(self, pooled: bool) -> Code:
+        """The text and the function; ``pooled`` if large arrays come from the pool."""
+        if pooled not in self.codes:
+            writer = NumpyWriter(self.program, "f", self.template, pooled)
+            source = writer.source()
+            namespace: dict[str, Any] = {}
+            exec(builtins.compile(source, "<tensorcalc>", "exec"), namespace)  # noqa: S102
+            namespace["empty"] = self.pool.empty
+            self.codes[pooled] = Code(source, namespace["f"], writer.open_symbols)
+        return self.codes[pooled]
+
+
+class Code(NamedTuple):
+    """A text, what it defines, and the extents that are arguments of it."""
+
+    source: str
+    function: Callable[..., Any]
+    symbols: list[str]
 
 
 class CompiledFunction:
     """What :func:`compile` returns: call it with arrays by name.
 
     ``source`` is the text that runs, ``program`` its steps, both of the variant chosen last.
+    Results of a megabyte and more reuse memory of earlier ones that nobody holds any more.
     """
 
     def __init__(
@@ -108,10 +127,11 @@ class CompiledFunction:
         self._template = template
         self._real = real
         self._variants = [self._variant(sizes)]
+        self._pooled = False
 
     def _variant(self, sizes: Mapping[str, int]) -> Variant:
         lowered = lower(self.roots, self.variables, sizes, self._real)
-        return Variant(lowered, self._template, self.names)
+        return Variant(lowered, self._template)
 
     @property
     def program(self) -> Program:
@@ -121,7 +141,7 @@ class CompiledFunction:
     @property
     def source(self) -> str:
         """Readable Python that needs NumPy, and SciPy where an operation does."""
-        return self._variants[0].source
+        return self._variants[0].code(self._pooled).source
 
     @property
     def symbols(self) -> list[str]:
@@ -176,7 +196,8 @@ class CompiledFunction:
         dtypes = conversions(self.variables, arrays)
         item = max([array.dtype.itemsize for array in arrays], default=8)
         check_memory(self.program, sizes, item, self.result_names)
-        function = self._variants[0].function
+        self._pooled = largest_value(self.program, sizes, item) >= SMALLEST
+        function = self._variants[0].code(self._pooled).function
         return _converting(function, dtypes) if any(dtypes) else function
 
     def _choose_variant(self, sizes: Mapping[str, int]) -> None:

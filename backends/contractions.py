@@ -201,7 +201,7 @@ def pair(
         if isinstance(inverse.value, Inverse):
             found = solved(lowering, core, (inverse.value, inverse.labels), other, needed)
             if found is not None:
-                return Factor(*found)
+                return _reduced(lowering, core, Factor(*found), needed)
     left, right = _oriented(core, _made(lowering, left), _made(lowering, right))
     labels = dict.fromkeys((*left.labels, *right.labels))
     batch = [label for label in left.labels if label in right.labels]
@@ -219,6 +219,18 @@ def pair(
         return lowering.emit(Contract(value, left.value, right.value, own, out))
 
     return Factor(lowering.once((left.value, right.value, own, out), make), kept)
+
+
+def _reduced(
+    lowering: Lowering, core: Core, factor: Factor, needed: frozenset[int]
+) -> Factor:
+    """The factor summed over the labels that nobody needs."""
+    reduced = tuple(label for label in factor.labels if label not in needed)
+    if not reduced:
+        return factor
+    sizes = {label: core.sizes[label] for label in factor.labels}
+    ref = lowering.nest(lowering.loaded(*factor), sizes, reduced)
+    return Factor(ref.value, ref.axes)
 
 
 def _oriented(core: Core, left: Factor, right: Factor) -> tuple[Factor, Factor]:

@@ -11,7 +11,7 @@ from tensorcalc.errors import TensorcalcError
 from tensorcalc.extents import evaluate, symbols_of
 
 from .program import Program
-from .steps import Insert, Reshape, Step, Value, View
+from .steps import Input, Insert, Reshape, Step, Value, View
 
 #: Values below this many bytes are not worth asking the system.
 UNQUESTIONED = 2**30
@@ -45,12 +45,17 @@ def _largest(
 ) -> tuple[int, Step | None]:
     found: tuple[int, Step | None] = (0, None)
     for step in program.steps:
-        if isinstance(step, Reshape) or (isinstance(step, View) and step.inside):
+        if isinstance(step, (Input, Reshape)) or (isinstance(step, View) and step.inside):
             continue
         needed = bytes_of(step.value, sizes, item)
         if needed > found[0]:
             found = needed, step
     return found
+
+
+def largest_value(program: Program, sizes: Mapping[str, int], item: int) -> int:
+    """Bytes of the largest array that a call makes."""
+    return _largest(program, sizes, item)[0]
 
 
 def bytes_of(value: Value, sizes: Mapping[str, int], item: int) -> int:

@@ -13,7 +13,7 @@ from .steps import Term, constant
 
 def is_trivial(node: Node) -> bool:
     """Whether the node is a number, the same everywhere."""
-    if isinstance(node, Product):
+    if isinstance(node, Product) or (isinstance(node, Apply) and node.operation.is_elementwise):
         return all(map(is_trivial, node.operands))
     return isinstance(node, Constant) or (isinstance(node, Delta) and not node.rows)
 

@@ -35,6 +35,8 @@ class Scope:
         self.position = 0
         self.counter = 0
         self.needs_dtype = False
+        #: Whether elementwise results are written into arrays from ``empty``.
+        self.pooled = False
         self.parameters = [step.value.name for step in program.inputs]
         self.taken = {*self.parameters, "np", "special", "linalg", "dtype"}
 
@@ -79,6 +81,12 @@ class Scope:
         """Assign a text to a new name."""
         name = self.fresh()
         self.line(f"{name} = {text}")
+        return name
+
+    def allocated(self, call: str, extents: Sequence[Any]) -> str:
+        """A new name for the result of a function written into memory of the pool."""
+        name = self.bind(f"empty({self.shape(extents)}, {self.dtype()})")
+        self.line(f"{call}, out={name})")
         return name
 
     def dtype(self) -> str:

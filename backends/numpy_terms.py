@@ -16,15 +16,21 @@ from .program import Program
 from .steps import Labels, Term, Value
 
 ATOM, PRODUCT, SUM = 3, 2, 1
+#: Functions behind the operators.
+FUNCTIONS = {"+": "np.add", "-": "np.subtract", "*": "np.multiply", "/": "np.divide"}
 
 
 class Piece(NamedTuple):
-    """Text of an array: its labels, how tightly it binds, and the local name that may be reused."""
+    """Text of an array: its labels, how tightly it binds, and the local name that may be reused.
+
+    ``call`` is the text as a function of operands, to which an ``out=`` can be added.
+    """
 
     text: str
     labels: Labels = ()
     level: int = ATOM
     owned: str = ""
+    call: str = ""
 
     def at(self, level: int) -> str:
         """The text, in parentheses where ``level`` binds tighter."""
@@ -95,7 +101,7 @@ class TermWriter(Scope):
         negative = [t for t in above if t.operator == "constant" and t.payload == -1]
         above = [t for t in above if not any(t is n for n in negative)]
         pieces = [("*", self.piece(t)) for t in above]
-        pieces += [("/", self.piece(t.arguments[0])) for t in below]
+        pieces += [("/", self._operand(t.arguments[0])) for t in below]
         pieces.sort(key=lambda item: len(item[1].labels))
         if pieces[0][0] == "/":
             pieces.insert(0, ("*", Piece("-1" if negative else "1")))
@@ -132,11 +138,13 @@ class TermWriter(Scope):
             self.line(f"{right.owned} {operator}= {self.aligned(left, labels)}")
             return right
         first, second = self.aligned(left, labels, level), self.aligned(right, labels, level + 1)
-        return Piece(f"{first} {operator} {second}", labels, level)
+        first_, second_ = self.aligned(left, labels), self.aligned(right, labels)
+        call = f"{FUNCTIONS[operator]}({first_}, {second_}"
+        return Piece(f"{first} {operator} {second}", labels, level, "", call)
 
     def _apply(self, term: Term) -> Piece:
         operation, params = term.payload
-        pieces = [self.piece(argument) for argument in term.arguments]
+        pieces = [self._operand(argument) for argument in term.arguments]
         labels = self.sorted_labels(*pieces)
         template = _template(operation, dict(params))
         if labels and operation.result == "real" and _is_ufunc(template):
@@ -148,13 +156,20 @@ class TermWriter(Scope):
             return Piece(text[1:-1], labels, 0)
         return Piece(text, labels, ATOM if re.fullmatch(r"[\w.]+\(.*\)", text) else 0)
 
+    def _operand(self, term: Term) -> Piece:
+        """An operand of a function; a size as a float, whose powers may be negative."""
+        if term.operator == "size":
+            return Piece(f"{self.dtype()}.type({self.size(term.payload)})")
+        return self.piece(term)
+
     def _in_place(self, function: str, piece: Piece) -> Piece:
         """A function of a temporary overwrites it."""
         name = piece.owned
         if not name and not re.fullmatch(r"[\w.]+", piece.text):
             name = self.bind(piece.text)
         if not name:
-            return Piece(f"{function}({piece.text})", piece.labels)
+            text = f"{function}({piece.text}"
+            return Piece(f"{text})", piece.labels, ATOM, "", text)
         self.line(f"{function}({name}, out={name})")
         return Piece(name, piece.labels, ATOM, name)
 

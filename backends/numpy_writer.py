@@ -41,8 +41,9 @@ QUIET = '@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n'
 class NumpyWriter(TermWriter):
     """Writes one Program."""
 
-    def __init__(self, program: Program, name: str, returned: str) -> None:
+    def __init__(self, program: Program, name: str, returned: str, pooled: bool = False) -> None:
         super().__init__(program)
+        self.pooled = pooled
         #: Values that lie in memory in the order of their axes, so that ravel is a view.
         self.row_major: set[Value] = set()
         #: Names of decompositions of which several results are used.
@@ -69,7 +70,8 @@ class NumpyWriter(TermWriter):
         ).replace("\n\n", "\n")
         helpers = "\n\n".join(required(text).values())
         helpers = f"{helpers}\n\n" if helpers else ""
-        return "\n".join(imports(text + helpers)) + "\n\n\n" + helpers + text
+        allocator = "\nempty = np.empty\n" if "empty(" in text.replace("np.empty(", "") else ""
+        return "\n".join(imports(text + helpers)) + f"\n{allocator}\n\n" + helpers + text
 
     def _is_risky(self) -> bool:
         """Whether a mask selects from values that may be infinite where they are not selected."""
@@ -178,6 +180,8 @@ class NumpyWriter(TermWriter):
             return piece.text
         if step.term.operator in ("load", "constant", "size"):
             return self.bind(self._copied(piece))
+        if self.pooled and piece.call and step.value.kind == "real":
+            return self.allocated(piece.call, step.value.extents)
         return self.bind(piece.text)
 
     def _copied(self, piece: Piece) -> str:
@@ -201,7 +205,8 @@ class NumpyWriter(TermWriter):
             return self.bind(f"np.zeros({shape}, {self.dtype()})")
         if piece.text == "1":
             return self.bind(f"np.ones({shape}, {self.dtype()})")
-        name = self.bind(f"np.empty({shape}, {self.dtype()})")
+        empty = "empty" if self.pooled else "np.empty"
+        name = self.bind(f"{empty}({shape}, {self.dtype()})")
         self.line(f"{name}[...] = {self.aligned(piece, step.output)}")
         return name
 

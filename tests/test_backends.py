@@ -102,7 +102,7 @@ def test_errors_name_what_is_wrong() -> None:
         function(X=np.ones(3), w=np.ones(3))
     with pytest.raises(UnknownNameError, match="no value for w"):
         function(X=np.ones((2, 3)))
-    with pytest.raises(UnknownNameError, match="(?s)no argument W.*did you mean w"):
+    with pytest.raises(UnknownNameError, match=r"(?s)no argument W.*did you mean w"):
         function(X=np.ones((2, 3)), w=np.ones(3), W=1)
     with pytest.raises(ArgumentError, match="the argument w has dtype complex128"):
         function(X=np.ones((2, 3)), w=np.ones(3) * 1j)
@@ -118,7 +118,7 @@ def test_polynomial_extents_are_checked() -> None:
 
 
 def test_an_unknown_target_is_refused_by_name() -> None:
-    with pytest.raises(backends.TargetError, match="'fortran' is not available\n  available: numpy"):
+    with pytest.raises(backends.TargetError, match="'fortran' is not available"):
         backends.compile(x, target="fortran")
 
 
@@ -175,12 +175,52 @@ def test_orders_of_contraction_follow_the_sizes() -> None:
     factors = tc.variables("P: m n, B: n k, C: k l")
     function = backends.compile(np.einsum("ij,jk,kl->il", *factors))
     sources = []
-    for m, n, k, l in ((2, 50, 60, 70), (70, 60, 50, 2), (3, 50, 60, 70)):
-        result = function(P=np.ones((m, n)), B=np.ones((n, k)), C=np.ones((k, l)))
-        np.testing.assert_array_equal(result, np.full((m, l), n * k))
+    for m, n, k, r in ((2, 50, 60, 70), (70, 60, 50, 2), (3, 50, 60, 70)):
+        result = function(P=np.ones((m, n)), B=np.ones((n, k)), C=np.ones((k, r)))
+        np.testing.assert_array_equal(result, np.full((m, r), n * k))
         sources.append(function.source)
     assert "P.dot(B)" in sources[0] and "B.dot(C)" in sources[1]
     assert sources[2] == sources[0]
+
+
+def test_large_results_reuse_memory_that_nobody_holds() -> None:
+    function = backends.compile(A.T + A)
+    data = np.arange(400.0 * 400).reshape(400, 400)
+    first = function(A=data)
+    kept = first[3:5]
+    second = function(A=2 * data)
+    assert not np.may_share_memory(first, second)
+    np.testing.assert_array_equal(kept, (data + data.T)[3:5])
+    address = second.ctypes.data
+    del second
+    assert function(A=data).ctypes.data == address
+    del first
+    third, fourth = function(A=data), function(A=2 * data)
+    assert not np.may_share_memory(kept, third) and not np.may_share_memory(kept, fourth)
+    np.testing.assert_array_equal(kept, (data + data.T)[3:5])
+
+
+def test_small_results_do_not_use_the_pool() -> None:
+    function = backends.compile(A.T + A)
+    function(A=np.eye(3))
+    assert "empty" not in function.source
+
+
+def test_means_of_nothing_are_nan_as_in_numpy() -> None:
+    function = backends.compile(np.mean(x))
+    with np.errstate(all="ignore"):
+        assert np.isnan(function(x=np.ones(0)))
+
+
+def test_powers_of_sizes_are_floats() -> None:
+    assert backends.compile(np.sum(x) * np.mean(x) ** 3)(x=np.full(4, 2.0)) == 64
+
+
+def test_a_solve_that_is_summed_over() -> None:
+    expression = np.sum(np.linalg.inv(A).T @ x)
+    data = {"A": np.array([[2.0, 1.0], [0.0, 4.0]]), "x": np.array([1.0, 3.0])}
+    found = backends.compile(expression)(**data)
+    np.testing.assert_allclose(found, tc.evaluate(expression, **data))
 
 
 def test_masked_logarithms_do_not_warn() -> None:

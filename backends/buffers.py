@@ -1,0 +1,60 @@
+"""Large results in memory that earlier results have given up.
+
+Fresh memory of tens of megabytes costs more in page faults than the arithmetic that fills it. A
+buffer is handed out again only when nobody holds a view of it: NumPy keeps the owner of the memory
+as ``base`` of every view, so the count of references to the buffer says so.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+
+#: Bytes from which a page fault costs more than looking for a buffer, and beyond which memory is
+#: not kept from the system.
+SMALLEST = 2**20
+LARGEST = 2**28
+#: Buffers kept of one size, and sizes kept.
+HELD = 4
+
+#: References to a buffer that nobody uses: the local name and the argument of ``getrefcount``.
+_UNUSED = 2
+
+
+class BufferPool:
+    """Memory of one compiled function; freed with it."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[int, list[Any]] = {}
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Like ``np.empty``; a result never shares memory with one that is still in use."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if not SMALLEST <= size <= LARGEST:
+            return np.empty(shape, dtype)
+        if size not in self._buffers and len(self._buffers) >= HELD:
+            self._buffers.clear()
+        held = self._buffers.setdefault(size, [])
+        buffer = _unused(held)
+        if buffer is None:
+            buffer = np.empty(size, np.uint8)
+        result = buffer.view(dtype).reshape(shape)
+        if len(held) < HELD:
+            held.append(buffer)
+        return result
+
+
+def _unused(held: list[Any]) -> Any:
+    """A buffer of the list that nobody uses, taken out of it; other threads cannot see it then."""
+    for _ in range(len(held)):
+        try:
+            buffer = held.pop(0)
+        except IndexError:
+            return None
+        if sys.getrefcount(buffer) == _UNUSED:
+            return buffer
+        held.append(buffer)
+    return None
