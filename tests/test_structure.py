@@ -104,6 +104,7 @@ STRUCTURED = {
         "multiple of the identity plus low rank",
         8 * 31,
     ),
+    "trace of a Kronecker square": (np.trace(Q) ** 2, Q, "rank one", 8 * 17),
     "rank one": ((u @ w) ** 2, w, "rank one", 8 * 5),
     "softmax regression": (np.sum(logsumexp(X @ W)), W, "block diagonal plus low rank", 8 * 126),
     "first differences": (np.sum((w[1:] - w[:-1]) ** 2), w, "banded", 8 * 12),

@@ -26,6 +26,7 @@ from autodiff.structured import (
 from tensorcalc.errors import TensorcalcError
 from tensorcalc.substitution import replace_extents
 
+from .examples import EXAMPLES
 from .test_structure import DENSE, SIZES, STRUCTURED, drawn
 
 
@@ -282,6 +283,12 @@ def test_singular_blocks_and_singular_updates_are_refused():
     assert np.isfinite(softmax.solve(np.ones(3), damping=1e-3)).all()
 
 
+def test_asymmetric_matrix_is_not_factorized():
+    matrix = np.array([[2.0, 1.0], [0.0, 2.0]])
+    with pytest.raises(TensorcalcError, match="not symmetric"):
+        DenseOperator(matrix, (2,)).solve(np.ones(2))
+
+
 def test_low_rank_alone_needs_damping():
     rng = np.random.default_rng(0)
     Z = rng.normal(size=(2, 6))
@@ -383,3 +390,28 @@ def test_system_in_two_parameters_is_solved_by_its_schur_complement():
     E = np.eye(7)[arrays["g"]]
     J = np.concatenate([arrays["X"], E], axis=1)
     check(op, 2 * (J.T @ J + np.eye(10)), rng)
+
+
+# -- every example --------------------------------------------------------------------------------
+def _is_covered(example):
+    """Scalars with two derivatives; in a variable declared symmetric those are no symmetric tensor."""
+    x = example.declared()[0]
+    plain = x.ndim and not x.flags & {"symmetric", "psd"}
+    return plain and example.order >= 2 and not example.expression().ndim
+
+
+SCALARS = list(filter(_is_covered, EXAMPLES))
+
+
+@pytest.mark.parametrize("example", SCALARS, ids=str)
+def test_structured_hessian_of_every_example_equals_the_oracle(example):
+    x = example.declared()[0]
+    H = tc.hessian(example.expression(), x)
+    values = example.values()
+    shape = values[x.name].shape
+    op = structured_operator(H, compiled, values, shape)
+    n = op.shape[0]
+    dense = np.broadcast_to(np.asarray(example.evaluate(H), float), (*shape, *shape)).reshape(n, n)
+    scale = 1 + np.abs(dense).max(initial=0)
+    np.testing.assert_allclose(op @ np.eye(n), dense, rtol=0, atol=1e-9 * scale)
+    np.testing.assert_allclose(op.diagonal().reshape(-1), np.diagonal(dense), atol=1e-9 * scale)

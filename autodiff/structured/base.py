@@ -214,6 +214,20 @@ def require_positive(what: str, values: Any) -> None:
         raise NotPositiveDefinite(what, smallest)
 
 
+def require_symmetric(what: str, product: Any, adjoint: Any, n: int) -> None:
+    """Raise TensorcalcError unless a matrix and its transpose agree on a fixed random vector."""
+    v = np.random.default_rng(0).normal(size=(n, 1))
+    left, right = product(v), adjoint(v)
+    difference = float(np.abs(left - right).max(initial=0.0))
+    if difference > 1e-6 * (1 + float(np.abs(left).max(initial=0.0))):
+        raise TensorcalcError(
+            f"factorization of a matrix that is not symmetric ({what})",
+            [f"size: {n} x {n}", f"H v and H' v differ by {difference:.3g}"],
+            "second derivatives in a variable declared symmetric are so on symmetric matrices "
+            "only: leave the flag out, or parametrise the triangle",
+        )
+
+
 def diagonal_array(values: Any) -> Any:
     """A sparse diagonal matrix."""
     return sparse.diags_array(values).tocsr()

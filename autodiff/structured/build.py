@@ -30,7 +30,7 @@ from tensorcalc.structure import (
 )
 from tensorcalc.substitution import sizes_from
 
-from .base import StructuredOperator
+from .base import StructuredOperator, require_symmetric
 from .blocks import BlocksOperator
 from .composite import InverseOperator, SystemOperator
 from .kronecker import KroneckerOperator, KroneckerSumOperator
@@ -161,7 +161,9 @@ def _low_rank_terms(parts: Sequence[LowRank], values: Values, n: int) -> tuple[A
         a, b = _position(sides, part.left), _position(sides, part.right)
         weight = np.diag(_weights(values[part.weights], len(rows[a])))
         M[starts[a] : starts[a + 1], starts[b] : starts[b + 1]] += weight
-    return np.concatenate(rows), (M + M.T) / 2
+    Z = np.concatenate(rows)
+    require_symmetric("low rank", lambda v: Z.T @ (M @ (Z @ v)), lambda v: Z.T @ (M.T @ (Z @ v)), n)
+    return Z, (M + M.T) / 2
 
 
 def _weights(array: Any, count: int) -> Any:

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-from .base import NotPositiveDefinite, StructuredOperator, diagonal_array, require_positive
+from .base import (
+    NotPositiveDefinite,
+    StructuredOperator,
+    diagonal_array,
+    require_positive,
+    require_symmetric,
+)
 
 
 class DiagonalOperator(StructuredOperator):
@@ -85,6 +91,9 @@ class DenseOperator(StructuredOperator):
         return self._factor[1]
 
     def _factorized(self, damping: float) -> Any:
+        require_symmetric(
+            self.name, lambda v: self.matrix @ v, lambda v: self.matrix.T @ v, self.shape[0]
+        )
         damped = self.matrix + damping * np.eye(len(self.matrix))
         try:
             return linalg.cho_factor(damped, lower=True, overwrite_a=True)

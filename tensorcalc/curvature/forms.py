@@ -7,7 +7,7 @@ make forms out of nodes: nested products are opened, sums are distributed.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,17 +43,8 @@ class Form:
 
     def node(self) -> Node:
         """The form as one product in normal form: axes rows, columns, batch."""
-        output: list[Label] = []
-        ties: list[Factor] = []
-        sizes = self.extents()
-        for label in self.output:
-            if label in output:
-                copy = ("again", label, len(output))
-                ties.append((kronecker((sizes[label],)), (label, copy)))
-                label = copy
-            output.append(label)
-        factors = [(Constant(self.coefficient), ()), *self.factors, *ties]
-        return product([node for node, _ in factors], [own for _, own in factors], output)
+        factors = [(Constant(self.coefficient), ()), *self.factors]
+        return collected(factors, self.output, self.extents())
 
     def negated(self) -> Form:
         return replace(self, coefficient=-self.coefficient)
@@ -61,6 +52,22 @@ class Form:
     def without(self, *positions: int) -> tuple[Factor, ...]:
         """The factors but those at ``positions``."""
         return tuple(factor for k, factor in enumerate(self.factors) if k not in positions)
+
+
+def collected(
+    factors: Sequence[Factor], output: Sequence[Label], sizes: Mapping[Label, Any]
+) -> Node:
+    """The factors as one product; a label that is in the output twice is tied by a delta."""
+    kept: list[Label] = []
+    ties: list[Factor] = []
+    for label in output:
+        if label in kept:
+            copy = ("again", label, len(kept))
+            ties.append((kronecker((sizes[label],)), (label, copy)))
+            label = copy
+        kept.append(label)
+    everything = [*factors, *ties] or [(Constant(1), ())]
+    return product([node for node, _ in everything], [own for _, own in everything], kept, sizes)
 
 
 def form_of(node: Node, rows: Sequence[int], columns: Sequence[int]) -> Form:

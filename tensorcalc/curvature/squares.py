@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..nodes import Constant, Node
-from ..products import product
+from ..nodes import Node
 from .certificate import Reason
-from .forms import Factor, Form, Label, plain_factors, tied
+from .forms import Factor, Form, Label, collected, plain_factors, tied
 
 Split = tuple[object, Node, Node, float]
 
@@ -57,7 +56,9 @@ def _split(prover: Any, form: Form) -> Split | None:
         or not prover.ranges.of_factors(parts["core"], [*shared, *inner]).is_nonnegative
     ):
         return None
-    return _collected(form, parts, [x for x in dict.fromkeys(form.output) if x in shared], inner)
+    return _parts_collected(
+        form, parts, [x for x in dict.fromkeys(form.output) if x in shared], inner
+    )
 
 
 def _inner_labels(parts: dict[str, list[Factor]], shared: set[Label]) -> list[Label] | None:
@@ -68,14 +69,13 @@ def _inner_labels(parts: dict[str, list[Factor]], shared: set[Label]) -> list[La
     return None if len(common) > 1 or hidden & (own["row"] | own["column"]) else list(common)
 
 
-def _collected(
+def _parts_collected(
     form: Form, parts: dict[str, list[Factor]], shared: list[Label], inner: list[Label]
 ) -> Split:
     sizes = form.extents()
 
     def node(side: str, labels: Sequence[Label]) -> Node:
-        factors = parts[side] or [(Constant(1), ())]
-        return product([n for n, _ in factors], [own for _, own in factors], labels, sizes)
+        return collected(parts[side], labels, sizes)
 
     free_rows = [x for x in form.rows if x not in shared]
     free_columns = [x for x in form.columns if x not in shared]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..curvature.forms import collected
 from ..errors import ShapeError
 from ..extents import is_nonnegative, same_extents
 from ..nodes import Apply, Node
@@ -161,7 +162,7 @@ def _kronecker_of(H: Node, rank: int, term: Term, groups: Any, scalars: Any) -> 
         own = tuple(sorted(rows))
         members = [*members, *scalars] if position == 0 else members
         labels = [*(form.rows[a] for a in own), *(form.columns[a] for a in own)]
-        node = product([n for n, _ in members], [x for _, x in members], labels, sizes)
+        node = collected(members, labels, sizes)
         factors.append(simplify(form.coefficient * node if position == 0 else node))
         axes.append(own)
     if term.tied:

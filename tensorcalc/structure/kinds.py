@@ -177,7 +177,7 @@ class PlusLowRank(Structure):
 
     @property
     def name(self) -> str:
-        return f"{self.base.name} plus low rank"
+        return "low rank" if isinstance(self.base, Zero) else f"{self.base.name} plus low rank"
 
     @property
     def cores(self) -> tuple[Node, ...]:

@@ -11,11 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..curvature.forms import Factor, Form, Label, distributed, form_of, plain_factors, tied
+from ..curvature.forms import (
+    Factor,
+    Form,
+    Label,
+    collected,
+    distributed,
+    form_of,
+    plain_factors,
+    tied,
+)
 from ..deltas import LabelRow, solved_for, substituted, value_range
 from ..extents import is_nonnegative
 from ..nodes import Apply, Constant, Delta, Node, Sum
-from ..products import is_boolean, is_ones, kronecker, product, split_coefficient
+from ..products import is_boolean, is_ones, kronecker, split_coefficient
 
 #: Rows of the table whose last axis holds a single one.
 ONE_HOT_ROWS = frozenset({"one_hot", "argmax_mask", "argmin_mask"})
@@ -157,9 +166,9 @@ def low_rank_parts(term: Term) -> tuple[int, Node, Node, Node] | None:
     middle = [x for x in _labels(left) if x in _labels(right) or x in _labels(neither)]
     middle += [x for x in _labels(right) if x in _labels(neither) and x not in middle]
     sizes = form.extents()
-    left_node = _part(left, (*middle, *form.rows), sizes)
-    right_node = _part(right, (*middle, *form.columns), sizes)
-    weights = _part([(Constant(form.coefficient), ()), *neither], middle, sizes)
+    left_node = collected(left, (*middle, *form.rows), sizes)
+    right_node = collected(right, (*middle, *form.columns), sizes)
+    weights = collected([(Constant(form.coefficient), ()), *neither], middle, sizes)
     return len(middle), left_node, right_node, weights
 
 
@@ -185,11 +194,6 @@ def _absorbed(
 
 def _labels(factors: Sequence[Factor]) -> list[Label]:
     return list(dict.fromkeys(x for _, own in factors for x in own))
-
-
-def _part(factors: Sequence[Factor], output: Sequence[Label], sizes: dict[Label, Any]) -> Node:
-    factors = factors or [(Constant(1), ())]
-    return product([n for n, _ in factors], [own for _, own in factors], output, sizes)
 
 
 # -- bands ----------------------------------------------------------------------------------------
@@ -266,8 +270,8 @@ def scattered(term: Term) -> tuple[tuple[Node, ...], Node] | None:
     if entangled or len(outside) < len(form.rows) * 2:
         return None
     sizes = form.extents()
-    values = _part([(Constant(form.coefficient), ()), *rest], middle, sizes)
-    places = tuple(_part([factor], middle, sizes) for factor in indices)
+    values = collected([(Constant(form.coefficient), ()), *rest], middle, sizes)
+    places = tuple(collected([factor], middle, sizes) for factor in indices)
     return places, values
 
 
