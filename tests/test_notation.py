@@ -55,7 +55,11 @@ def test_flags_follow_the_axes(text, flags):
 @pytest.mark.parametrize(
     ("text", "error", "says"),
     [
-        ("A: m n symmetric", ShapeError, ["two equal last axes", "shape (m, n)", '"A: n n symmetric"']),
+        (
+            "A: m n symmetric",
+            ShapeError,
+            ["two equal last axes", "shape (m, n)", '"A: n n symmetric"'],
+        ),
         ("A: n n symetric", ParseError, ["unknown flag 'symetric'", "symmetric, psd"]),
         ("A: positive n", ParseError, ["unknown flag 'n'", "axes first"]),
         ("2x: n", ParseError, ["'2x' is not a name"]),
@@ -100,7 +104,11 @@ def test_a_wrong_declaration_says_what_is_wrong(text, error, says):
 )
 def test_index_notation_is_the_node_that_numpy_gives(indexed, node):
     result = tc.tensor(indexed())
-    values = {"X": np.arange(6.0).reshape(2, 3) + 1, "A": np.arange(9.0).reshape(3, 3), "y": np.ones(2)}
+    values = {
+        "X": np.arange(6.0).reshape(2, 3) + 1,
+        "A": np.arange(9.0).reshape(3, 3),
+        "y": np.ones(2),
+    }
     values |= {"w": np.array([2.0, -1, 3]), "x": np.array([1.0, 2, -3])}
     used = {v.name: values[v.name] for v in tc.free_variables(result)}
     np.testing.assert_allclose(tc.evaluate(result, **used), tc.evaluate(node(), **used), rtol=1e-14)
@@ -137,7 +145,10 @@ def test_index_notation_is_an_expression_wherever_one_is_asked_for():
     [
         (lambda: X[i], "1 indices for 2 axes"),
         (lambda: x[i] + y[j], "a term with indices [j] is added to one with [i]"),
-        (lambda: (x[i] * y[j])[i, k], "[i,k] was asked for, but 'k' is not one of its free indices"),
+        (
+            lambda: (x[i] * y[j])[i, k],
+            "[i,k] was asked for, but 'k' is not one of its free indices",
+        ),
         (lambda: x[i] * x, "needs as many indices"),
     ],
 )

@@ -53,8 +53,14 @@ MATRIX_TEXTS = [
     ("(A + A')*x", lambda A, x: (A + A.T) @ x),
     ("A .* B'", lambda A, B: A * B.T),
     ("sin(x) + cos(x) + tan(x)", lambda x: np.sin(x) + np.cos(x) + np.tan(x)),
-    ("arcsin(x/3) + arccos(x/3) + arctan(x)", lambda x: np.arcsin(x / 3) + np.arccos(x / 3) + np.arctan(x)),
-    ("exp(x) + tanh(x) + abs(x) + sign(x)", lambda x: np.exp(x) + np.tanh(x) + np.abs(x) + np.sign(x)),
+    (
+        "arcsin(x/3) + arccos(x/3) + arctan(x)",
+        lambda x: np.arcsin(x / 3) + np.arccos(x / 3) + np.arctan(x),
+    ),
+    (
+        "exp(x) + tanh(x) + abs(x) + sign(x)",
+        lambda x: np.exp(x) + np.tanh(x) + np.abs(x) + np.sign(x),
+    ),
     ("log(d) + relu(-c) + relu(c)", lambda d, c: np.log(d) + c),
     ("sqrt(d) + c", lambda d, c: np.sqrt(d) + c),
     ("sum(x)", lambda x: x.sum()),
@@ -149,26 +155,68 @@ def test_both_notations_give_one_node():
 
 
 CARETS = [
-    ("X*ww", UnknownNameError, "unknown name 'ww'", "  ^", ["near names: w", 'declare it, for example "ww: m n"']),
+    (
+        "X*ww",
+        UnknownNameError,
+        "unknown name 'ww'",
+        "  ^",
+        ["near names: w", 'declare it, for example "ww: m n"'],
+    ),
     ("X*w +", ParseError, "found the end of the text", "     ^", []),
     ("sin(x", ParseError, "expected ')'", "     ^", ["it closes the '(' at position 3"]),
-    ("2 x", ParseError, "'x' follows an operand without an operator", "  ^", ["write * for a product"]),
+    (
+        "2 x",
+        ParseError,
+        "'x' follows an operand without an operator",
+        "  ^",
+        ["write * for a product"],
+    ),
     ("X@w", ParseError, "unknown operator '@'", " ^", ["write * for a matrix product"]),
     ("x**2", ParseError, "unknown operator '**'", " ^", ["write ^ for a power"]),
     ("x $ w", ParseError, "unexpected character '$'", "  ^", []),
     ("X*w)", ParseError, "unexpected ')'", "   ^", []),
-    ("x*w", ShapeError, "'*' between a column (n) and a column (n)", " ^", ["write x'*y for the inner product"]),
-    ("X*y", ShapeError, "between a matrix (m, n) and a column (m)", " ^", ["the sizes n and m must be equal"]),
-    ("X'*y + w'", ShapeError, "'+' between a column (n) and a row (n)", "     ^", ["transpose one of them"]),
+    (
+        "x*w",
+        ShapeError,
+        "'*' between a column (n) and a column (n)",
+        " ^",
+        ["write x'*y for the inner product"],
+    ),
+    (
+        "X*y",
+        ShapeError,
+        "between a matrix (m, n) and a column (m)",
+        " ^",
+        ["the sizes n and m must be equal"],
+    ),
+    (
+        "X'*y + w'",
+        ShapeError,
+        "'+' between a column (n) and a row (n)",
+        "     ^",
+        ["transpose one of them"],
+    ),
     ("A/x", ShapeError, "'/' between a matrix (n, n) and a column (n)", " ^", ["./"]),
     ("x^2", ShapeError, "'^' between a column (n) and a scalar", " ^", [".^"]),
     ("A^0.5", ParseError, "no integer", " ^", [".^"]),
     ("softmx(x)", UnknownNameError, "unknown function 'softmx'", "^", ["near names: softmax"]),
-    ("1 + sin", UnknownNameError, "unknown name 'sin'", "    ^", ["sin is a function: write sin(...)"]),
+    (
+        "1 + sin",
+        UnknownNameError,
+        "unknown name 'sin'",
+        "    ^",
+        ["sin is a function: write sin(...)"],
+    ),
     ("1 + det(X)", ShapeError, "det of a matrix (m, n)", "    ^", ["square"]),
     ("2*eye", ParseError, "does not follow from the context", "  ^", ["eye(n)"]),
     ("sum(x, w)", ParseError, "sum takes one operand, not 2", "^", []),
-    ("X[i,j]*w[k] + y[i]", ParseError, "indices [i] is added to one with [i,j,k]", " " * 14 + "^", []),
+    (
+        "X[i,j]*w[k] + y[i]",
+        ParseError,
+        "indices [i] is added to one with [i,j,k]",
+        " " * 14 + "^",
+        [],
+    ),
     ("2*X[i]", ParseError, "1 indices for 2 axes", "  ^", []),
     ("2*q[i]", UnknownNameError, "unknown name 'q'", "  ^", ['"q: m n"']),
     ("2*1[i]", ParseError, "the size of index 'i' is not known", "  ^", ["where i: n"]),
@@ -177,7 +225,9 @@ CARETS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "error", "message", "caret", "hints"), CARETS, ids=[c[0] for c in CARETS])
+@pytest.mark.parametrize(
+    ("text", "error", "message", "caret", "hints"), CARETS, ids=[c[0] for c in CARETS]
+)
 def test_an_error_shows_the_text_with_a_caret_under_the_place(text, error, message, caret, hints):
     with pytest.raises(error) as caught:
         parse(text)
@@ -200,7 +250,9 @@ def test_an_empty_formula_is_refused(text):
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["__import__('os')", "x.__class__", "lambda: 1", "x; w", "exec(x)"])
+@pytest.mark.parametrize(
+    "text", ["__import__('os')", "x.__class__", "lambda: 1", "x; w", "exec(x)"]
+)
 def test_text_is_never_code(text):
     with pytest.raises((ParseError, UnknownNameError)):
         parse(text)

@@ -99,10 +99,33 @@ def expressions():
     yield from (expression for expression, *_ in FAMOUS.values())
     yield from (LOGISTIC, LEAST_SQUARES, LOGSUMEXP, LOGDET, QUADRATIC)
     yield from (c * x, c * x @ w, np.exp(np.tanh(A @ B).T @ A), X[1:], X[::2], X.sum(), -x / 2)
-    yield from (np.sin(c) * c**2, np.linalg.inv(A) @ x, np.outer(x, w), np.maximum(x, w), (X * X).sum(1))
-    yield from (np.sqrt(x @ x), x / np.sqrt(x @ x), np.trace(np.linalg.inv(A)), A.T @ np.exp(A.T + B))
-    yield from (np.exp(A.T + B).T, np.tanh(np.tanh(X @ A) @ B), x**-2.5, (A @ x) * (B @ x), 1e-5 * x)
-    yield from (np.concatenate([x, w]), x[::-1], np.linalg.inv(A + B), np.linalg.det(A @ B) * x, 0.1 * x)
+    yield from (
+        np.sin(c) * c**2,
+        np.linalg.inv(A) @ x,
+        np.outer(x, w),
+        np.maximum(x, w),
+        (X * X).sum(1),
+    )
+    yield from (
+        np.sqrt(x @ x),
+        x / np.sqrt(x @ x),
+        np.trace(np.linalg.inv(A)),
+        A.T @ np.exp(A.T + B),
+    )
+    yield from (
+        np.exp(A.T + B).T,
+        np.tanh(np.tanh(X @ A) @ B),
+        x**-2.5,
+        (A @ x) * (B @ x),
+        1e-5 * x,
+    )
+    yield from (
+        np.concatenate([x, w]),
+        x[::-1],
+        np.linalg.inv(A + B),
+        np.linalg.det(A @ B) * x,
+        0.1 * x,
+    )
     yield from (np.exp(X).sum(0), np.cumsum(x), np.max(X, 1), np.where(x > w, x, 0), X / y[:, None])
     yield from (X + y[:, None], np.log(x) * c, np.kron(A, B) @ np.kron(x, w), x - np.mean(x), 3 - x)
 
@@ -115,7 +138,9 @@ def test_there_are_more_than_sixty_expressions():
 
 
 def read_back(text, expression):
-    variables = {v.name: v for v in tc.free_variables(expression)} | {v.name: v for v in tc.variables(DECLARED)}
+    variables = {v.name: v for v in tc.free_variables(expression)} | {
+        v.name: v for v in tc.variables(DECLARED)
+    }
     return tc.parse(text, variables.values())
 
 
@@ -194,7 +219,9 @@ def test_matrix_text_of_every_example_reads_back(example):
 )
 def test_where_no_matrix_notation_exists_the_error_shows_the_index_form(expression, reason):
     if reason is None:
-        assert tc.to_matrix(expression) == "sum((A'*x) .* (B'*x) .* (S*x))" or "'" in tc.to_matrix(expression)
+        assert tc.to_matrix(expression) == "sum((A'*x) .* (B'*x) .* (S*x))" or "'" in tc.to_matrix(
+            expression
+        )
         return
     with pytest.raises(NotationError) as caught:
         tc.to_matrix(expression)

@@ -11,6 +11,16 @@ from typing import Any
 
 from ..nodes import Node
 
+#: Rows of the comparison operators.
+COMPARISONS = {
+    ">": "greater",
+    ">=": "greater_equal",
+    "<": "less",
+    "<=": "less_equal",
+    "==": "equal",
+    "!=": "not_equal",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Formula:

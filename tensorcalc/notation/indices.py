@@ -18,8 +18,19 @@ from ..errors import NotationError, ParseError
 from ..nodes import Node
 from ..numpy_protocol.convert import as_node
 from ..numpy_protocol.indexing import HANDLERS
-from .formula import Binary, Call, Formula, Group, Leaf, Name, Negative, Number, Subscript
-from .summation import COMPARISONS, Summation
+from .formula import (
+    COMPARISONS,
+    Binary,
+    Call,
+    Formula,
+    Group,
+    Leaf,
+    Name,
+    Negative,
+    Number,
+    Subscript,
+)
+from .summation import Summation
 
 _OPERATORS = {
     "add": "+",
@@ -57,7 +68,9 @@ def indices(names: str) -> Any:
     words = re.split(r"[\s,]+", names.strip())
     for word in words:
         if not word.isidentifier():
-            raise ParseError(f"{word!r} is not the name of an index", hint='write for example "i j"')
+            raise ParseError(
+                f"{word!r} is not the name of an index", hint='write for example "i j"'
+            )
     found = tuple(map(Index, words))
     return found[0] if len(found) == 1 else found
 

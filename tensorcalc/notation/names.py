@@ -27,7 +27,9 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
     return [lowered[each] for each in found]
 
 
-def unknown_name(name: str, known: Iterable[str], kind: str, place: str, hint: str) -> UnknownNameError:
+def unknown_name(
+    name: str, known: Iterable[str], kind: str, place: str, hint: str
+) -> UnknownNameError:
     """The error for a name that means nothing, with the names that are near."""
     near = near_names(name, known)
     details = [*place.splitlines(), *([f"near names: {', '.join(near)}"] if near else [])]

@@ -22,20 +22,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..applications import apply, power
+from ..applications import power
 from ..errors import NotationError, ParseError, TensorcalcError
-from ..extents import Extent, floor_divide, symbol, symbols_of
-from ..nodes import Constant, Delta, Node, extent_scalar
-from ..numpy_protocol.ufuncs import COMPOSITE
+from ..extents import symbols_of
+from ..nodes import Constant, Delta, Node
 from ..products import broadcast, product, scale
 from ..sums import add
-from ..table import TABLE, Operation
+from .calls import CallReader
 from .formula import (
+    COMPARISONS,
     Arrow,
     Binary,
     Call,
@@ -45,51 +44,21 @@ from .formula import (
     Group,
     Leaf,
     Name,
-    Negative,
     Number,
     Subscript,
 )
-from .names import caret, unknown_name
+from .labelled import Labelled, Scope
+from .names import caret
+from .reader import Labels
+from .spines import factors, is_sum, is_unit, terms
 
-Labels = tuple[str, ...]
 Order = Labels | Callable[[Labels], Labels] | None
-COMPARISONS = {
-    ">": "greater",
-    ">=": "greater_equal",
-    "<": "less",
-    "<=": "less_equal",
-    "==": "equal",
-    "!=": "not_equal",
-}
 
 
 class UnknownSizeError(ParseError, NotationError):
     """The size of an index is not known yet; another part may tell it, and this one tells others."""
 
     sizes: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A tensor whose axes carry distinct index names."""
-
-    node: Node
-    labels: Labels
-
-    def arranged(self, labels: Labels) -> Node:
-        """The node with its axes in the order ``labels``."""
-        return self.node if labels == self.labels else product((self.node,), (self.labels,), labels)
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What surrounds a formula: the kept indices and the sizes known so far."""
-
-    kept: frozenset[str] = frozenset()
-    sizes: Mapping[str, Any] = field(default_factory=dict)
-
-    def keeping(self, labels: Iterable[str]) -> Scope:
-        return replace(self, kept=self.kept | set(labels))
 
 
 @dataclass
@@ -114,21 +83,8 @@ def natural_order(labels: Iterable[str]) -> Labels:
     return tuple(sorted(labels, key=key))
 
 
-class Summation:
+class Summation(CallReader):
     """A reader of index notation: names and sizes in, nodes out."""
-
-    def __init__(
-        self,
-        names: Mapping[str, Node] | None = None,
-        sizes: Mapping[str, Any] | None = None,
-        symbols: Iterable[str] = (),
-        text: str = "",
-    ) -> None:
-        self.names = dict(names or {})
-        self.sizes = dict(sizes or {})
-        self.symbols = set(symbols)
-        self.text = text
-        self.indices: set[str] = set()  # what a text uses as an index is no extent in its deltas
 
     # -- whole formulas ---------------------------------------------------------------------
     def document(self, document: Document) -> Node:
@@ -138,7 +94,9 @@ class Summation:
         self.sizes |= {label: self.extent(f) for label, f in document.sizes.items()}
         for definition in document.definitions:
             labels = self.label_names(definition.items)
-            self.names[definition.name] = self.value(definition.body, Scope().keeping(labels), labels).node
+            self.names[definition.name] = self.value(
+                definition.body, Scope().keeping(labels), labels
+            ).node
         return self.tensor(document.body)
 
     def tensor(self, formula: Formula) -> Node:
@@ -185,8 +143,8 @@ class Summation:
         if isinstance(formula, Call) and formula.function == "sum" and formula.binder:
             labels = self.label_names(formula.binder)
             more = None if drop is None else drop + labels
-            return self.value(self._only(formula), scope.keeping(labels), order, more)
-        if _is_sum(formula):
+            return self.value(self.only(formula), scope.keeping(labels), order, more)
+        if is_sum(formula):
             wanted = order if drop == () else None
             return self._contracted(self._sum(formula, scope, wanted), order, drop, formula)
         return self._product(formula, scope, order, drop)
@@ -197,9 +155,7 @@ class Summation:
         order = self._output(order, found.labels, drop, formula)
         return Labelled(found.arranged(order), order)
 
-    def _output(
-        self, order: Order, free: Labels, drop: Labels | None, formula: Formula
-    ) -> Labels:
+    def _output(self, order: Order, free: Labels, drop: Labels | None, formula: Formula) -> Labels:
         """The axes that remain, checked against the order that was asked for."""
         if drop is None:
             assert isinstance(order, tuple)
@@ -220,7 +176,7 @@ class Summation:
 
     # -- sums -------------------------------------------------------------------------------
     def _sum(self, formula: Formula, scope: Scope, order: Order) -> Labelled:
-        terms = _terms(formula)
+        parts = terms(formula)
         lead: list[Labels] = [order] if isinstance(order, tuple) else []
 
         def in_one_order(free: Labels) -> Labels:
@@ -232,10 +188,10 @@ class Summation:
         def read(term: Formula, scope: Scope) -> Labelled:
             return self.value(term, scope, in_one_order)
 
-        found = self._solved([term for _, term in terms], read, scope)
+        found = self._solved([term for _, term in parts], read, scope)
         labels = next((term.labels for term in found if term.labels), ())
         nodes = []
-        for (sign, term), value in zip(terms, found, strict=True):
+        for (sign, term), value in zip(parts, found, strict=True):
             if value.labels and set(value.labels) != set(labels):
                 raise self.error(
                     term,
@@ -251,7 +207,7 @@ class Summation:
         found: dict[int, Any] = {}
         sizes = dict(scope.sizes)
         known = -1
-        waiting = sorted(range(len(formulas)), key=lambda k: _is_unit(formulas[k]))
+        waiting = sorted(range(len(formulas)), key=lambda k: is_unit(formulas[k]))
         while waiting:
             stuck = []
             for k in waiting:
@@ -273,14 +229,14 @@ class Summation:
     def _product(
         self, formula: Formula, scope: Scope, order: Order, drop: Labels | None
     ) -> Labelled:
-        numerator, denominator, parts = _factors(formula)
-        factors = self._solved(parts, self._factor, scope)
+        numerator, denominator, parts = factors(formula)
+        solved = self._solved(parts, self._factor, scope)
         counts: Counter[str] = Counter()
-        for factor in factors:
+        for factor in solved:
             counts.update(factor.counts)
         free = tuple(label for label, n in counts.items() if n == 1 or label in scope.kept)
         order = self._output(order, free, drop, formula)
-        tensors = [tensor for factor in factors for tensor in factor.tensors]
+        tensors = [tensor for factor in solved for tensor in factor.tensors]
         coefficient = numerator / denominator
         if len(tensors) == 1 and set(tensors[0][1]) == set(order):
             node, labels = tensors[0]
@@ -313,17 +269,17 @@ class Summation:
     def _reciprocal(self, formula: Formula, scope: Scope) -> Labelled:
         exponent = -1.0
         if isinstance(formula, Binary) and formula.operator == "^":
-            own = self._number(formula.right)
+            own = self.number(formula.right)
             if own is not None:
                 exponent, formula = -own, formula.left
         elif isinstance(formula, Call) and formula.function == "sqrt":
-            exponent, formula = -0.5, self._only(formula)
+            exponent, formula = -0.5, self.only(formula)
         base = self.value(formula, scope)
         return Labelled(power(base.node, exponent), base.labels)
 
     def _power(self, formula: Binary, scope: Scope) -> Factor:
         base = self.value(formula.left, scope)
-        exponent = self._number(formula.right)
+        exponent = self.number(formula.right)
         if exponent is None:
             return _single(self._elementwise("pow", (formula.left, formula.right), {}, scope))
         if exponent in (1, 2, 3):  # repeated factors, so that the product stays one
@@ -402,50 +358,11 @@ class Summation:
             if extent is None:
                 raise self._unknown_size(a, formula)
             return Factor([(Delta((((1, -1), 0),), (extent, extent)), (a, b))], Counter((a, b)))
-        terms, offset = self._affine(self._only_item(formula))
+        terms, offset = self.affine(self.only_item(formula))
         labels = tuple(terms)
         sizes = tuple(self._size(label, scope, formula) for label in labels)
         node = Delta(((tuple(terms.values()), offset),), sizes)
         return Factor([(node, labels)], Counter(labels))
-
-    def _affine(self, formula: Formula) -> tuple[dict[str, Any], Any]:
-        """``2*i - j + n`` as coefficients of indices and an offset."""
-        if isinstance(formula, Group):
-            return self._affine(formula.body)
-        if isinstance(formula, Name) and formula.text not in self.symbols - self.indices:
-            return {formula.text: 1}, 0
-        if isinstance(formula, Binary) and formula.operator in "+-":
-            left, right = self._affine(formula.left), self._affine(formula.right)
-            return _combined(left, right, 1 if formula.operator == "+" else -1)
-        if isinstance(formula, Negative):
-            return _combined(({}, 0), self._affine(formula.operand), -1)
-        if isinstance(formula, Binary) and formula.operator == "*":
-            (left, a), (right, b) = self._affine(formula.left), self._affine(formula.right)
-            if not left or not right:
-                terms, factor = (right, a) if not left else (left, b)
-                return {label: c * factor for label, c in terms.items()}, a * b
-        return {}, self.extent(formula)
-
-    def extent(self, formula: Formula) -> int | Extent:
-        """An integer expression of extents."""
-        if isinstance(formula, Group):
-            return self.extent(formula.body)
-        if isinstance(formula, Number) and isinstance(formula.value, int):
-            return formula.value
-        if isinstance(formula, Name):
-            return symbol(formula.text)
-        if isinstance(formula, Negative):
-            return -self.extent(formula.operand)
-        if isinstance(formula, Binary) and formula.operator in ("+", "-", "*", "//", "^"):
-            left, right = self.extent(formula.left), self.extent(formula.right)
-            return {
-                "+": lambda: left + right,
-                "-": lambda: left - right,
-                "*": lambda: left * right,
-                "//": lambda: floor_divide(left, right),
-                "^": lambda: left**right,
-            }[formula.operator]()
-        raise self.error(formula, "this is not an integer expression of sizes")
 
     def _size(self, label: str, scope: Scope, formula: Formula) -> Any:
         size = scope.sizes.get(label, self.sizes.get(label))
@@ -463,183 +380,6 @@ class Summation:
         error.sizes = {}
         return error
 
-    # -- functions --------------------------------------------------------------------------
-    def _call(self, formula: Call, scope: Scope) -> Labelled:
-        if formula.function == "size":
-            return Labelled(extent_scalar(self.extent(self._only(formula))), ())
-        if formula.function not in TABLE and formula.function not in COMPOSITE:
-            raise self.unknown_function(formula)
-        operation = TABLE.get(formula.function)
-        if operation is None or operation.is_elementwise:
-            params = {name: self._param(value) for name, value in formula.params.items()}
-            return self._elementwise(formula.function, formula.operands, params, scope)
-        node, batch = self._core_call(formula, scope)
-        if formula.binder and operation.result_core:
-            return Labelled(node, batch + self.label_names(formula.binder))
-        if operation.result_core:
-            raise self.error(
-                formula,
-                f"{operation.name} has {len(operation.result_core)} axes and needs as many indices",
-                f"write {operation.name}(...)[{','.join('ijkl'[: len(operation.result_core)])}]",
-            )
-        return Labelled(node, batch)
-
-    def unknown_function(self, formula: Call) -> TensorcalcError:
-        """The error for a function that is not in the table."""
-        known = [*TABLE, *COMPOSITE, "sum"]
-        place = caret(self.text, formula.place) if formula.place >= 0 else ""
-        return unknown_name(formula.function, known, "function", place, "see the operation table")
-
-    def _elementwise(
-        self, name: str, operands: Sequence[Formula], params: Any, scope: Scope
-    ) -> Labelled:
-        found = self._solved(operands, self.value, scope)
-        labels = next((value.labels for value in found if value.labels), ())
-        nodes = []
-        for formula, value in zip(operands, found, strict=True):
-            if value.labels and set(value.labels) != set(labels):
-                raise self.error(
-                    formula,
-                    f"{name} of operands with indices [{','.join(labels)}] "
-                    f"and [{','.join(value.labels)}]",
-                    "give every operand the same free indices; 1[i] broadcasts",
-                )
-            nodes.append(value.arranged(labels) if value.labels else value.node)
-        return Labelled(elementwise(name, nodes, params), labels)
-
-    def _core_call(self, formula: Call, scope: Scope) -> tuple[Node, Labels]:
-        """A row with core axes: the node and the labels of its batch axes."""
-        operation = TABLE[formula.function] if formula.function in TABLE else None
-        if operation is None:
-            raise self.unknown_function(formula)
-        if len(formula.operands) != operation.arity:
-            raise self.error(
-                formula, f"{operation.name} takes {operation.arity} operands, not {len(formula.operands)}"
-            )
-        pairs = list(zip(formula.operands, operation.operand_cores, strict=True))
-        found = [self._core_operand(operand, core, formula, scope) for operand, core in pairs]
-        batch = next((labels for _, labels in found if labels), ())
-        nodes = []
-        for (node, own), (operand, core) in zip(found, pairs, strict=True):
-            if set(own) != set(batch):
-                raise self.error(
-                    operand, f"indices [{','.join(own)}] outside the function, not [{','.join(batch)}]"
-                )
-            axes = tuple(range(len(core)))
-            nodes.append(product((node,), ((*own, *axes),), (*batch, *axes)) if own != batch else node)
-        params = {name: self._param(value) for name, value in formula.params.items()}
-        return apply(operation.name, *nodes, **with_defaults(operation.name, params)), batch
-
-    def _core_operand(
-        self, formula: Formula, core: Sequence[str], call: Call, scope: Scope
-    ) -> tuple[Node, Labels]:
-        if isinstance(formula, Arrow):
-            inner, body = self.label_names(formula.items), formula.body
-        elif call.binder and core:
-            inner, body = self.label_names(call.binder), formula
-        elif not core:
-            inner, body = (), formula
-        else:
-            node = self.tensor(formula)
-            if node.ndim != len(core):
-                raise self.error(
-                    formula,
-                    f"{call.function} runs over {len(core)} axes, but its operand has {node.ndim}",
-                    f"name them: {call.function}([{','.join('ab'[: len(core)])}] -> ...)",
-                )
-            return node, ()
-        found = self.value(body, scope.keeping(inner))
-        batch = tuple(label for label in found.labels if label not in inner)
-        return found.arranged(self._output(batch + inner, found.labels, (), formula)), batch
-
-    def _core_rank(self, formula: Call) -> int:
-        operation = TABLE.get(formula.function)
-        return len(operation.result_core) if operation else 0
-
-    # -- names and numbers ------------------------------------------------------------------
-    def look_up(self, formula: Formula) -> Node:
-        """The node that a name stands for; an extent is a scalar."""
-        if isinstance(formula, Leaf):
-            return formula.node
-        assert isinstance(formula, Name)
-        if formula.text in self.names:
-            return self.names[formula.text]
-        if formula.text in self.symbols:
-            return extent_scalar(symbol(formula.text))
-        place = caret(self.text, formula.place) if formula.place >= 0 else ""
-        raise unknown_name(
-            formula.text,
-            [*self.names, *self.symbols],
-            "name",
-            place,
-            f'declare it, for example "{formula.text}: m n" (a scalar: "{formula.text}")',
-        )
-
-    def label_names(self, items: Iterable[Formula]) -> Labels:
-        """Items of a bracket as index names."""
-        labels = []
-        for item in items:
-            if not isinstance(item, Name):
-                raise self.error(item, "an index is a name here")
-            labels.append(item.text)
-        return tuple(labels)
-
-    def _number(self, formula: Formula) -> float | None:
-        if isinstance(formula, Group):
-            return self._number(formula.body)
-        if isinstance(formula, Number):
-            return formula.value
-        if isinstance(formula, Negative):
-            value = self._number(formula.operand)
-            return None if value is None else -value
-        if isinstance(formula, Binary) and formula.operator == "/":
-            left, right = self._number(formula.left), self._number(formula.right)
-            return None if left is None or not right else left / right
-        return None
-
-    def _param(self, value: Any) -> Any:
-        """A parameter: numbers and words are themselves, formulas are extents."""
-        if isinstance(value, tuple):
-            return tuple(map(self._param, value))
-        if not isinstance(value, Formula):
-            return value
-        number = self._number(value)
-        return number if number is not None else self.extent(value)
-
-    def _only(self, formula: Call) -> Formula:
-        if len(formula.operands) != 1:
-            raise self.error(formula, f"{formula.function} takes one operand")
-        return formula.operands[0]
-
-    def _only_item(self, formula: Subscript) -> Formula:
-        if len(formula.items) != 1:
-            raise self.error(formula, "δ takes two indices, or one expression that is zero")
-        return formula.items[0]
-
-    def error(self, formula: Formula, message: str, hint: str = "") -> TensorcalcError:
-        """A ParseError with a caret where there is a text, else a NotationError."""
-        if formula.place < 0 or not self.text:
-            return NotationError(message, hint=hint)
-        return ParseError(message, caret(self.text, formula.place).splitlines(), hint)
-
-
-def elementwise(name: str, nodes: Sequence[Node], params: Mapping[str, Any]) -> Node:
-    """A row of the table, or a ufunc that is a combination of rows, of nodes of one shape."""
-    if name == "sqrt":
-        return power(nodes[0], 0.5)
-    if name == "power":
-        return power(nodes[0], params["exponent"], params.get("at_zero"))
-    if name in TABLE:
-        return apply(name, *nodes, **with_defaults(name, params))
-    return COMPOSITE[name](*nodes, **params)
-
-
-def with_defaults(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters with the value at zero that norms have unless a text says another."""
-    if name != "power" and name in TABLE and TABLE[name].test_params.get("at_zero") == 0:
-        return {"at_zero": 0.0, **params}
-    return dict(params)
-
 
 def _index_names(document: Document) -> set[str]:
     """Words that stand alone between brackets."""
@@ -647,69 +387,13 @@ def _index_names(document: Document) -> set[str]:
     stack: list[Any] = [document]
     while stack:
         part = stack.pop()
-        if isinstance(part, (Subscript, Arrow, Definition)) and (len(part.items) != 1 or not _is_unit(part)):
+        if isinstance(part, (Subscript, Arrow, Definition)) and (
+            len(part.items) != 1 or not is_unit(part)
+        ):
             found |= {item.text for item in part.items if isinstance(item, Name)}
         if isinstance(part, (Formula, tuple)):
             stack.extend(part if isinstance(part, tuple) else vars(part).values())
     return found
-
-
-def _is_sum(formula: Formula) -> bool:
-    return isinstance(formula, Binary) and formula.operator in ("+", "-")
-
-
-def _is_unit(formula: Formula) -> bool:
-    """Whether the formula is a delta or ones, whose sizes others must tell."""
-    if not isinstance(formula, Subscript):
-        return False
-    base = formula.base
-    return isinstance(base, Number) or (isinstance(base, Name) and base.text in ("δ", "delta"))
-
-
-def _terms(formula: Formula) -> list[tuple[int, Formula]]:
-    """Terms of ``a + b - c`` with their signs; iterative along the left spine."""
-    terms: list[tuple[int, Formula]] = []
-    stack = [(1, formula)]
-    while stack:
-        sign, part = stack.pop()
-        if isinstance(part, Binary) and part.operator in ("+", "-"):
-            stack.append((sign if part.operator == "+" else -sign, part.right))
-            stack.append((sign, part.left))
-        else:
-            terms.append((sign, part))
-    return terms
-
-
-def _factors(formula: Formula) -> tuple[float, float, list[Formula]]:
-    """Numeric numerator and denominator of a product, and its other factors."""
-    numerator, denominator = 1.0, 1.0
-    factors: list[Formula] = []
-    stack = [formula]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Negative):
-            numerator = -numerator
-            stack.append(part.operand)
-        elif isinstance(part, Number):
-            numerator *= part.value
-        elif isinstance(part, Binary) and part.operator == "*":
-            stack += [part.right, part.left]
-        elif isinstance(part, Binary) and part.operator == "/" and not _is_one(part.left):
-            right = part.right
-            if isinstance(right, Number):
-                denominator *= right.value
-            else:
-                stack.append(Binary("/", Number(1), right, place=part.place))
-            stack.append(part.left)
-        elif isinstance(part, Binary) and part.operator == "/" and isinstance(part.right, Number):
-            denominator *= part.right.value
-        else:
-            factors.append(part)
-    return numerator, denominator, factors
-
-
-def _is_one(formula: Formula) -> bool:
-    return isinstance(formula, Number) and formula.value == 1
 
 
 def _single(value: Labelled) -> Factor:
@@ -729,10 +413,3 @@ def _of_one_shape(nodes: Sequence[Node]) -> list[Node]:
     """Scalars among the terms of a sum broadcast."""
     extents = next((node.extents for node in nodes if node.ndim), ())
     return [node if node.ndim == len(extents) else broadcast(node, (), extents) for node in nodes]
-
-
-def _combined(left: Any, right: Any, sign: int) -> tuple[dict[str, Any], Any]:
-    terms = dict(left[0])
-    for label, c in right[0].items():
-        terms[label] = terms.get(label, 0) + sign * c
-    return terms, left[1] + sign * right[1]

@@ -109,7 +109,9 @@ def _check_order(words: list[str], text: str) -> None:
 
 
 def _is_near(word: str, near: list[str]) -> bool:
-    return bool(near) and len(set(word.lower()) ^ set(near[0])) <= 2 and word[0].lower() == near[0][0]
+    return (
+        bool(near) and len(set(word.lower()) ^ set(near[0])) <= 2 and word[0].lower() == near[0][0]
+    )
 
 
 def _check_square(variable: Variable) -> None:

@@ -6,7 +6,7 @@ rename or drop its labels. Sums and functions close the product.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -16,7 +16,9 @@ import numpy as np
 from ..applications import apply, power
 from ..errors import ParseError
 from ..nodes import Constant, Delta, Node, ones
+from ..notation.calls import elementwise, with_defaults
 from ..notation.formula import (
+    COMPARISONS,
     Binary,
     Call,
     Document,
@@ -29,7 +31,7 @@ from ..notation.formula import (
     Transposed,
 )
 from ..notation.names import caret
-from ..notation.summation import COMPARISONS, Summation, elementwise, with_defaults
+from ..notation.summation import Summation
 from ..products import broadcast, product, scale, transpose
 from ..sums import add
 from ..table import TABLE
@@ -57,7 +59,9 @@ class Chain:
             node, labels = self.factors[0]
             if len(set(labels)) == len(labels):
                 return scale(coefficient, transpose(node, [labels.index(x) for x in self.output]))
-        factors = [*self.factors] if coefficient == 1 else [*self.factors, (Constant(coefficient), ())]
+        factors = (
+            [*self.factors] if coefficient == 1 else [*self.factors, (Constant(coefficient), ())]
+        )
         factors = factors or [(Constant(1), ())]
         return product([f[0] for f in factors], [f[1] for f in factors], self.output, self.extents)
 
@@ -216,7 +220,9 @@ class MatrixReader:
         base = opened(node)
         for _ in range(int(exponent) - 1):
             again = opened(node)
-            base = base.joined(again.renamed(dict(zip(again.output, base.output, strict=True))), base.output)
+            base = base.joined(
+                again.renamed(dict(zip(again.output, base.output, strict=True))), base.output
+            )
         return base
 
     def _matrix_power(self, formula: Binary, left: Chain, exponent: float | None) -> Chain:
@@ -247,7 +253,9 @@ class MatrixReader:
             rows.append((Delta((((1, -p, -1), 0),), (m * p, m, p)), (label, outer, inner)))
             output.append(label)
             extents[label] = m * p
-        return replace(chain, factors=chain.factors + tuple(rows), output=tuple(output), extents=extents)
+        return replace(
+            chain, factors=chain.factors + tuple(rows), output=tuple(output), extents=extents
+        )
 
     # -- sums -------------------------------------------------------------------------------
     def _sum(self, formula: Binary) -> Node:
@@ -266,7 +274,7 @@ class MatrixReader:
         special = getattr(self, f"_{formula.function}_function", None)
         if special is not None:
             return special(formula)
-        params = {name: self.scalars._param(value) for name, value in formula.params.items()}
+        params = {name: self.scalars.param(value) for name, value in formula.params.items()}
         nodes = [self.node(operand) for operand in formula.operands]
         operation = TABLE.get(formula.function)
         if operation is None or operation.is_elementwise:
@@ -289,7 +297,9 @@ class MatrixReader:
         extent = chain.extents[label]
         delta = Delta((((1, -1), 0),), (extent, extent)), (label, other)
         extents = {**chain.extents, other: extent}
-        return replace(chain, factors=(*chain.factors, delta), output=(label, other), extents=extents)
+        return replace(
+            chain, factors=(*chain.factors, delta), output=(label, other), extents=extents
+        )
 
     def _norm1_function(self, formula: Call) -> Chain:
         return replace(opened(apply("abs", self.node(formula.operands[0]))), output=())
@@ -320,7 +330,12 @@ class MatrixReader:
         labels = tuple(next(_fresh) for _ in sizes)
         extents = dict(zip(labels, sizes, strict=True))
         units = tuple((ones((extents[label],)), (label,)) for label in labels)
-        return replace(value, factors=value.factors + units, output=labels, extents={**value.extents, **extents})
+        return replace(
+            value,
+            factors=value.factors + units,
+            output=labels,
+            extents={**value.extents, **extents},
+        )
 
 
 def _sides(chain: Chain, kind: str) -> tuple[Label | None, Label | None]:
@@ -352,5 +367,3 @@ def _literal(formula: Formula) -> float | None:
         left, right = _literal(formula.left), _literal(formula.right)
         return None if left is None or not right else left / right
     return formula.value if isinstance(formula, Number) else None
-
-

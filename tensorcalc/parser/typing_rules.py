@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import ParseError, ShapeError, TensorcalcError
 from ..nodes import Node
 from ..notation.formula import (
+    COMPARISONS,
     Binary,
     Call,
     Document,
@@ -24,7 +25,6 @@ from ..notation.formula import (
     Transposed,
 )
 from ..notation.names import caret, unknown_name
-from ..notation.summation import COMPARISONS
 from ..numpy_protocol.ufuncs import COMPOSITE
 from ..table import TABLE, Operation
 from .shapes import SCALAR, Shape, Size, shape_of, sides, transposed, with_sides
@@ -201,7 +201,9 @@ class Typing:
                 f"{name} takes {'no or 1 size' if name == 'eye' else f'a number and no or {count} sizes'}",
                 "sizes follow from the context where they can",
             )
-        found = tuple(Size(self.extent(size)) for size in sizes) or tuple(Size() for _ in range(count))
+        found = tuple(Size(self.extent(size)) for size in sizes) or tuple(
+            Size() for _ in range(count)
+        )
         if name == "eye":
             return Shape("matrix", (found[0], found[0]))
         return Shape("column" if count == 1 else "matrix", found)
@@ -216,7 +218,9 @@ class Typing:
             if shape.kind == "matrix":
                 self._square(formula, shape)
                 return Shape("column", shape.sizes[:1])
-            raise self.error(formula, f"diag of a {shape}", "diag takes a vector or a square matrix")
+            raise self.error(
+                formula, f"diag of a {shape}", "diag takes a vector or a square matrix"
+            )
         self._square(formula, shape)
         return shape if name in ("inv", "adj") else SCALAR
 
@@ -234,15 +238,17 @@ class Typing:
     ) -> Shape:
         if not shapes or (operation is not None and len(shapes) != operation.arity):
             wanted = operation.arity if operation else "at least one"
-            raise self.error(formula, f"{formula.function} takes {wanted} operands, not {len(shapes)}")
+            raise self.error(
+                formula, f"{formula.function} takes {wanted} operands, not {len(shapes)}"
+            )
         result = SCALAR
         for shape in shapes:
-            result = self._elementwise(Binary(".*", formula, formula, place=formula.place), result, shape)
+            result = self._elementwise(
+                Binary(".*", formula, formula, place=formula.place), result, shape
+            )
         return result
 
-    def _core_function(
-        self, formula: Call, shapes: Sequence[Shape], operation: Operation
-    ) -> Shape:
+    def _core_function(self, formula: Call, shapes: Sequence[Shape], operation: Operation) -> Shape:
         if len(shapes) != operation.arity:
             raise self.error(
                 formula, f"{operation.name} takes {operation.arity} operands, not {len(shapes)}"
@@ -253,7 +259,9 @@ class Typing:
             split = len(shape.sizes) - len(axes)
             if split < 0:
                 raise self.error(
-                    formula, f"{operation.name} {operation.signature} of a {shape}", "it has too few axes"
+                    formula,
+                    f"{operation.name} {operation.signature} of a {shape}",
+                    "it has too few axes",
                 )
             for axis, size in zip(axes, shape.sizes[split:], strict=True):
                 self._unify(formula, shape, shape, [(core.setdefault(axis, size), size)])
@@ -262,7 +270,9 @@ class Typing:
         is_row = len(sizes) == 1 and any(shape.kind == "row" for shape in shapes)
         if is_row:
             return Shape("row", sizes)
-        return Shape(("scalar", "column", "matrix")[len(sizes)] if len(sizes) < 3 else "tensor", sizes)  # type: ignore[arg-type]
+        return Shape(
+            ("scalar", "column", "matrix")[len(sizes)] if len(sizes) < 3 else "tensor", sizes
+        )  # type: ignore[arg-type]
 
     # -- errors -----------------------------------------------------------------------------
     def _unify(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..nodes import Apply, Constant, Delta, Node, Product, Sum, Variable, postorder
 from .arrangement import number_text
-from .index_text import index_text, parameter_list
+from .index_text import index_text
+from .pieces import parameter_list
 
 _LETTERS = "ijklabcdefghpqrstuvwxyzmno"
 _STYLE = {

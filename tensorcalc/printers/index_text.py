@@ -8,13 +8,11 @@ i, j, k, l; ``[i,j] -> ...`` stands in front where one of them repeats within a 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import chain, count
 from typing import Any
 
-from ..extents import Extent, same_extents, symbol_name, symbols_of
+from ..extents import same_extents
 from ..nodes import (
     METHODS,
     Apply,
@@ -27,8 +25,10 @@ from ..nodes import (
     free_variables,
     postorder,
 )
-from ..notation.summation import COMPARISONS, Labels, natural_order, with_defaults
-from ..products import is_kronecker, is_ones, split_coefficient
+from ..notation.formula import COMPARISONS
+from ..notation.reader import Labels
+from ..notation.summation import natural_order
+from ..products import split_coefficient
 from .arrangement import (
     Factor,
     arranged_factors,
@@ -37,40 +37,35 @@ from .arrangement import (
     number_text,
     reads_better_flipped,
 )
+from .pieces import (
+    ATOM,
+    COMPARISON,
+    POWER,
+    PRODUCT,
+    SUM,
+    Text,
+    bracket,
+    closure,
+    coefficient_symbols,
+    combined,
+    distinct,
+    extent_word,
+    leaf,
+    merged,
+    names_only,
+    outside,
+    parameter_list,
+    positions_taken,
+    units,
+)
 from .scalars import broadcast_scalar
 from .sharing import definitions_for
 
 _AXES = "ijklpqrstuvwxyz"
 _MANY_AXES = "abcdefghijklmnopqrstuvwxyz"
 _SUMMED = "ijklabcdefghpqrstuvwxyzmno"
-COMPARISON, SUM, PRODUCT, POWER, ATOM = range(5)
 _POSITION = re.compile(r"\w+\[[\d,]+\]")
 _INFIX = {name: sign for sign, name in COMPARISONS.items()}
-
-
-@dataclass(frozen=True)
-class Text:
-    """A piece of text and what its surroundings must know.
-
-    ``order`` are its free indices as a reader meets them; ``demands`` those that an enclosing
-    bracket must keep; ``known`` those whose size it tells, ``unknown`` those whose size it needs
-    and ``pairs`` those that a Kronecker delta makes equal.
-    """
-
-    text: str
-    level: int = ATOM
-    order: Labels = ()
-    demands: frozenset[str] = frozenset()
-    known: frozenset[str] = frozenset()
-    unknown: frozenset[str] = frozenset()
-    pairs: frozenset[Labels] = frozenset()
-
-    def at(self, level: int) -> str:
-        """The text, in parentheses if it binds less than ``level``."""
-        return self.text if self.level >= level else f"({self.text})"
-
-    def replaced(self, **changes: Any) -> Text:
-        return Text(**{**self.__dict__, **changes})
 
 
 def index_text(expression: Node) -> str:
@@ -86,7 +81,7 @@ def index_text(expression: Node) -> str:
     printer = _IndexPrinter(expression)
     main = printer.titled(expression)
     definitions = [
-        f"{name}{_bracket(axes)} = {printer.defined(node, axes)}"
+        f"{name}{bracket(axes)} = {printer.defined(node, axes)}"
         for node, name in printer.definitions.items()
         for axes in [printer.axis_names(node.extents)]
     ]
@@ -99,7 +94,7 @@ class _IndexPrinter:
 
     def __init__(self, expression: Node) -> None:
         self.sizes: dict[str, Any] = {}
-        self.taken = {name for node in postorder(expression) for name in _coefficient_symbols(node)}
+        self.taken = {name for node in postorder(expression) for name in coefficient_symbols(node)}
         names = {variable.name for variable in free_variables(expression)}
         self.definitions = definitions_for(expression, names)
 
@@ -109,7 +104,9 @@ class _IndexPrinter:
         letters = _AXES if len(extents) <= 4 else _MANY_AXES
         candidates = chain(letters, (f"z{number}" for number in count(1)))
         for extent in extents:
-            names.append(next(n for n in candidates if n not in self.taken and self._fits(n, extent)))
+            names.append(
+                next(n for n in candidates if n not in self.taken and self._fits(n, extent))
+            )
         return tuple(names)
 
     def titled(self, node: Node) -> str:
@@ -117,7 +114,7 @@ class _IndexPrinter:
         axes = self.axis_names(node.extents)
         text = self.render(node, axes, frozenset(axes))
         self._declare(text, zip(axes, node.extents, strict=True))
-        return f"{_bracket(axes)} -> {text.text}" if text.demands else text.text
+        return f"{bracket(axes)} -> {text.text}" if text.demands else text.text
 
     def defined(self, node: Node, axes: Labels) -> str:
         """The right side of a definition; its indices are kept."""
@@ -137,12 +134,12 @@ class _IndexPrinter:
     def render(self, node: Node, labels: Labels, used: frozenset[str]) -> Text:
         """``node[labels]``; ``used`` are the names that already mean something here."""
         if node in self.definitions:
-            return _leaf(self.definitions[node], labels)
+            return leaf(self.definitions[node], labels)
         return self._render(node, labels, used)
 
     def _render(self, node: Node, labels: Labels, used: frozenset[str]) -> Text:
         if isinstance(node, Variable):
-            return _leaf(node.name, labels)
+            return leaf(node.name, labels)
         if isinstance(node, Constant):
             text = number_text(node.value)
             return Text(text, PRODUCT if text.startswith("-") else ATOM)
@@ -177,16 +174,16 @@ class _IndexPrinter:
         inner = self.fresh(node.extents, used)
         text = self._render(node, inner, used | set(inner))
         self._declare(text, zip(inner, node.extents, strict=True))
-        leaf = _leaf(f"({_bracket(inner)} -> {text.text})", labels)
-        return leaf.replaced(known=leaf.known if text.known else frozenset())
+        found = leaf(f"({bracket(inner)} -> {text.text})", labels)
+        return found.replaced(known=found.known if text.known else frozenset())
 
     def ordered(self, text: Text, labels: Labels) -> Text:
         """``text`` such that a reader finds its axes in the order ``labels``."""
-        labels = _names_only(labels)
+        labels = names_only(labels)
         if text.order == labels:
             return text
         return text.replaced(
-            text=f"({text.text}){_bracket(labels)}", level=ATOM, order=labels, demands=frozenset()
+            text=f"({text.text}){bracket(labels)}", level=ATOM, order=labels, demands=frozenset()
         )
 
     # -- sums -------------------------------------------------------------------------------
@@ -204,12 +201,10 @@ class _IndexPrinter:
             else:
                 texts.append((c, rest, self._scaled(abs(c), rest, labels, used)))
         texts = arranged_terms(texts)
-        joined = "".join(
-            f" {'-' if c < 0 else '+'} {t.at(PRODUCT)}" for c, _, t in texts
-        )
+        joined = "".join(f" {'-' if c < 0 else '+'} {t.at(PRODUCT)}" for c, _, t in texts)
         joined = joined[3:] if joined[1] == "+" else "-" + joined[3:]
         lead = next((t.order for _, _, t in texts if t.order), ())
-        return _combined([t for _, _, t in texts]).replaced(text=joined, level=SUM, order=lead)
+        return combined([t for _, _, t in texts]).replaced(text=joined, level=SUM, order=lead)
 
     def _scaled(self, c: float, node: Node, labels: Labels, used: frozenset[str]) -> Text:
         """``c*node``."""
@@ -231,7 +226,7 @@ class _IndexPrinter:
             return self._factors([(rest, labels)], coefficient, labels, used)
         if not isinstance(rest, Product):
             return self._factors([(rest, labels)], coefficient, labels, used)
-        factors, positions = _positions_taken(arranged_factors(rest), rest.output, self.definitions)
+        factors, positions = positions_taken(arranged_factors(rest), rest.output, self.definitions)
         names: dict[int, str] = {**dict(zip(rest.output, labels, strict=True)), **positions}
         summed = [x for f in factors for x in f[1] if x not in names]
         summed = list(dict.fromkeys(summed))
@@ -247,17 +242,19 @@ class _IndexPrinter:
         """A product of factors with named indices, of which ``labels`` remain."""
         above: list[Text] = []
         below: list[Text] = []
-        c, units, rest = _units(factors, c, labels)
-        merged = _merged(rest, labels)
-        flip = c < 0 and next((f for f in merged if self._flips(f)), None)
-        for factor in merged:
+        c, unit_texts, rest = units(factors, c, labels)
+        powers = merged(rest, labels)
+        flip = c < 0 and next((f for f in powers if self._flips(f)), None)
+        for factor in powers:
             c = -c if factor is flip else c
-            square = factor[2] == 2 and self._flips((*factor[:2], 1)) and reads_better_flipped(factor[0])
+            square = (
+                factor[2] == 2 and self._flips((*factor[:2], 1)) and reads_better_flipped(factor[0])
+            )
             text, is_below = self._factor(factor, used, factor is flip or square)
             if len(factors) > 1 or factor[2] > 1 or is_below:
-                text = self.ordered(text, factor[1]) if _distinct(factor[1]) else text
+                text = self.ordered(text, factor[1]) if distinct(factor[1]) else text
             (below if is_below else above).append(text)
-        above += units
+        above += unit_texts
         joined = "*".join(t.at(POWER) for t in above) or ("1" if below else "")
         joined += "".join(f"/{t.at(POWER)}" for t in below)
         alone = len(above) == 1 and not below
@@ -270,7 +267,11 @@ class _IndexPrinter:
         parts = [number_text(numerator)] if numerator != 1 or not text.text else []
         if not parts and denominator == 1 and c > 0:
             return text
-        body = text.at(PRODUCT) if text.level == PRODUCT and not text.text.startswith("-") else text.at(POWER)
+        body = (
+            text.at(PRODUCT)
+            if text.level == PRODUCT and not text.text.startswith("-")
+            else text.at(POWER)
+        )
         if parts and body.startswith("1/"):
             body = f"{parts.pop()}{body[1:]}"
         joined = "*".join(parts + ([body] if body else []))
@@ -278,9 +279,7 @@ class _IndexPrinter:
         level = ATOM if not body and c > 0 and denominator == 1 else PRODUCT
         return text.replaced(text=("-" if c < 0 else "") + joined, level=level)
 
-    def _factor(
-        self, factor: Factor, used: frozenset[str], flip: bool
-    ) -> tuple[Text, bool]:
+    def _factor(self, factor: Factor, used: frozenset[str], flip: bool) -> tuple[Text, bool]:
         """A factor with its power, and whether it belongs below the fraction bar."""
         node, own, exponent = factor
         if flip:
@@ -291,7 +290,7 @@ class _IndexPrinter:
                 text = text.replaced(text=f"{text.at(ATOM)}^{exponent}", level=POWER)
             return text, False
         is_power = isinstance(node, Apply) and node.operation.name == "power"
-        if is_power and node not in self.definitions and exponent == 1 and _distinct(own):
+        if is_power and node not in self.definitions and exponent == 1 and distinct(own):
             params = dict(node.params)  # type: ignore[attr-defined]
             if params.get("at_zero") is None and params["exponent"] < 0:
                 return self._power(node.operands[0], -params["exponent"], own, used), True
@@ -315,13 +314,13 @@ class _IndexPrinter:
         if not isinstance(node, Sum) or node in self.definitions or exponent != 1:
             return False
         negative = sum(split_coefficient(term)[0] < 0 for term in node.operands)
-        return negative > 0 and _distinct(own)
+        return negative > 0 and distinct(own)
 
     def _closed(
         self, parts: Sequence[Text], text: str, level: int, factors: Any, labels: Labels
     ) -> Text:
         """The product with its sums: implicit where a reader sees them, ``sum[j](...)`` elsewhere."""
-        whole = _combined(parts)
+        whole = combined(parts)
         counts = {label: 0 for part in parts for label in part.order}
         for part in parts:
             for label in part.order:
@@ -335,13 +334,13 @@ class _IndexPrinter:
             for node, own in factors
             for label, extent in zip(own, node.extents, strict=True)
         }
-        known = _closure(whole.known, whole.pairs)
+        known = closure(whole.known, whole.pairs)
         unknown = whole.unknown - known
         for label in unknown & set(summed):
             self.sizes[label] = extents[label]
         kept = frozenset(label for label in counts if label in labels)
         if explicit:
-            text, level = f"sum{_bracket(explicit)}({text})", ATOM
+            text, level = f"sum{bracket(explicit)}({text})", ATOM
         return Text(
             text,
             level,
@@ -354,7 +353,11 @@ class _IndexPrinter:
 
     # -- functions --------------------------------------------------------------------------
     def _power(self, base: Node, exponent: float, labels: Labels, used: frozenset[str]) -> Text:
-        text = self.ordered(self.render(base, labels, used), labels) if base.ndim else self.render(base, (), used)
+        text = (
+            self.ordered(self.render(base, labels, used), labels)
+            if base.ndim
+            else self.render(base, (), used)
+        )
         if exponent == 0.5:
             return text.replaced(text=f"sqrt({text.text})", level=ATOM)
         if exponent == 1:
@@ -372,7 +375,7 @@ class _IndexPrinter:
         lead = next((k for k, o in enumerate(node.operands) if o.ndim), 0)
         if texts[lead].order != labels and node.operands[lead].ndim:
             texts[lead] = self.ordered(texts[lead], labels)
-        whole = _combined(texts)
+        whole = combined(texts)
         if name in _INFIX:
             joined = f" {_INFIX[name]} ".join(t.at(SUM) for t in texts)
             return whole.replaced(text=joined, level=COMPARISON, order=labels)
@@ -389,27 +392,35 @@ class _IndexPrinter:
         parameters = parameter_list(name, dict(node.params))
         if not batch and all(map(len, cores)):
             texts = [self._closed_operand(o, used | set(labels)) for o in node.operands]
-            if all(texts) and not (self._binds_one(node) and _distinct(labels) and not all(map(self._is_short, node.operands))):
-                return _leaf(f"{name}({', '.join(texts + parameters)})", core)
-        if _distinct(labels) and self._binds_one(node):
+            if all(texts) and not (
+                self._binds_one(node)
+                and distinct(labels)
+                and not all(map(self._is_short, node.operands))
+            ):
+                return leaf(f"{name}({', '.join(texts + parameters)})", core)
+        if distinct(labels) and self._binds_one(node):
             lead = next(o for o, c in zip(node.operands, cores, strict=True) if c)
             bound = core or self.fresh(lead.extents[-1:], used | set(labels))
             texts = [
                 self._operand(o, batch, bound if c else (), used, "")
                 for o, c in zip(node.operands, cores, strict=True)
             ]
-            joined = f"{name}{_bracket(bound)}({', '.join([t.text for t in texts] + parameters)})"
-            return _outside(texts, batch).replaced(text=joined, level=ATOM, order=labels, known=_outside(texts, batch).known | set(core))
-        if not _distinct(batch):
+            joined = f"{name}{bracket(bound)}({', '.join([t.text for t in texts] + parameters)})"
+            return outside(texts, batch).replaced(
+                text=joined, level=ATOM, order=labels, known=outside(texts, batch).known | set(core)
+            )
+        if not distinct(batch):
             return self._relabelled_batch(node, labels, used)
         texts = []
         for o, c in zip(node.operands, cores, strict=True):
             inner = self.fresh(o.extents[split:] if c else (), used | set(labels))
-            texts.append(self._operand(o, batch, inner, used, f"{_bracket(inner)} -> " if c else ""))
-        joined = f"{name}({', '.join([t.text for t in texts] + parameters)}){_bracket(core) if rank else ''}"
-        outside = _outside(texts, batch)
+            texts.append(self._operand(o, batch, inner, used, f"{bracket(inner)} -> " if c else ""))
+        joined = f"{name}({', '.join([t.text for t in texts] + parameters)}){bracket(core) if rank else ''}"
+        around = outside(texts, batch)
         # occurrences of repeated core labels count
-        return outside.replaced(text=joined, level=ATOM, order=(*batch, *core), known=outside.known | set(core))
+        return around.replaced(
+            text=joined, level=ATOM, order=(*batch, *core), known=around.known | set(core)
+        )
 
     def _operand(
         self, node: Node, batch: Labels, inner: Labels, used: frozenset[str], prefix: str
@@ -446,13 +457,15 @@ class _IndexPrinter:
         """Whether the operation runs over one axis, so that one name says which."""
         names = {axis for core in node.operation.operand_cores for axis in core}
         single = all(len(core) <= 1 for core in node.operation.operand_cores) and len(names) == 1
-        return single and (not node.operation.result_core or set(node.operation.result_core) == names)
+        return single and (
+            not node.operation.result_core or set(node.operation.result_core) == names
+        )
 
     def _relabelled_batch(self, node: Apply, labels: Labels, used: frozenset[str]) -> Text:
         inner = self.fresh(node.extents, used | set(labels))
         text = self._core_apply(node, inner, used | set(inner))
         self._declare(text, zip(inner, node.extents, strict=True))
-        return _leaf(f"({_bracket(inner)} -> {text.text})", labels)
+        return leaf(f"({bracket(inner)} -> {text.text})", labels)
 
 
 def _is_matrix_function(node: Node) -> bool:
@@ -462,187 +475,6 @@ def _is_matrix_function(node: Node) -> bool:
         and len(node.operation.result_core) == node.ndim > 0
         and all(isinstance(operand, Variable) for operand in node.operands)
     )
-
-
-def _leaf(name: str, labels: Labels) -> Text:
-    order = _names_only(labels)
-    return Text(f"{name}{_bracket(labels)}", ATOM, order, known=frozenset(order))
-
-
-def _names_only(labels: Labels) -> Labels:
-    """Indices without fixed positions such as the 0 of ``x[0]``."""
-    return tuple(label for label in labels if not label.isdigit())
-
-
-def _positions_taken(
-    factors: Sequence[tuple[Node, tuple[int, ...]]], output: Labels, definitions: Mapping[Node, str]
-) -> tuple[list[tuple[Node, tuple[int, ...]]], dict[int, str]]:
-    """Factors without the deltas that fix an index of a leaf, and the positions: ``x[0]``."""
-    positions: dict[int, str] = {}
-    kept = []
-    for node, own in factors:
-        position = _fixed_position(node)
-        users = [other for other, labels in factors if own[:1] and own[0] in labels and other is not node]
-        uses = sum(labels.count(own[0]) for _, labels in factors) if own else 0
-        is_leaf = uses == 2 and len(users) == 1 and (isinstance(users[0], Variable) or users[0] in definitions)
-        if position is not None and is_leaf and own[0] not in output:
-            positions[own[0]] = str(position)
-        else:
-            kept.append((node, own))
-    return kept, positions
-
-
-def _fixed_position(node: Node) -> int | None:
-    """The number that a delta of one index says its index is."""
-    if isinstance(node, Delta) and len(node.rows) == 1 and node.ndim == 1:
-        (c,), offset = node.rows[0]
-        if isinstance(offset, int) and isinstance(c, int) and abs(c) == 1 and -offset * c >= 0:
-            return -offset * c
-    return None
-
-
-def _bracket(labels: Sequence[str]) -> str:
-    return f"[{','.join(labels)}]" if labels else ""
-
-
-def _distinct(labels: Sequence[str]) -> bool:
-    return len(set(labels)) == len(labels)
-
-
-def _combined(parts: Sequence[Text]) -> Text:
-    """What the surroundings of all parts together must know."""
-    known = frozenset().union(*(part.known for part in parts))
-    return Text(
-        "",
-        demands=frozenset().union(*(part.demands for part in parts)),
-        known=known,
-        unknown=frozenset().union(*(part.unknown for part in parts)) - known,
-        pairs=frozenset().union(*(part.pairs for part in parts)),
-    )
-
-
-def _outside(texts: Sequence[Text], batch: Labels) -> Text:
-    whole = _combined(texts)
-    kept = frozenset(batch)
-    return Text("", ATOM, batch, whole.demands & kept, whole.known & kept, whole.unknown & kept)
-
-
-def _closure(known: frozenset[str], pairs: Iterable[Labels]) -> frozenset[str]:
-    """Known sizes, and those that Kronecker deltas derive from them."""
-    found = set(known)
-    for _ in range(len(list(pairs))):
-        for pair in pairs:
-            if found & set(pair):
-                found |= set(pair)
-    return frozenset(found)
-
-
-def _units(
-    factors: Sequence[tuple[Node, Labels]], c: float, labels: Labels
-) -> tuple[float, list[Text], list[tuple[Node, Labels]]]:
-    """Deltas and ones as texts, and the factors that are neither."""
-    rest: list[tuple[Node, Labels]] = []
-    units: list[Text] = []
-    ones: list[str] = []
-    for node, own in factors:
-        if not isinstance(node, Delta):
-            rest.append((node, own))
-        elif is_ones(node):
-            if len(own) == 1 and own[0] not in labels:
-                units.append(Text(extent_scalar_text(node.extents[0])))
-            else:
-                ones.extend(own)
-        else:
-            units.append(_delta_text(node, own))
-    if ones:
-        alone = not rest and not units
-        number = number_text(c) if alone and c >= 0 else "1"
-        c = 1 if alone and c >= 0 else c
-        text = f"{number}{_bracket(ones)}"
-        units.append(Text(text, order=tuple(ones), unknown=frozenset(ones)))
-    return c, units, rest
-
-
-def _delta_text(node: Delta, labels: Labels) -> Text:
-    if is_kronecker(node):
-        return Text(
-            f"δ{_bracket(labels)}",
-            order=labels,
-            unknown=frozenset(labels[:1]),
-            pairs=frozenset([labels]),
-        )
-    texts = [f"δ[{_affine_text(*row, labels)}]" for row in node.rows]
-    unknown = frozenset(labels)
-    return Text("*".join(texts), ATOM if len(texts) == 1 else PRODUCT, labels, unknown=unknown)
-
-
-def _affine_text(coefficients: Sequence[Any], offset: Any, labels: Labels) -> str:
-    """``h - 2*y - u + 1``."""
-    parts = [(c, label) for c, label in zip(coefficients, labels, strict=True)]
-    if not (isinstance(offset, int) and offset == 0):
-        parts.append((offset, ""))
-    text = ""
-    for c, label in parts:
-        negative = c < 0 if isinstance(c, int) else next(iter(c.terms.values())) < 0
-        size = extent_word(-c if negative else c)
-        if label:
-            compound = f"({size})" if " " in size else size
-            size = label if size == "1" else f"{compound}*{label}"
-        elif " " in size:
-            size = f"({size})"
-        text += f" {'-' if negative else '+'} {size}" if text else ("-" if negative else "") + size
-    return text
-
-
-def extent_word(extent: int | Extent) -> str:
-    """An extent as a formula."""
-    return str(extent).replace("**", "^")
-
-
-def extent_scalar_text(extent: int | Extent) -> str:
-    """An extent where a scalar stands."""
-    return symbol_name(extent) or f"size({extent_word(extent)})"
-
-
-def _merged(factors: Sequence[tuple[Node, Labels]], labels: Labels) -> list[Factor]:
-    """Equal factors as powers, unless a variable's repetition is what shows that it is summed."""
-    groups: dict[tuple[int, Labels], list[tuple[Node, Labels]]] = {}
-    for node, own in factors:
-        groups.setdefault((id(node), own), []).append((node, own))
-    users = Counter(label for _, own in groups for label in own)
-    merged: list[Factor] = []
-    for members in groups.values():
-        node, own = members[0]
-        shown = all(label in labels or users[label] > 1 for label in own)
-        if _distinct(own) and (shown or not isinstance(node, Variable)):
-            merged.append((node, own, len(members)))
-        else:
-            merged += [(node, own, 1)] * len(members)
-    return merged
-
-
-def parameter_list(name: str, params: dict[str, Any]) -> list[str]:
-    """Parameters of an operation as arguments, without those that a reader adds."""
-    if with_defaults(name, {}) == {"at_zero": params.get("at_zero")}:
-        params = {key: value for key, value in params.items() if key != "at_zero"}
-    return [f"{name}={_parameter_text(value)}" for name, value in params.items()]
-
-
-def _parameter_text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_parameter_text, value))}]"
-    if isinstance(value, Extent):
-        return extent_word(value)
-    if isinstance(value, float):
-        return number_text(value)
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def _coefficient_symbols(node: Node) -> set[str]:
-    """Symbols of extents that appear beside indices in deltas."""
-    if not isinstance(node, Delta):
-        return set()
-    return {s for row in node.rows for e in (*row[0], row[1]) for s in symbols_of(e)}
 
 
 METHODS["text"] = index_text

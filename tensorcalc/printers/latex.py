@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from ..errors import NotationError
 from ..nodes import METHODS, Node
+from ..notation.calls import with_defaults
 from ..notation.formula import (
     Arrow,
     Binary,
@@ -26,7 +27,6 @@ from ..notation.formula import (
     Subscript,
     Transposed,
 )
-from ..notation.summation import with_defaults
 from ..parser.grammar import read
 from ..table import TABLE
 from .index_text import index_text

@@ -7,19 +7,31 @@ of Kronecker products: ``2*(eye(m) ⊗ (V'*V))``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import NotationError, ParseError
-from ..extents import same_extents, symbols_of
+from ..extents import symbols_of
 from ..nodes import Apply, Constant, Delta, Node, Product, Sum, Variable, free_variables, postorder
-from ..notation.summation import COMPARISONS
+from ..notation.formula import COMPARISONS
 from ..parser.grammar import read
 from ..parser.matrix_text import MatrixReader
 from ..products import is_kronecker, is_ones, is_symmetric, is_zero, split_coefficient
 from .arrangement import arranged_factors, fraction, number_text, reads_better_flipped
-from .index_text import extent_scalar_text, extent_word, index_text, parameter_list
+from .factors import (
+    between,
+    diagonal_item,
+    exponent,
+    has_minus,
+    is_extent,
+    is_reciprocal,
+    is_shift,
+    kronecker_item,
+    merged_labels,
+    vector_chains,
+)
+from .index_text import index_text
 from .network import (
     ATOM,
     ELEMENT,
@@ -30,10 +42,9 @@ from .network import (
     Chain,
     Item,
     Network,
-    as_item,
     chain_text,
-    elementwise,
 )
+from .pieces import extent_scalar_text, extent_word, parameter_list
 from .scalars import broadcast_scalar
 from .sharing import definitions_for
 
@@ -148,7 +159,8 @@ class _MatrixPrinter:
             terms.append(self._term(sign * c * number, rest))
         terms.sort(key=lambda term: (term.negative, len(term.text), term.text))
         joined = "".join(
-            f" {'-' if t.negative else '+'} {t.text if t.level > SUM else f'({t.text})'}" for t in terms
+            f" {'-' if t.negative else '+'} {t.text if t.level > SUM else f'({t.text})'}"
+            for t in terms
         )
         return joined[3:] if joined[1] == "+" else "-" + joined[3:], SUM
 
@@ -170,11 +182,11 @@ class _MatrixPrinter:
         if isinstance(rest, Constant):
             c, rest = c * rest.value, Constant(1)
             return Term(number_text(abs(c)), ATOM, c < 0)
-        if rest not in self.definitions and _is_extent(rest):
+        if rest not in self.definitions and is_extent(rest):
             chain: Chain = (Item(extent_scalar_text(rest.operands[0].extents[0])),)
             return self._scaled(c, chain, [], [])
         if rest in self.definitions or not isinstance(rest, (Product, Delta)):
-            if c < 0 and isinstance(rest, Sum) and rest not in self.definitions and _has_minus(rest):
+            if c < 0 and isinstance(rest, Sum) and rest not in self.definitions and has_minus(rest):
                 return self._scaled(-c, (Item(*self._sum(rest, -1)),), [], [])
             return self._scaled(c, (self.item(rest),), [], [])
         output = tuple(range(rest.ndim))
@@ -184,8 +196,8 @@ class _MatrixPrinter:
         self, node: Node, labels: tuple[Any, ...], depth: int = 0
     ) -> list[tuple[Node, tuple[Any, ...]]]:
         """The factors of a product and of the products in it."""
-        keeps = not isinstance(node, Product) or node in self.definitions or _is_extent(node)
-        if keeps or (depth and any(map(_is_shift, node.operands))):
+        keeps = not isinstance(node, Product) or node in self.definitions or is_extent(node)
+        if keeps or (depth and any(map(is_shift, node.operands))):
             return [(node, labels)]
         assert isinstance(node, Product)
         names: dict[Any, Any] = dict(zip(node.output, labels, strict=True))
@@ -209,7 +221,11 @@ class _MatrixPrinter:
         network = Network(output)
         units = [(n, own) for n, own in pairs if isinstance(n, Delta) and not is_ones(n)]
         dense = [(n, own) for n, own in pairs if not isinstance(n, Delta)]
-        above += [Item(extent_scalar_text(n.extents[0])) for n, own in pairs if is_ones(n) and own[0] not in output]
+        above += [
+            Item(extent_scalar_text(n.extents[0]))
+            for n, own in pairs
+            if is_ones(n) and own[0] not in output
+        ]
         flip = next((k for k, (n, _) in enumerate(dense) if c < 0 and self._flips(n)), None)
         squares = {id(n) for n, _ in dense if self._flips(n) and reads_better_flipped(n)}
         squares &= {id(n) for n, _ in dense if sum(m is n for m, _ in dense) == 2}
@@ -218,10 +234,10 @@ class _MatrixPrinter:
             if k == flip or id(operand) in squares:
                 c = -c
                 items.append((operand, own, self._flipped_sum(operand)))
-            elif own or not _is_reciprocal(operand):
+            elif own or not is_reciprocal(operand):
                 items.append((operand, own, None))
             else:
-                below.append(Item(*self._power(operand.operands[0], -_exponent(operand))))
+                below.append(Item(*self._power(operand.operands[0], -exponent(operand))))
         if len(output) == 4:
             chain = self._split_in_two(network, items, units, output, pairs)
         else:
@@ -233,7 +249,7 @@ class _MatrixPrinter:
         return Item(*self._sum(node, -1), symmetric=node.ndim == 2 and is_symmetric(node))
 
     def _flips(self, node: Node) -> bool:
-        return isinstance(node, Sum) and node not in self.definitions and _has_minus(node)
+        return isinstance(node, Sum) and node not in self.definitions and has_minus(node)
 
     def _reduced(
         self, network: Network, items: Any, units: Any, output: tuple[int, ...], pairs: Any
@@ -254,7 +270,7 @@ class _MatrixPrinter:
         if identity:
             extent = next(n.extents[0] for n, own in units if is_kronecker(n))
             weighted = network.weights or network.edges
-            return (_diagonal_item(network),) if weighted else (self._eye(extent),)
+            return (diagonal_item(network),) if weighted else (self._eye(extent),)
         if len(output) == 1:
             return self._ones_sized(network.vector(), pairs, output)
         return self._ones_sized(network.matrix(), pairs, output)
@@ -265,9 +281,11 @@ class _MatrixPrinter:
             if not own:
                 network.scalars.append(item or self.item(operand))
             elif len(own) == 1:
-                reciprocal = item is None and _is_reciprocal(operand) and operand not in self.definitions
+                reciprocal = (
+                    item is None and is_reciprocal(operand) and operand not in self.definitions
+                )
                 if reciprocal:
-                    text, level = self._power(operand.operands[0], -_exponent(operand))
+                    text, level = self._power(operand.operands[0], -exponent(operand))
                 else:
                     item = item or self.item(operand)
                     text, level = item.text, item.level
@@ -277,7 +295,7 @@ class _MatrixPrinter:
             else:
                 raise NotationError(f"a factor of order {len(own)}")
         for label, parts in vectors.items():
-            for chain in _vector_chains(parts):
+            for chain in vector_chains(parts):
                 network.add_vector(label, chain)
 
     def _add_matrix(self, network: Network, operand: Node, own: tuple[int, ...], item: Any) -> None:
@@ -298,7 +316,9 @@ class _MatrixPrinter:
             return (Item(f"matrix(1, {', '.join(sizes[label] for label in output)})"),)
         sized = [Item(f"vector(1, {sizes[label]})") for label in output if label in sizes]
         return tuple(
-            Item(sized.pop(0).text, ATOM, item.flipped) if item.text == "vector(1)" and sized else item
+            Item(sized.pop(0).text, ATOM, item.flipped)
+            if item.text == "vector(1)" and sized
+            else item
             for item in chain
         )
 
@@ -308,15 +328,27 @@ class _MatrixPrinter:
             chain, c = (Item(chain[0].text.replace("(1", f"({number_text(c)}", 1)),), 1
         numerator, denominator = fraction(abs(c))
         parts = [number_text(numerator)] if numerator != 1 else []
-        divisors = [i.shown for i in below] + ([number_text(denominator)] if denominator != 1 else [])
+        divisors = [i.shown for i in below] + (
+            [number_text(denominator)] if denominator != 1 else []
+        )
         atoms = sorted((i for i in above if i.level > PRODUCT), key=lambda item: item.text)
         formulas = [i for i in above if i.level <= PRODUCT]
         parts += [i.text for i in atoms]
         inner = [formulas.pop()] if not chain and formulas and formulas[-1].level == PRODUCT else []
-        parts += [i.shown for i in formulas] if parts or inner or chain or divisors else [i.text for i in formulas]
+        parts += (
+            [i.shown for i in formulas]
+            if parts or inner or chain or divisors
+            else [i.text for i in formulas]
+        )
         last: Chain = chain or tuple(inner)
         if not last:
-            level = above[0].level if len(above) == 1 and len(parts) == 1 else PRODUCT if parts else ATOM
+            level = (
+                above[0].level
+                if len(above) == 1 and len(parts) == 1
+                else PRODUCT
+                if parts
+                else ATOM
+            )
         else:
             text, level = chain_text(last)
             if parts or divisors:
@@ -333,21 +365,23 @@ class _MatrixPrinter:
         """Rows ``i = p*a + c`` in pairs: what lies between the parts is a Kronecker product."""
         if not merges:
             return items
-        parts = [_merged_labels(n, own) for n, own in merges]
+        parts = [merged_labels(n, own) for n, own in merges]
         if len(parts) == 1:
             ((whole, major, minor),) = parts
-            left, rest = _between({major}, items)
-            right, rest = _between({minor}, rest)
-            chains = [self._sub_chain(part, (label,)) for part, label in ((left, major), (right, minor))]
-            network.add_vector(whole, (_kronecker_item(chains),))
+            left, rest = between({major}, items)
+            right, rest = between({minor}, rest)
+            chains = [
+                self._sub_chain(part, (label,)) for part, label in ((left, major), (right, minor))
+            ]
+            network.add_vector(whole, (kronecker_item(chains),))
             return rest
         if len(parts) != 2:
             raise NotationError("shifts or reshapes of axes")
         (rows, a, c), (columns, b, d) = parts
-        left, rest = _between({a, b}, items)
-        right, rest = _between({c, d}, rest)
+        left, rest = between({a, b}, items)
+        right, rest = between({c, d}, rest)
         chains = [self._sub_chain(part, own) for part, own in ((left, (a, b)), (right, (c, d)))]
-        network.add_matrix(rows, columns, (_kronecker_item(chains),))
+        network.add_matrix(rows, columns, (kronecker_item(chains),))
         return rest
 
     def _sub_chain(self, items: Any, output: tuple[Any, ...]) -> Chain:
@@ -371,8 +405,10 @@ class _MatrixPrinter:
         rest = [item for item in items if item[1]]
         for own in ((i, k), (j, d)):
             unit = [n for n, labels in units if set(labels) == set(own) and is_kronecker(n)]
-            part, rest = _between(set(own), rest)
-            if any(label in output and label not in own for _, labels, _ in part for label in labels):
+            part, rest = between(set(own), rest)
+            if any(
+                label in output and label not in own for _, labels, _ in part for label in labels
+            ):
                 raise NotationError("a tensor of order four that is no Kronecker product")
             if unit:
                 extent = unit[0].extents[0]
@@ -380,16 +416,22 @@ class _MatrixPrinter:
                     network_part = Network(own[:1])
                     self._fill(network_part, part)
                     network_part.reduce()
-                    found.append((_diagonal_item(network_part),))
+                    found.append((diagonal_item(network_part),))
                 else:
-                    found.append((self._eye(extent) if self.explicit else Item(f"eye({extent_word(extent)})", symmetric=True),))
+                    found.append(
+                        (
+                            self._eye(extent)
+                            if self.explicit
+                            else Item(f"eye({extent_word(extent)})", symmetric=True),
+                        )
+                    )
             else:
                 found.append(self._sub_chain(part, own))
         known = {frozenset(own) for own in ((i, k), (j, d))}
         if rest or any(frozenset(labels) not in known for _, labels in units):
             raise NotationError("a tensor of order four that is no Kronecker product")
         self._fill(network, scalars)
-        return (_kronecker_item(found),)
+        return (kronecker_item(found),)
 
     # -- functions --------------------------------------------------------------------------
     def _power(self, base: Node, exponent: float) -> tuple[str, int]:
@@ -415,92 +457,3 @@ class _MatrixPrinter:
             joined = f" {_INFIX[name]} ".join(t if level > SUM else f"({t})" for t, level in texts)
             return f"({joined})", ATOM
         return f"{name}({', '.join([t for t, _ in texts] + parameter_list(name, params))})", ATOM
-
-
-def _vector_chains(parts: Sequence[tuple[str, int, bool]]) -> list[Chain]:
-    """Vectors on one label; what is divided by joins the others below a fraction bar."""
-    above: list[Chain] = [(Item(text, level),) for text, level, reciprocal in parts if not reciprocal]
-    below = [Item(text, level).shown for text, level, reciprocal in parts if reciprocal]
-    if not below:
-        return above
-    first = as_item(elementwise(above)) if above else Item("1")
-    shown = first.text if first.level >= ELEMENT and first.level != PRODUCT else first.shown
-    return [(Item(" ./ ".join([shown, *below]), ELEMENT),)]
-
-
-def _diagonal_item(network: Network) -> Item:
-    """``diag`` of the vectors on the one output label."""
-    return Item(f"diag({chain_text(network.vector())[0]})", ATOM, symmetric=True)
-
-
-def _kronecker_item(chains: Sequence[Chain]) -> Item:
-    texts = [t if level > PRODUCT else f"({t})" for t, level in map(chain_text, chains)]
-    return Item(" ⊗ ".join(texts), ELEMENT)
-
-
-def _merged_labels(node: Delta, own: tuple[int, ...]) -> tuple[int, int, int]:
-    """Whole, major and minor label of a row ``whole = size*major + minor``."""
-    ((coefficients, offset),) = node.rows
-    if len(own) == 3 and offset == 0:
-        by_label = dict(zip(own, coefficients, strict=True))
-        extents = dict(zip(own, node.extents, strict=True))
-        for whole in own:
-            minor_and_major = [label for label in own if label != whole]
-            for major, minor in (minor_and_major, minor_and_major[::-1]):
-                signs = by_label[whole], by_label[major], by_label[minor]
-                for sign in (1, -1):
-                    want = (sign, -sign * extents[minor], -sign)
-                    fits = same_extents((extents[whole],), (extents[major] * extents[minor],))
-                    if fits and same_extents(signs, want):
-                        return whole, major, minor
-    raise NotationError("a shift or a reshape of axes")
-
-
-def _between(labels: set[Any], items: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """The factors connected with ``labels``, and the others."""
-    inside = set(labels)
-    rest = list(items)
-    found: list[Any] = []
-    progress = True
-    while progress:
-        progress = False
-        for item in list(rest):
-            if inside & set(item[1]):
-                inside |= set(item[1])
-                found.append(item)
-                rest = [other for other in rest if other is not item]
-                progress = True
-    return found, rest
-
-
-def _is_reciprocal(node: Node) -> bool:
-    return (
-        isinstance(node, Apply)
-        and node.operation.name == "power"
-        and dict(node.params).get("at_zero") is None
-        and _exponent(node) < 0
-    )
-
-
-def _exponent(node: Node) -> float:
-    return dict(node.params)["exponent"]  # type: ignore[attr-defined]
-
-
-def _has_minus(node: Sum) -> bool:
-    return any(split_coefficient(term)[0] < 0 for term in node.operands)
-
-
-def _is_shift(node: Node) -> bool:
-    return isinstance(node, Delta) and bool(node.rows) and not is_kronecker(node)
-
-
-def _is_extent(node: Node) -> bool:
-    """Whether ``node`` counts an axis."""
-    return (
-        isinstance(node, Product)
-        and not node.ndim
-        and len(node.operands) == 1
-        and is_ones(node.operands[0])
-    )
-
-

@@ -88,7 +88,9 @@ def elementwise(chains: Sequence[Chain]) -> Chain:
         return (powered(chains[0], len(chains)),)
     texts = sorted(counts, key=reading_key)
     symmetric = all(as_item(chain).symmetric for chain in chains)
-    parts = [powered(chain, counts[chain]) if counts[chain] > 1 else as_item(chain) for chain in texts]
+    parts = [
+        powered(chain, counts[chain]) if counts[chain] > 1 else as_item(chain) for chain in texts
+    ]
     return (Item(" .* ".join(part.shown for part in parts), ELEMENT, symmetric=symmetric),)
 
 
@@ -138,7 +140,9 @@ class Network:
             summed = [label for label in self._labels() if label not in self.output]
             if not summed:
                 return
-            if not any(step(summed) for step in (self._pair, self._leaf, self._through, self._merge)):
+            if not any(
+                step(summed) for step in (self._pair, self._leaf, self._through, self._merge)
+            ):
                 raise NotationError("three matrices meet in one summed index")
 
     # -- steps ------------------------------------------------------------------------------

@@ -38,5 +38,3 @@ def definitions_for(expression: Node, taken: set[str]) -> dict[Node, str]:
     while any(name.startswith(prefix) and name[len(prefix) :].isdigit() for name in taken):
         prefix += "t"
     return {node: f"{prefix}{k}" for k, node in enumerate(chosen, 1)}
-
-

@@ -31,9 +31,7 @@ _FUNCTIONS: dict[str, str] = {
     "ceil": "ceiling",
     "gammaln": "loggamma",
 }
-_SAME = (
-    "exp log sin cos tan sinh cosh tanh sign floor erf erfc erfinv gamma digamma cbrt".split()
-)
+_SAME = "exp log sin cos tan sinh cosh tanh sign floor erf erfc erfinv gamma digamma cbrt".split()
 _RELATIONS = {
     "greater": "StrictGreaterThan",
     "greater_equal": "GreaterThan",
@@ -114,7 +112,9 @@ class _Export:
         for coefficients, offset in node.rows:
             terms = zip(coefficients, indices, strict=True)
             left = sum(self.sympy.sympify(c) * i for c, i in terms) + self.sympy.sympify(offset)
-            positive = self.sympy.Add(*[t for t in left.as_ordered_terms() if not t.could_extract_minus_sign()])
+            positive = self.sympy.Add(
+                *[t for t in left.as_ordered_terms() if not t.could_extract_minus_sign()]
+            )
             factors.append(self.sympy.KroneckerDelta(positive, positive - left))
         return self.sympy.Mul(*factors)
 
