@@ -394,7 +394,7 @@ def test_system_in_two_parameters_is_solved_by_its_schur_complement():
 
 # -- every example --------------------------------------------------------------------------------
 def _is_covered(example):
-    """Scalars with two derivatives; in a variable declared symmetric those are no symmetric tensor."""
+    """Scalars; in a variable declared symmetric, second derivatives are no symmetric tensor."""
     x = example.declared()[0]
     plain = x.ndim and not x.flags & {"symmetric", "psd"}
     return plain and example.order >= 2 and not example.expression().ndim

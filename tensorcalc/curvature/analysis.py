@@ -122,9 +122,9 @@ class _Analysis:
             proof = prover.tensor(scale(sign, second), rows, columns)
             if proof is not None:
                 what = "definite" if proof.definite else "semidefinite"
-                text = f"the Hessian {second} is {word} {what}"
+                text = ("the Hessian ", second, f" is {word} {what}")
                 return Curvature(kind, Reason(text, (smooth, proof.reason)), proof.definite)
-        return Curvature("unknown", Reason(f"no sign of the Hessian {second} was found"))
+        return Curvature("unknown", Reason(("no sign was found of the Hessian ", second)))
 
     def _by_composition(self, loss: Node) -> Curvature | None:
         composition = Composition(loss, self.w, Ranges(), self.bend)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Reason:
-    """A statement, why it holds, and the statements it rests on."""
+    """A statement and the statements it rests on.
 
-    claim: str
+    ``parts`` is a text, or a tuple of texts and expressions, which are printed when somebody reads.
+    """
+
+    parts: str | tuple[Any, ...]
     because: tuple[Reason, ...] = ()
+
+    @property
+    def claim(self) -> str:
+        """The statement as text."""
+        return self.parts if isinstance(self.parts, str) else "".join(map(str, self.parts))
 
     def lines(self, depth: int = 0) -> Iterator[str]:
         """The chain as indented text."""

@@ -56,7 +56,7 @@ class Composition:
             for operand in dict.fromkeys(node.operands)
             if operand in self.dependent and operand is not self.w
         )
-        return Reason(f"{node} is {_NAMES[self(node)]}", because)
+        return Reason((node, f" is {_NAMES[self(node)]}"), because)
 
     def _bend(self, node: Node) -> Bend:
         if node is self.w or node not in self.dependent:

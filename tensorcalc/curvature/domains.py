@@ -9,6 +9,7 @@ defined, or what is defined is a convex set because the operand is affine or ben
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ..nodes import Apply, Node, Variable, postorder
 from .certificate import Reason
@@ -38,6 +39,8 @@ NATURAL_DOMAINS: dict[str, Interval] = {
 SMOOTH_WITHIN: dict[str, Interval] = {
     **dict.fromkeys(("gamma", "gammaln", "digamma", "polygamma"), POSITIVE),
 }
+#: A statement as :class:`Reason` takes it.
+Text = str | tuple[Any, ...]
 _SPD_ROWS = frozenset({"inv", "logdet"})
 
 #: ``bends(node)``: +1 convex, -1 concave, 0 affine in w, None unknown.
@@ -78,7 +81,7 @@ class SmoothDomain:
                     reasons.append(Reason(text))
         return True, Reason("the loss is twice differentiable on a convex domain", tuple(reasons))
 
-    def _row(self, node: Apply, active: set[Node]) -> tuple[bool, str]:
+    def _row(self, node: Apply, active: set[Node]) -> tuple[bool, Text]:
         name = node.operation.name
         if name in SMOOTH:
             return True, ""
@@ -89,68 +92,64 @@ class SmoothDomain:
         operand = node.operands[0]
         if name in SMOOTH_WITHIN:
             inside = self.ranges(operand).within(SMOOTH_WITHIN[name])
-            return (
-                inside,
-                f"{operand} stays in {SMOOTH_WITHIN[name]}: {'yes' if inside else 'not shown'}",
-            )
+            verb = " stays in " if inside else " is not known to stay in "
+            return inside, (operand, verb, SMOOTH_WITHIN[name])
         if name == "abs":
-            inside = self.ranges(operand).excludes_zero or self.ranges(operand).is_nonnegative
-            return (
-                inside,
-                f"{operand} {'does not change' if inside else 'may change'} its sign under abs",
-            )
+            known = self.ranges(operand)
+            inside = known.is_nonnegative or known.is_nonpositive
+            return inside, (operand, f" {'keeps' if inside else 'may change'} its sign under abs")
         if name == "where":
             fixed = node.operands[0] not in active
-            return (
-                fixed,
-                "" if fixed else f"the condition {node.operands[0]} depends on {self.w.name}",
-            )
+            text = ("the condition ", node.operands[0], f" depends on {self.w.name}")
+            return fixed, "" if fixed else text
         if name in _SPD_ROWS:
             return self._matrix(node)
         return False, f"{name} is not known to be smooth in {self.w.name}"
 
-    def _power(self, node: Apply) -> tuple[bool, str]:
+    def _power(self, node: Apply) -> tuple[bool, Text]:
         params = dict(node.params)
         exponent, at_zero = params["exponent"], params["at_zero"]
         base = node.operands[0]
         known = self.ranges(base)
         if known.excludes_zero and (known.is_positive or not exponent % 1):
-            return True, f"{base} is in {known}, so its power is smooth"
+            return True, (base, " is in ", known, ", so its power is smooth")
         if not exponent % 1:
             whole = exponent >= 0 and at_zero in (None, 0.0)
-            return whole, "" if whole else f"{base}**{exponent:g} has a pole where the base is 0"
+            return whole, "" if whole else (base, f"**{exponent:g} has a pole where the base is 0")
         if exponent < 0:
             return self._natural(node, POSITIVE)
         if at_zero not in (None, 0.0):
-            return False, f"{base}**{exponent:g} is set to {at_zero} at zero"
+            return False, (base, f"**{exponent:g} is set to {at_zero} at zero")
         return self._natural(node, NONNEGATIVE)
 
-    def _natural(self, node: Apply, domain: Interval) -> tuple[bool, str]:
+    def _natural(self, node: Apply, domain: Interval) -> tuple[bool, Text]:
         """The row is undefined outside ``domain``: its preimage must be convex."""
         base = node.operands[0]
         known = self.ranges(base)
         interior = Interval(domain.low, domain.high, True, True)
         if known.within(interior):
-            return True, f"{base} is in {known}, where {node.operation.name} is smooth"
+            return True, (base, " is in ", known, ", where ", node.operation.name, " is smooth")
         bend = self.bends(base)
         allowed = (
             bend == 0 or (bend == -1 and domain.high == INF) or (bend == 1 and domain.low == -INF)
         )
         if not allowed:
-            return False, f"where {base} is in {interior} is not known to be convex"
+            return False, ("where ", base, " is in ", interior, " is not known to be convex")
         self.assumed[base] = interior
         kind = {0: "affine", 1: "convex", -1: "concave"}[bend or 0]
-        return (
-            True,
-            f"{node.operation.name} is defined where {base} (which is {kind}) is in {interior}",
+        text = (
+            f"{node.operation.name} is defined where ",
+            base,
+            f" (which is {kind}) is in {interior}",
         )
+        return True, text
 
-    def _matrix(self, node: Apply) -> tuple[bool, str]:
+    def _matrix(self, node: Apply) -> tuple[bool, Text]:
         """Invertible matrices are no convex set, positive definite ones are."""
         matrix = node.operands[0]
         found = self.definite(matrix)
         if found == "definite":
-            return True, f"{matrix} is positive definite"
+            return True, (matrix, " is positive definite")
         if found == "semidefinite" and self.bends(matrix) == 0:
-            return True, f"{matrix} is affine and positive definite wherever it is invertible"
-        return False, f"{matrix} is not known to be positive definite"
+            return True, (matrix, " is affine and positive definite wherever it is invertible")
+        return False, (matrix, " is not known to be positive definite")

@@ -63,7 +63,7 @@ class Semidefinite:
             return Proof(Reason("zero is positive semidefinite"))
         if not rows:
             interval = self.ranges(node)
-            text = f"{node} is in {interval}"
+            text = (node, " is in ", interval)
             return Proof(Reason(text), interval.is_positive) if interval.is_nonnegative else None
         if is_kronecker(node):
             return Proof(Reason("the identity is positive definite"), True)
@@ -249,14 +249,18 @@ def _covers_rows(mirror: Mirror, kernels: Sequence[Proof]) -> bool:
 def _explained(mirror: Mirror, core: object, kernels: Sequence[Proof]) -> Reason:
     parts = []
     if mirror.halves:
-        names = ", ".join(dict.fromkeys(str(pair[0][0]) for pair in mirror.halves))
-        parts.append(Reason(f"both sides are multiplied by {names}: A' D A"))
+        names = _listed(", ", list(dict.fromkeys(pair[0][0] for pair in mirror.halves)))
+        parts.append(Reason(("both sides are multiplied by ", *names, ": A' D A")))
     if mirror.tied_rows:
         parts.append(Reason("rows and columns are tied by a Kronecker delta: block diagonal"))
     dense = [node for node, _ in mirror.core if not is_ones(node)]
     if dense or mirror.form.coefficient != 1:
         coefficient = [] if mirror.form.coefficient == 1 else [f"{mirror.form.coefficient:g}"]
-        text = " * ".join([*coefficient, *map(str, dense)])
-        parts.append(Reason(f"{text} is in {core}"))
+        parts.append(Reason((*_listed(" * ", [*coefficient, *dense]), " is in ", core)))
     parts.extend(proof.reason for proof in kernels)
     return Reason("a product that is its own mirror image, with nonnegative core", tuple(parts))
+
+
+def _listed(separator: str, things: Sequence[object]) -> list[object]:
+    """The things with a separator between any two."""
+    return [part for thing in things for part in (separator, thing)][1:]

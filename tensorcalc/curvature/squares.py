@@ -32,8 +32,9 @@ def completed_squares(prover: Any, terms: Sequence[Form]) -> tuple[list[Reason],
     reasons = []
     for members in groups.values():
         if len(members) > 1 and _is_square([split for _, split in members]):
-            names = dict.fromkeys(str(split[1]) for _, split in members)
-            reasons.append(Reason(f"a sum of squares of combinations of {', '.join(names)}"))
+            parts = dict.fromkeys(split[1] for _, split in members)
+            names = [piece for part in parts for piece in (", ", part)][1:]
+            reasons.append(Reason(("a sum of squares of combinations of ", *names)))
         else:
             rest.extend(term for term, _ in members)
     return reasons, rest
