@@ -95,15 +95,15 @@ def expressions(draw, shape=None, depth=3):
     if depth == 0 and leaves:
         return VARIABLES[draw(st.sampled_from(leaves))]
     kind = draw(st.sampled_from(("made", "made", "function", "sum", "product", "leaf")))
-    part = expressions(shape, depth - 1) if depth > 0 else None
+    part = expressions(shape, max(depth - 1, 0))
     if kind == "leaf" and leaves:
         return VARIABLES[draw(st.sampled_from(leaves))]
-    if kind == "function" and part:
+    if kind == "function" and depth > 0:
         return draw(st.sampled_from(FUNCTIONS))(draw(part))
-    if kind == "sum" and part:
+    if kind == "sum" and depth > 0:
         factor = draw(st.sampled_from((1, 2, -1, 0.5)))
         return draw(part) + factor * draw(part)
-    if kind == "product" and part:
+    if kind == "product" and depth > 0:
         return draw(part) * draw(part)
     shapes, make = draw(st.sampled_from(MAKERS[shape]))
     return make(*[draw(expressions(each, max(depth - 1, 0))) for each in shapes])
