@@ -63,7 +63,7 @@ class CallReader(Reader):
 
     def _core_call(self, formula: Call, scope: Scope) -> tuple[Node, Labels]:
         """A row with core axes: the node and the labels of its batch axes."""
-        operation = TABLE[formula.function] if formula.function in TABLE else None
+        operation = TABLE.get(formula.function)
         if operation is None:
             raise self.unknown_function(formula)
         if len(formula.operands) != operation.arity:

@@ -120,9 +120,9 @@ class Reader:
         if isinstance(formula, Negative):
             return _combined(({}, 0), self.affine(formula.operand), -1)
         if isinstance(formula, Binary) and formula.operator == "*":
-            (left, a), (right, b) = self.affine(formula.left), self.affine(formula.right)
-            if not left or not right:
-                terms, factor = (right, a) if not left else (left, b)
+            (one, a), (two, b) = self.affine(formula.left), self.affine(formula.right)
+            if not one or not two:
+                terms, factor = (two, a) if not one else (one, b)
                 return {label: c * factor for label, c in terms.items()}, a * b
         return {}, self.extent(formula)
 
@@ -143,7 +143,7 @@ class Reader:
                 "-": lambda: left - right,
                 "*": lambda: left * right,
                 "//": lambda: floor_divide(left, right),
-                "^": lambda: left**right,
+                "^": lambda: left**right,  # type: ignore[operator]
             }[formula.operator]()
         raise self.error(formula, "this is not an integer expression of sizes")
 

@@ -7,14 +7,14 @@
   other indices of ``expr`` are summed. So ``(x[i]*y[i])[i]`` is the elementwise product and
   ``(A[i,j])[i]`` the row sums, as the explicit mode of einsum.
 - Without an explicit order the axes of the result are its free indices in alphabetical order, as
-  in the implicit mode of einsum: ``A[j,i]`` is the transpose, and a product does not depend on the
-  order of its factors.
-- Functions close a product: ``exp(x[i]*y[i])`` is the exponential of the inner product. Parentheses
-  around a product make it a product of its own, which matters only for an index that appears more
-  than twice.
+  in the implicit mode of einsum: ``A[j,i]`` is the transpose, and a product does not depend on
+  the order of its factors.
+- Functions close a product: ``exp(x[i]*y[i])`` is the exponential of the inner product.
+  Parentheses around a product make it a product of its own, which matters only for an index that
+  appears more than twice.
 - Terms of a sum have the same free indices; a term without any is added everywhere.
-- ``1[i]`` is all ones, ``δ[i,j]`` the Kronecker delta, ``δ[h - 2*y + 1]`` is 1 where its argument is
-  zero. Sizes of indices are those of the tensors that carry them.
+- ``1[i]`` is all ones, ``δ[i,j]`` the Kronecker delta, ``δ[h - 2*y + 1]`` is 1 where its
+  argument is zero. Sizes of indices are those of the tensors that carry them.
 - Functions of vectors and matrices take whole tensors, ``inv(A)[i,j]``, ``det([a,b] -> B[k,a,b])``,
   or name the index they run over, ``softmax[j](X[i,j])``.
 """
@@ -56,7 +56,7 @@ Order = Labels | Callable[[Labels], Labels] | None
 
 
 class UnknownSizeError(ParseError, NotationError):
-    """The size of an index is not known yet; another part may tell it, and this one tells others."""
+    """The size of an index is not known yet; another part may tell it, as this one tells others."""
 
     sizes: dict[str, Any]
 

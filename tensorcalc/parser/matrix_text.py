@@ -111,13 +111,16 @@ class MatrixReader:
         return self.node(document.body)
 
     def node(self, formula: Formula) -> Node:
+        """The node of a part of the formula."""
         return self.chain(formula).closed()
 
     def shape(self, formula: Formula) -> Shape:
+        """The shape that the typing found."""
         return self.typing.shapes[id(formula)]
 
     # -- chains -----------------------------------------------------------------------------
     def chain(self, formula: Formula) -> Chain:
+        """A part of the formula as a product under way."""
         if isinstance(formula, Number):
             return Chain(numerator=formula.value)
         if isinstance(formula, (Name, Leaf)):

@@ -18,6 +18,7 @@ class Size:
         self.extent = extent
 
     def root(self) -> Size:
+        """The representative of all sizes unified with this one."""
         size = self
         while size.parent is not None:
             size = size.parent

@@ -59,6 +59,7 @@ class Typing:
         self.shape(document.body)
 
     def shape(self, formula: Formula) -> Shape:
+        """The shape of a part, which is remembered."""
         found = self._shape(formula)
         self.shapes[id(formula)] = found
         return found
@@ -195,10 +196,11 @@ class Typing:
         name = formula.function
         sizes = formula.operands if name == "eye" else formula.operands[1:]
         count = _BUILT[name]
+        wanted = "no or 1 size" if name == "eye" else f"a number and no or {count} sizes"
         if (name != "eye" and not formula.operands) or len(sizes) not in (0, count):
             raise self.error(
                 formula,
-                f"{name} takes {'no or 1 size' if name == 'eye' else f'a number and no or {count} sizes'}",
+                f"{name} takes {wanted}",
                 "sizes follow from the context where they can",
             )
         found = tuple(Size(self.extent(size)) for size in sizes) or tuple(

@@ -16,7 +16,7 @@ _LARGEST_DENOMINATOR = 64
 
 
 def arranged_factors(node: Product) -> list[tuple[Node, tuple[int, ...]]]:
-    """Operands with labels: scalars, then along the chain from the first output axis, deltas last."""
+    """Operands with labels: scalars, along the chain from the first output axis, deltas."""
     pairs = list(zip(node.operands, node.subscripts, strict=True))
     scalars = sorted((pair for pair in pairs if not pair[1]), key=lambda pair: _name_key(pair[0]))
     deltas = [pair for pair in pairs if pair[1] and isinstance(pair[0], Delta)]
@@ -67,8 +67,10 @@ def arranged_terms(terms: Sequence[tuple[float, Node, Any]]) -> list[tuple[float
     )
 
 
-def reads_better_flipped(node: Sum) -> bool:
+def reads_better_flipped(node: Node) -> bool:
     """Whether a square of ``b - X*w`` is better written as one of ``X*w - b``."""
+    if not isinstance(node, Sum):
+        return False
     pairs = [split_coefficient(term) for term in node.operands]
     positive = [rest for c, rest in pairs if c > 0]
     negative = [rest for c, rest in pairs if c < 0]

@@ -19,7 +19,7 @@ _STYLE = {
 
 
 def to_dot(expression: Node) -> str:
-    """The DAG of ``expression`` in the DOT language.
+    r"""The DAG of ``expression`` in the DOT language.
 
     Products show their einsum subscripts, functions their name; edges of a product are labelled by
     the indices of the operand.
@@ -30,8 +30,8 @@ def to_dot(expression: Node) -> str:
     digraph expression {
       node [fontname="Helvetica"];
       n0 [label="2", shape=plaintext];
-      n1 [label="x\\n(n)", shape=box, style=filled, fillcolor=lightblue];
-      n2 [label=",i -> i\\n(n)", shape=box];
+      n1 [label="x\n(n)", shape=box, style=filled, fillcolor=lightblue];
+      n2 [label=",i -> i\n(n)", shape=box];
       n2 -> n0;
       n2 -> n1 [label="i"];
     }

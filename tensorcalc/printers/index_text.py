@@ -25,9 +25,7 @@ from ..nodes import (
     free_variables,
     postorder,
 )
-from ..notation.formula import COMPARISONS
 from ..notation.reader import Labels
-from ..notation.summation import natural_order
 from ..products import split_coefficient
 from .arrangement import (
     Factor,
@@ -37,9 +35,9 @@ from .arrangement import (
     number_text,
     reads_better_flipped,
 )
+from .index_functions import FunctionPrinter
 from .pieces import (
     ATOM,
-    COMPARISON,
     POWER,
     PRODUCT,
     SUM,
@@ -53,8 +51,6 @@ from .pieces import (
     leaf,
     merged,
     names_only,
-    outside,
-    parameter_list,
     positions_taken,
     units,
 )
@@ -65,7 +61,6 @@ _AXES = "ijklpqrstuvwxyz"
 _MANY_AXES = "abcdefghijklmnopqrstuvwxyz"
 _SUMMED = "ijklabcdefghpqrstuvwxyzmno"
 _POSITION = re.compile(r"\w+\[[\d,]+\]")
-_INFIX = {name: sign for sign, name in COMPARISONS.items()}
 
 
 def index_text(expression: Node) -> str:
@@ -89,7 +84,7 @@ def index_text(expression: Node) -> str:
     return main + (f" where {', '.join(sizes + definitions)}" if sizes or definitions else "")
 
 
-class _IndexPrinter:
+class _IndexPrinter(FunctionPrinter):
     """Names for indices, definitions, and the sizes that the text must say."""
 
     def __init__(self, expression: Node) -> None:
@@ -258,8 +253,8 @@ class _IndexPrinter:
         joined = "*".join(t.at(POWER) for t in above) or ("1" if below else "")
         joined += "".join(f"/{t.at(POWER)}" for t in below)
         alone = len(above) == 1 and not below
-        text, level = (above[0].text, above[0].level) if alone else (joined, PRODUCT)
-        return self._numbered(c, self._closed(above + below, text, level, factors, labels))
+        body, level = (above[0].text, above[0].level) if alone else (joined, PRODUCT)
+        return self._numbered(c, self._closed(above + below, body, level, factors, labels))
 
     def _numbered(self, c: float, text: Text) -> Text:
         """``c*text``."""
@@ -303,7 +298,7 @@ class _IndexPrinter:
         return text, False
 
     def _is_open(self, node: Node, text: Text) -> bool:
-        """Whether a reader would take the factors of a nested product for those of the outer one."""
+        """Whether a reader would take factors of a nested product for the outer one's."""
         nested = isinstance(node, Product) and node not in self.definitions
         closed = text.text.startswith("sum[") or _POSITION.fullmatch(text.text)
         return nested and "[" in text.text and not closed
@@ -319,7 +314,7 @@ class _IndexPrinter:
     def _closed(
         self, parts: Sequence[Text], text: str, level: int, factors: Any, labels: Labels
     ) -> Text:
-        """The product with its sums: implicit where a reader sees them, ``sum[j](...)`` elsewhere."""
+        """The product with its sums: implicit where a reader sees them, else ``sum[j](...)``."""
         whole = combined(parts)
         counts = {label: 0 for part in parts for label in part.order}
         for part in parts:
@@ -350,131 +345,6 @@ class _IndexPrinter:
             unknown & kept,
             frozenset(pair for pair in whole.pairs if set(pair) <= kept),
         )
-
-    # -- functions --------------------------------------------------------------------------
-    def _power(self, base: Node, exponent: float, labels: Labels, used: frozenset[str]) -> Text:
-        text = (
-            self.ordered(self.render(base, labels, used), labels)
-            if base.ndim
-            else self.render(base, (), used)
-        )
-        if exponent == 0.5:
-            return text.replaced(text=f"sqrt({text.text})", level=ATOM)
-        if exponent == 1:
-            return text
-        power = number_text(exponent)
-        return text.replaced(text=f"{text.at(ATOM)}^{power}", level=POWER)
-
-    def _elementwise(self, node: Apply, labels: Labels, used: frozenset[str]) -> Text:
-        name, params = node.operation.name, dict(node.params)
-        if name == "power" and params.get("at_zero") is None:
-            if params["exponent"] < 0:
-                return self._factors([(node, labels)], 1, labels, used)
-            return self._power(node.operands[0], params["exponent"], labels, used)
-        texts = [self.render(o, labels if o.ndim else (), used) for o in node.operands]
-        lead = next((k for k, o in enumerate(node.operands) if o.ndim), 0)
-        if texts[lead].order != labels and node.operands[lead].ndim:
-            texts[lead] = self.ordered(texts[lead], labels)
-        whole = combined(texts)
-        if name in _INFIX:
-            joined = f" {_INFIX[name]} ".join(t.at(SUM) for t in texts)
-            return whole.replaced(text=joined, level=COMPARISON, order=labels)
-        arguments = [t.text for t in texts] + parameter_list(name, params)
-        return whole.replaced(text=f"{name}({', '.join(arguments)})", level=ATOM, order=labels)
-
-    def _core_apply(self, node: Apply, labels: Labels, used: frozenset[str]) -> Text:
-        """A function of vectors or matrices, in the shortest form that says it."""
-        cores = node.operation.operand_cores
-        rank = len(node.operation.result_core)
-        split = len(labels) - rank
-        batch, core = labels[:split], labels[split:]
-        name = node.operation.name
-        parameters = parameter_list(name, dict(node.params))
-        if not batch and all(map(len, cores)):
-            texts = [self._closed_operand(o, used | set(labels)) for o in node.operands]
-            if all(texts) and not (
-                self._binds_one(node)
-                and distinct(labels)
-                and not all(map(self._is_short, node.operands))
-            ):
-                return leaf(f"{name}({', '.join(texts + parameters)})", core)
-        if distinct(labels) and self._binds_one(node):
-            lead = next(o for o, c in zip(node.operands, cores, strict=True) if c)
-            bound = core or self.fresh(lead.extents[-1:], used | set(labels))
-            texts = [
-                self._operand(o, batch, bound if c else (), used, "")
-                for o, c in zip(node.operands, cores, strict=True)
-            ]
-            joined = f"{name}{bracket(bound)}({', '.join([t.text for t in texts] + parameters)})"
-            return outside(texts, batch).replaced(
-                text=joined, level=ATOM, order=labels, known=outside(texts, batch).known | set(core)
-            )
-        if not distinct(batch):
-            return self._relabelled_batch(node, labels, used)
-        texts = []
-        for o, c in zip(node.operands, cores, strict=True):
-            inner = self.fresh(o.extents[split:] if c else (), used | set(labels))
-            texts.append(self._operand(o, batch, inner, used, f"{bracket(inner)} -> " if c else ""))
-        joined = f"{name}({', '.join([t.text for t in texts] + parameters)}){bracket(core) if rank else ''}"
-        around = outside(texts, batch)
-        # occurrences of repeated core labels count
-        return around.replaced(
-            text=joined, level=ATOM, order=(*batch, *core), known=around.known | set(core)
-        )
-
-    def _operand(
-        self, node: Node, batch: Labels, inner: Labels, used: frozenset[str], prefix: str
-    ) -> Text:
-        names = batch + inner
-        text = self.render(node, names, used | set(names))
-        own = tuple(label for label in text.order if label not in inner)
-        if own != batch:
-            text = self.ordered(text, names)
-        bound = dict(zip(inner, node.extents[len(batch) :], strict=True))
-        for label in text.unknown & set(inner):
-            self.sizes[label] = bound[label]
-        return text.replaced(text=prefix + text.text, demands=text.demands - set(inner))
-
-    def _is_short(self, node: Node) -> bool:
-        return isinstance(node, Variable) or node in self.definitions
-
-    def _closed_operand(self, node: Node, used: frozenset[str]) -> str:
-        """A tensor without indices, or with its free indices in alphabetical order; else nothing."""
-        if node in self.definitions:
-            return self.definitions[node]
-        if isinstance(node, Variable):
-            return node.name
-        if _is_matrix_function(node):
-            return self.render(node, tuple("ij"[: node.ndim]), used).text.rpartition("[")[0]
-        names = self.fresh(node.extents, used)
-        if natural_order(names) != names:
-            return ""
-        text = self.render(node, names, used | set(names))
-        self._declare(text, zip(names, node.extents, strict=True))
-        return "" if text.demands else text.text
-
-    def _binds_one(self, node: Apply) -> bool:
-        """Whether the operation runs over one axis, so that one name says which."""
-        names = {axis for core in node.operation.operand_cores for axis in core}
-        single = all(len(core) <= 1 for core in node.operation.operand_cores) and len(names) == 1
-        return single and (
-            not node.operation.result_core or set(node.operation.result_core) == names
-        )
-
-    def _relabelled_batch(self, node: Apply, labels: Labels, used: frozenset[str]) -> Text:
-        inner = self.fresh(node.extents, used | set(labels))
-        text = self._core_apply(node, inner, used | set(inner))
-        self._declare(text, zip(inner, node.extents, strict=True))
-        return leaf(f"({bracket(inner)} -> {text.text})", labels)
-
-
-def _is_matrix_function(node: Node) -> bool:
-    """Whether ``node`` is a function of whole tensors, such as ``inv(A)``."""
-    return (
-        isinstance(node, Apply)
-        and len(node.operation.result_core) == node.ndim > 0
-        and all(isinstance(operand, Variable) for operand in node.operands)
-    )
 
 
 METHODS["text"] = index_text

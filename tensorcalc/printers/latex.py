@@ -136,7 +136,7 @@ def _number(value: float) -> tuple[str, int]:
 
 
 def _name(name: str) -> str:
-    """``w``, ``\\alpha``, ``\\mathrm{loss}``, ``t_{1}``."""
+    r"""``w``, ``\alpha``, ``\mathrm{loss}``, ``t_{1}``."""
     if name in ("δ", "delta"):
         return r"\delta"
     if name == "eye":
@@ -203,7 +203,7 @@ def _subscript(formula: Subscript) -> tuple[str, int]:
 
 
 def _subscripted(base: str, items: Sequence[Formula]) -> str:
-    """``base_{ij}``; the number in a name such as ``t_{1}`` joins, other subscripts are enclosed."""
+    """``base_{ij}``; the number of a name like ``t_{1}`` joins, other subscripts get brackets."""
     if not items:
         return base
     separator = " " if all(isinstance(item, Name) for item in items) else ","

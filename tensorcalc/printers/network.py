@@ -30,10 +30,12 @@ class Item:
     trace: str = ""  # for ``diag(A)`` what its sum is
 
     def flip(self) -> Item:
+        """The transpose."""
         return self if self.symmetric else replace(self, flipped=not self.flipped)
 
     @property
     def shown(self) -> str:
+        """The text inside a matrix product."""
         if self.flipped:
             return (self.text if self.level >= POSTFIX else f"({self.text})") + "'"
         return self.text if self.level > PRODUCT else f"({self.text})"
@@ -56,6 +58,7 @@ class Edge:
         return self if self.rows == label else Edge(self.columns, self.rows, flipped(self.chain))
 
     def other(self, label: Label) -> Label:
+        """The label at the other end."""
         return self.columns if self.rows == label else self.rows
 
 
@@ -122,9 +125,11 @@ class Network:
         self.scalars: list[Item] = []
 
     def add_vector(self, label: Label, chain: Chain) -> None:
+        """Hang a column on ``label``."""
         self.weights.setdefault(label, []).append(chain)
 
     def add_matrix(self, rows: Label, columns: Label, chain: Chain) -> None:
+        """Join two labels; a matrix between a label and itself is its diagonal."""
         if rows == columns:
             text = chain_text(chain)[0]
             self.add_vector(rows, (Item(f"diag({text})", trace=f"tr({text})"),))

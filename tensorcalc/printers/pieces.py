@@ -40,6 +40,7 @@ class Text:
         return self.text if self.level >= level else f"({self.text})"
 
     def replaced(self, **changes: Any) -> Text:
+        """The piece with some fields changed."""
         return Text(**{**self.__dict__, **changes})
 
 
@@ -55,7 +56,9 @@ def names_only(labels: Labels) -> Labels:
 
 
 def positions_taken(
-    factors: Sequence[tuple[Node, tuple[int, ...]]], output: Labels, definitions: Mapping[Node, str]
+    factors: Sequence[tuple[Node, tuple[int, ...]]],
+    output: Sequence[Any],
+    definitions: Mapping[Node, str],
 ) -> tuple[list[tuple[Node, tuple[int, ...]]], dict[int, str]]:
     """Factors without the deltas that fix an index of a leaf, and the positions: ``x[0]``."""
     positions: dict[int, str] = {}
@@ -219,6 +222,7 @@ def parameter_list(name: str, params: dict[str, Any]) -> list[str]:
 
 
 def parameter_text(value: Any) -> str:
+    """A parameter as it is read back."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(parameter_text, value))}]"
     if isinstance(value, Extent):
