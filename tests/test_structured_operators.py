@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+import autodiff as ad
 import backends
 import tensorcalc as tc
 from autodiff.structured import (
@@ -18,6 +19,7 @@ from autodiff.structured import (
     PlusLowRankOperator,
     ProductOperator,
     SparseOperator,
+    StructuredHessian,
     SystemOperator,
     ZeroOperator,
     structured_operator,
@@ -390,6 +392,49 @@ def test_system_in_two_parameters_is_solved_by_its_schur_complement():
     E = np.eye(7)[arrays["g"]]
     J = np.concatenate([arrays["X"], E], axis=1)
     check(op, 2 * (J.T @ J + np.eye(10)), rng)
+
+
+# -- of plain functions ---------------------------------------------------------------------------
+def factorization(U, V, T):
+    return np.sum((T - U @ V.T) ** 2)
+
+
+def test_structured_hessian_of_a_function():
+    rng = np.random.default_rng(0)
+    hessian = StructuredHessian(factorization)
+    for m, n in ((5, 4), (7, 3)):
+        U, V, T = rng.normal(size=(m, 2)), rng.normal(size=(n, 2)), rng.normal(size=(m, n))
+        H = hessian(U, V, T)
+        assert "Kronecker" in H.structure.name and H.nbytes == 32
+        close(H.todense(), np.kron(np.eye(m), 2 * V.T @ V))
+        close(H @ H.solve(U).reshape(-1), U.reshape(-1))
+    assert "Kronecker" in hessian.structure(U, V, T).name
+
+
+def test_structured_hessian_in_two_parameters_is_a_block_system():
+    rng = np.random.default_rng(0)
+    U, V, T = rng.normal(size=(5, 2)), rng.normal(size=(4, 2)), rng.normal(size=(5, 4))
+    H = StructuredHessian(factorization, argnums=(0, 1))(U, V, T)
+    assert isinstance(H, SystemOperator) and H.shape == (18, 18)
+    dense = ad.hessian(lambda p: factorization(p[:10].reshape(5, 2), p[10:].reshape(4, 2), T))(
+        np.concatenate([U.ravel(), V.ravel()])
+    )
+    close(H.todense(), dense)
+    damping = 1 - np.linalg.eigvalsh(dense)[0]
+    b = rng.normal(size=18)
+    close(H.solve(b, damping=damping), np.linalg.solve(dense + damping * np.eye(18), b))
+
+
+def test_structured_hessian_of_a_closure_over_data():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 4)), rng.normal(size=30)
+    H = StructuredHessian(lambda w: np.sum(np.log1p(np.exp(-y * (X @ w)))) + w @ w)(np.zeros(4))
+    close(H.todense(), X.T @ (0.25 * (y**2)[:, None] * X) + 2 * np.eye(4))
+
+
+def test_structured_hessian_of_a_vector_function_is_refused():
+    with pytest.raises(tc.errors.DerivativeError):
+        StructuredHessian(lambda w: 2 * w)(np.ones(3))
 
 
 # -- every example --------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from .base import NotPositiveDefinite, StructuredOperator
 from .blocks import BlocksOperator
-from .build import operator_of, structured_operator, system_operator
+from .build import operator_of, structured_operator, system_of, system_operator
 from .composite import InverseOperator, ProductOperator, SystemOperator
+from .function import StructuredHessian
 from .kronecker import KroneckerOperator, KroneckerSumOperator
 from .low_rank import PlusLowRankOperator
 from .simple import DenseOperator, DiagonalOperator, ZeroOperator
@@ -21,10 +22,12 @@ __all__ = [
     "PlusLowRankOperator",
     "ProductOperator",
     "SparseOperator",
+    "StructuredHessian",
     "StructuredOperator",
     "SystemOperator",
     "ZeroOperator",
     "operator_of",
     "structured_operator",
+    "system_of",
     "system_operator",
 ]
