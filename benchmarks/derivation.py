@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from statistics import median
 from time import perf_counter
@@ -15,9 +18,9 @@ from tensorcalc.derivatives import pullback
 from tensorcalc.nodes import Constant, node_count
 from tensorcalc.simplify import simplify_all
 
+from .first_hessian import SIZE
 from .hessians import HAND, check
 from .measuring import interleaved, process_seconds
-from .peers import load_jax
 from .problems import PROBLEMS, Problem
 from .rows import OURS, Row
 
@@ -27,20 +30,19 @@ OVERHEAD = 2.0
 FIRST_HESSIAN = 0.030
 #: Seconds for all gradients of the deepest chain, and for the import.
 CHAIN, IMPORT = 2.0, 0.5
-SIZE = 10
-ROUNDS = 5
+ROUNDS = 3
 
 
 def run(seconds: float, quick: bool, show: Callable[[str], None]) -> Iterator[Row]:
     """Rows of first Hessians, of chains and of imports."""
-    rounds = 3 if quick else ROUNDS
+    rounds = 1 if quick else ROUNDS
     show("\na compiled Hessian at size 10 against the formula typed by hand")
     for problem in PROBLEMS:
         if type(problem).ours is Problem.ours:
             yield overhead(problem, seconds)
     show("\nfrom a function never seen before to its first Hessian, JAX: trace and compile")
-    for problem in PROBLEMS:
-        yield first_hessian(problem, rounds)
+    for number in range(len(PROBLEMS)):
+        yield first_hessian(number, rounds)
     show("\nall gradients of a chain of tanh layers: derivation and simplification")
     for depth in (25, 50, 100):
         yield chain(depth, show)
@@ -62,22 +64,16 @@ def overhead(problem: Problem, seconds: float) -> Row:
     return Row("overhead", problem.name, SIZE, "float64", found, {HAND: 1 / OVERHEAD})
 
 
-def first_hessian(problem: Problem, rounds: int) -> Row:
-    """Median seconds of the first call, in turn with JAX's, with nothing cached on either side."""
-    arrays = problem.arguments(SIZE, "float64")
-    jax = load_jax()
-    times: dict[str, list[float]] = {OURS: []}
-    for _ in range(rounds):
-        start = perf_counter()
-        problem.ours()(*arrays)
-        times[OURS].append(perf_counter() - start)
-        if jax is not None:
-            jax.clear_caches()
-            start = perf_counter()
-            jax.block_until_ready(jax.jit(problem.jax(jax))(*arrays))
-            times.setdefault("JAX", []).append(perf_counter() - start)
-    found = {name: median(own) for name, own in times.items()}
-    return Row("first", problem.name, SIZE, "float64", found, {"JAX": 1.0}, FIRST_HESSIAN)
+def first_hessian(number: int, rounds: int) -> Row:
+    """Medians over new processes, in which nothing about the problem is known to either side."""
+    command = [sys.executable, "-m", "benchmarks.first_hessian", str(number)]
+    runs = [
+        json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+        for _ in range(rounds)
+    ]
+    found = {name: median(run[name] for run in runs) for name in runs[0]}
+    name = PROBLEMS[number].name
+    return Row("first", name, SIZE, "float64", found, {"JAX": 1.0}, FIRST_HESSIAN)
 
 
 def chain(depth: int, show: Callable[[str], None]) -> Row:
