@@ -4,7 +4,6 @@ from .base import NotPositiveDefinite, StructuredOperator
 from .blocks import BlocksOperator
 from .build import operator_of, structured_operator, system_of, system_operator
 from .composite import InverseOperator, ProductOperator, SystemOperator
-from .function import StructuredHessian
 from .kronecker import KroneckerOperator, KroneckerSumOperator
 from .low_rank import PlusLowRankOperator
 from .simple import DenseOperator, DiagonalOperator, ZeroOperator
@@ -22,7 +21,6 @@ __all__ = [
     "PlusLowRankOperator",
     "ProductOperator",
     "SparseOperator",
-    "StructuredHessian",
     "StructuredOperator",
     "SystemOperator",
     "ZeroOperator",

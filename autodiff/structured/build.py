@@ -53,17 +53,6 @@ def structured_operator(
     """
     found = structure(H)
     sizes = _sizes(arrays, free_variables(H), [(found.rows, parameter_shape)])
-    return operator_at(found, compile, arrays, parameter_shape, sizes)
-
-
-def operator_at(
-    found: Structure,
-    compile: Compile,
-    arrays: Mapping[str, Any],
-    parameter_shape: Sequence[int],
-    sizes: Mapping[str, int],
-) -> StructuredOperator:
-    """The operator of a known structure; ``sizes`` are the numbers of the extents."""
     values = core_values(found, compile, arrays, sizes)
     return operator_of(found, values, parameter_shape, sizes)
 
@@ -122,17 +111,6 @@ def system_operator(
     everything = [block.formula for row in found.blocks for block in row]
     rows = [found.blocks[p][p].rows for p in range(len(shapes))]
     sizes = _sizes(arrays, free_variables(*everything), list(zip(rows, shapes, strict=True)))
-    return system_at(found, compile, arrays, shapes, sizes)
-
-
-def system_at(
-    found: BlockSystem,
-    compile: Compile,
-    arrays: Mapping[str, Any],
-    shapes: Sequence[Sequence[int]],
-    sizes: Mapping[str, int],
-) -> SystemOperator:
-    """The operator of a known block system."""
     return system_of(found, core_values(found, compile, arrays, sizes), shapes, sizes)
 
 
