@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,12 @@ class Plan:
         outputs: Outputs,
         directions: Sequence[Variable | None],
         what: str,
+        sizes: Mapping[str, int],
+        shapes: Sequence[tuple[int, ...]],
     ) -> None:
         self.derived = made
+        #: Sizes of the symbols, and shapes of the selected leaves.
+        self.sizes, self.shapes = sizes, shapes
         definition = made.derivation.definition
         self.formulas = pytrees.unflatten(definition, made.formulas)
         self._run: Callable[..., Any] | None = None
@@ -43,6 +47,9 @@ class Plan:
         self._bound = list(trace.bound.values())
         self._numbers = _python_floats(trace, self._positions)
         self._nest = _nesting(what, definition, outputs)
+        assemble = made.derivation.assemble
+        if assemble is not None:
+            self._nest = lambda results: assemble(results, sizes, shapes)
         leaves = trace.arguments.leaves
         owners = [None if k is None else leaves[k] for k in made.derivation.dtypes]
         dtypes = [getattr(owner, "dtype", None) for owner in owners]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tensorcalc.derivatives import pullback, pushforward
@@ -34,11 +34,16 @@ class Outputs(NamedTuple):
 
 
 class Derivation(NamedTuple):
-    """Expressions, the leaf whose dtype each result takes (None: NumPy's), and their nesting."""
+    """Expressions, the leaf whose dtype each result takes (None: NumPy's), and their nesting.
+
+    ``assemble``, where there is one, makes the result from the arrays, the sizes of the symbols and
+    the shapes of the selected leaves.
+    """
 
     nodes: list[Node]
     dtypes: Sequence[int | None]
     definition: Definition
+    assemble: Callable[[Sequence[Any], Mapping[str, int], Sequence[Any]], Any] | None = None
 
 
 def split_outputs(trace: Trace, has_aux: bool, what: str) -> Outputs:
@@ -100,7 +105,7 @@ def value(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) -> 
 
 def gradient(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) -> Derivation:
     """Reverse mode, once for all selected leaves."""
-    _, adjoints = _gradients(trace, selection, outputs, "grad")
+    _, adjoints = loss_and_adjoints(trace, selection, outputs, "grad")
     return Derivation(simplify_all(adjoints), list(selection.leaves), selection.definition)
 
 
@@ -108,7 +113,7 @@ def value_and_gradient(
     trace: Trace, selection: Selection, outputs: Outputs, extras: Any
 ) -> Derivation:
     """The loss and its gradient, sharing what they have in common."""
-    loss, adjoints = _gradients(trace, selection, outputs, "value_and_grad")
+    loss, adjoints = loss_and_adjoints(trace, selection, outputs, "value_and_grad")
     nesting = tuple_of((LEAF, selection.definition))
     return Derivation(simplify_all([loss, *adjoints]), [None, *selection.leaves], nesting)
 
@@ -128,7 +133,7 @@ def jacobian(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) 
 
 def hessian(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) -> Derivation:
     """Second derivatives; a block below the diagonal is the transpose of the one above it."""
-    _, adjoints = _gradients(trace, selection, outputs, "hessian")
+    _, adjoints = loss_and_adjoints(trace, selection, outputs, "hessian")
     blocks = hessian_blocks(simplify_all(adjoints), variables_of(trace, selection))
     rows = [leaf for leaf in selection.leaves for _ in selection.leaves]
     return Derivation(blocks, rows, nested(selection.definition, selection.definition))
@@ -138,7 +143,7 @@ def value_gradient_hessian(
     trace: Trace, selection: Selection, outputs: Outputs, extras: Any
 ) -> Derivation:
     """Everything Newton's method needs, sharing what there is in common."""
-    loss, adjoints = _gradients(trace, selection, outputs, "hessian")
+    loss, adjoints = loss_and_adjoints(trace, selection, outputs, "hessian")
     loss, *gradients = simplify_all([loss, *adjoints])
     blocks = hessian_blocks(gradients, variables_of(trace, selection))
     nodes = simplify_all([loss, *gradients, *blocks])
@@ -167,7 +172,7 @@ def vjp(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) -> De
 
 def hvp(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) -> Derivation:
     """The derivative of the gradient in the direction of ``extras``: forward over reverse."""
-    _, adjoints = _gradients(trace, selection, outputs, "hvp")
+    _, adjoints = loss_and_adjoints(trace, selection, outputs, "hvp")
     products = simplify_all(_tangents(simplify_all(adjoints), trace, extras))
     return Derivation(products, list(selection.leaves), selection.definition)
 
@@ -192,7 +197,7 @@ def _blocks_swapped(block: Node, rank: int) -> Node:
     return transpose(block, (*range(rank, block.ndim), *range(rank)))
 
 
-def _gradients(
+def loss_and_adjoints(
     trace: Trace, selection: Selection, outputs: Outputs, what: str
 ) -> tuple[Node, list[Node]]:
     loss = simplify_all([scalar(trace, outputs, what)])[0]

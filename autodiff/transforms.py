@@ -11,13 +11,15 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tensorcalc.errors import DerivativeError
 from tensorcalc.extents import tracing
 from tensorcalc.nodes import Node, postorder
 from tensorcalc.numpy_protocol.convert import as_node
 from tensorcalc.simplify import rebuilt
 
-from . import pytrees, rules
+from . import curvature_rules, pytrees, rules
 from .arguments import Arguments, arguments_of
 from .directions import (
     adjoint_leaves,
@@ -115,7 +117,9 @@ class Transform:
             adjoint_leaves(trace, outputs, extra)
             directions = adjoint_variables(trace, outputs)
         made = self._derived(trace, selection, outputs, directions)
-        return Plan(made, trace, outputs, directions, self.what)
+        sizes = trace.sizes_for(arguments.leaves)
+        shapes = [np.shape(arguments.leaves[k]) for k in selection.leaves]
+        return Plan(made, trace, outputs, directions, self.what, sizes, shapes)
 
     def _derived(
         self, trace: Trace, selection: Selection, outputs: Outputs, directions: list[Any]
@@ -167,6 +171,11 @@ class Transform:
             directions = adjoint_leaves(trace, outputs, extra)
         given = [None if d is None else as_node(d) for d in directions]
         result = self._rule(trace, selection, outputs, given)
+        if result.assemble is not None:
+            raise DerivativeError(
+                f"{self.what} of expressions: its result is an operator of arrays",
+                hint=f"use {self.what.rpartition(' ')[2]} without structured= in traced functions",
+            )
         new = _substituted([*result.nodes, *outputs.aux], actual)
         value = pytrees.unflatten(result.definition, [new[node] for node in result.nodes])
         if outputs.aux_definition is None:
@@ -258,16 +267,26 @@ def hessian(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     target: str = "auto",
+    structured: bool = False,
 ) -> Transform:
     """Second derivatives: ``H[i..., j...] = d^2 fun / d x[i...] d y[j...]``.
 
     The nesting of the argument twice: of ``{"U": ..., "V": ...}`` a dict of dicts of blocks.
 
+    With ``structured`` the result is a ``scipy.sparse.linalg.LinearOperator`` between flattened
+    arguments that stores and solves with what the formula of the Hessian is made of (see
+    :mod:`autodiff.structured`); several leaves are one block system, in the order of the leaves.
+
     >>> import numpy as np
     >>> hessian(lambda x: x[0] * x[1])(np.array([1.0, 2.0]))
     array([[0., 1.],
            [1., 0.]])
+    >>> hessian(lambda x: np.sum(x**3), structured=True)(np.ones(1000))
+    <diagonal, 1000 x 1000, 8000 bytes>
     """
+    if structured:
+        rule = curvature_rules.structured_hessian
+        return Transform(fun, rule, "structured hessian", argnums, has_aux, target)
     return Transform(fun, rules.hessian, "hessian", argnums, has_aux, target)
 
 

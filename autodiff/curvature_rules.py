@@ -1,0 +1,178 @@
+"""Derivations whose result is a structured operator: Hessian, Gauss-Newton and Fisher matrices.
+
+Each rule finds the structure of the matrix in its expression once per trace; a call computes the
+cores, together with the value and the gradient where those are wanted, and stores nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tensorcalc.derivatives import pullback
+from tensorcalc.errors import DerivativeError
+from tensorcalc.nodes import Constant, Node, Variable, postorder
+from tensorcalc.products import kronecker, product, scale, transpose
+from tensorcalc.simplify import rebuilt, simplify_all
+from tensorcalc.structure import structure, structure_of_system
+from tensorcalc.sums import add
+
+from . import rules
+from .pytrees import LEAF, tuple_of
+from .rules import Derivation, Outputs, Selection
+from .structured import StructuredOperator, operator_of, system_of
+from .tracing import Trace
+
+
+class Local(NamedTuple):
+    """A function at a point: value, gradients per leaf, and the curvature as an operator."""
+
+    value: Any
+    gradients: list[Any]
+    operator: StructuredOperator
+
+
+def structured_hessian(
+    trace: Trace, selection: Selection, outputs: Outputs, extras: Any
+) -> Derivation:
+    """The Hessian as an operator; of several leaves one block system on their concatenation."""
+    derivation = rules.hessian(trace, selection, outputs, extras)
+    cores, operator = _operator(derivation.nodes, rules.variables_of(trace, selection))
+    return Derivation(cores, [None] * len(cores), _flat(cores), operator)
+
+
+def local_hessian(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) -> Derivation:
+    """Value, gradient and structured Hessian in one program."""
+    loss, gradients = rules.loss_and_adjoints(trace, selection, outputs, "hessian")
+    loss, *gradients = simplify_all([loss, *gradients])
+    xs = rules.variables_of(trace, selection)
+    return _local(loss, gradients, rules.hessian_blocks(gradients, xs), xs)
+
+
+def local_gauss_newton(
+    trace: Trace, selection: Selection, outputs: Outputs, extras: Any
+) -> Derivation:
+    """Of residuals ``r``: ``sum(r^2) / 2``, its gradient ``J' r`` and the matrix ``J' J``."""
+    xs = rules.variables_of(trace, selection)
+    residuals = simplify_all(list(outputs.value))
+    loss = scale(0.5, add(*(_squared(r) for r in residuals)))
+    parts = [_gram(_jacobians(r, xs), None, r, xs) for r in residuals]
+    blocks = simplify_all([add(*column) for column in zip(*parts, strict=True)])
+    loss, *gradients = simplify_all([loss, *pullback(loss, xs, Constant(1), 0)])
+    return _local(loss, gradients, blocks, xs)
+
+
+def local_fisher(log_partition: Callable[[Any], Any]) -> Any:
+    """A rule for functions that return ``(natural parameters, observed statistics)``.
+
+    The loss is ``A(eta) - sum(eta * y)``, the negative log-likelihood up to a constant; its
+    expected Hessian ``J' (d2 A / d eta^2) J`` is the Fisher information, which has no ``y`` in it.
+    """
+
+    def rule(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) -> Derivation:
+        if len(outputs.value) != 2 or outputs.definition[0] != "tuple":
+            raise DerivativeError(
+                "the Fisher information needs a function that returns a pair",
+                [f"returned: {len(outputs.value)} arrays"],
+                "return (natural parameters, observed sufficient statistics)",
+            )
+        xs = rules.variables_of(trace, selection)
+        eta, observed = simplify_all(list(outputs.value))
+        inner = Variable("natural_parameters", eta.extents)
+        partition = log_partition(inner)
+        (gradient,) = simplify_all(pullback(partition, [inner], Constant(1), 0))
+        (hessian,) = rules.hessian_blocks([gradient], [inner])
+        loss = add(partition, scale(-1, _inner_product(inner, observed)))
+        loss, hessian = _with_inner([loss, hessian], inner, eta)
+        blocks = simplify_all(_gram(_jacobians(eta, xs), hessian, eta, xs))
+        loss, *gradients = simplify_all([loss, *pullback(loss, xs, Constant(1), 0)])
+        return _local(loss, gradients, blocks, xs)
+
+    return rule
+
+
+def _with_inner(roots: Sequence[Node], inner: Node, value: Node) -> list[Node]:
+    """Expressions with a variable replaced by its value."""
+    new = {inner: value}
+    for node in postorder(*roots):
+        if node is not inner:
+            new[node] = rebuilt(node, new)
+    return [new[root] for root in roots]
+
+
+def _squared(r: Node) -> Node:
+    return _inner_product(r, r)
+
+
+def _inner_product(a: Node, b: Node) -> Node:
+    axes = tuple(range(a.ndim))
+    return product((a, b), (axes, axes), (), dict(enumerate(a.extents)))
+
+
+def _jacobians(r: Node, xs: Sequence[Node]) -> list[Node]:
+    return simplify_all(pullback(r, list(xs), kronecker(r.extents), r.ndim))
+
+
+def _gram(jacobians: Sequence[Node], middle: Node | None, r: Node, xs: Sequence[Node]) -> list[Node]:
+    """Blocks ``sum(J_a[i, k] M[i, j] J_b[j, l])`` row by row; without ``M`` it is the identity."""
+    return [
+        _form(jacobians[a], middle, jacobians[b], r, x, y)
+        for a, x in enumerate(xs)
+        for b, y in enumerate(xs)
+    ]
+
+
+def _form(left: Node, middle: Node | None, right: Node, r: Node, x: Node, y: Node) -> Node:
+    i = [("i", k) for k in range(r.ndim)]
+    j = [("j", k) for k in range(r.ndim)] if middle is not None else i
+    rows, columns = [("r", k) for k in range(x.ndim)], [("c", k) for k in range(y.ndim)]
+    operands, subscripts = [left, right], [(*i, *rows), (*j, *columns)]
+    if middle is not None:
+        operands.append(middle)
+        subscripts.append((*i, *j))
+    extents: dict[Any, Any] = {}
+    for operand, own in zip(operands, subscripts, strict=True):
+        extents.update(zip(own, operand.extents, strict=True))
+    return product(operands, subscripts, (*rows, *columns), extents)
+
+
+# -- from blocks to operators ---------------------------------------------------------------------
+def _local(
+    loss: Node, gradients: Sequence[Node], blocks: Sequence[Node], xs: Sequence[Node]
+) -> Derivation:
+    cores, operator = _operator(blocks, xs)
+    nodes = [loss, *gradients, *cores]
+    count = 1 + len(xs)
+
+    def assemble(results: Sequence[Any], sizes: Mapping[str, int], shapes: Sequence[Any]) -> Local:
+        made = operator(results[count:], sizes, shapes)
+        return Local(results[0], list(results[1:count]), made)
+
+    return Derivation(nodes, [None] * len(nodes), _flat(nodes), assemble)
+
+
+def _operator(blocks: Sequence[Node], xs: Sequence[Node]) -> tuple[list[Node], Any]:
+    """The cores of a matrix, and what makes an operator of their arrays."""
+    if len(xs) == 1:
+        found: Any = structure(blocks[0])
+    else:
+        rows = [blocks[k : k + len(xs)] for k in range(0, len(blocks), len(xs))]
+        found = structure_of_system(rows, [x.ndim for x in xs])
+    cores = list(found.cores)
+
+    def assemble(results: Sequence[Any], sizes: Mapping[str, int], shapes: Sequence[Any]) -> Any:
+        values = dict(zip(cores, map(np.asarray, results), strict=True))
+        if len(xs) == 1:
+            return operator_of(found, values, shapes[0], sizes)
+        return system_of(found, values, shapes, sizes)
+
+    return cores, assemble
+
+
+def _flat(nodes: Sequence[Node]) -> Any:
+    return tuple_of([LEAF] * len(nodes))
+
+
+__all__ = ["Local", "local_fisher", "local_gauss_newton", "local_hessian", "structured_hessian"]
