@@ -18,7 +18,7 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
     """Known names that look like ``name``, nearest first; case is ignored.
 
     >>> near_names("logit", ["log", "logdet", "sin"])
-    ['logdet', 'log']
+    ['log', 'logdet']
     """
     lowered: dict[str, str] = {}
     for each in known:

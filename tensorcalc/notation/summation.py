@@ -145,7 +145,7 @@ class Summation(CallReader):
             more = None if drop is None else drop + labels
             return self.value(self.only(formula), scope.keeping(labels), order, more)
         if is_sum(formula):
-            wanted = order if drop == () else None
+            wanted = order if drop in ((), None) else None
             return self._contracted(self._sum(formula, scope, wanted), order, drop, formula)
         return self._product(formula, scope, order, drop)
 

@@ -68,8 +68,8 @@ def index_text(expression: Node) -> str:
 
     >>> import tensorcalc as tc
     >>> A, x = tc.variables("A: n n, x: n")
-    >>> index_text(x @ A @ x)
-    'x[i]*A[i,j]*x[j]'
+    >>> index_text(tc.gradient(x @ A @ x, x))
+    '(A[i,j] + A[j,i])*x[j]'
     """
     if isinstance(expression, Variable):
         return expression.name

@@ -83,7 +83,7 @@ def typeset(text: str) -> str:
     r"""A formula text as LaTeX.
 
     >>> print(typeset("exp(x[i])/c^2"))
-    \frac{\exp\left(x_{i}\right)}{c^{2}}
+    \frac{\exp(x_{i})}{c^{2}}
     """
     document = read(text)
     main = _latex(document.body)
