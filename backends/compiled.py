@@ -62,10 +62,21 @@ def compile(
     results = _Results()
     template = results.template(expressions, "the result")
     roots = simplify_all(results.roots)
-    arguments = tuple(variables) if variables is not None else free_variables(*roots)
+    arguments = _arguments(roots, variables)
     function = CompiledFunction(roots, template, arguments, target, real, sizes or {})
     function.result_names = results.names
     return _specialised(function)
+
+
+def _arguments(
+    roots: Sequence[Node], variables: Sequence[Variable] | None
+) -> tuple[Variable, ...]:
+    """The given variables, then those that expressions read besides; arrays they met are bound."""
+    read = free_variables(*roots)
+    if variables is None:
+        return read
+    given = set(variables)
+    return (*variables, *(variable for variable in read if variable not in given))
 
 
 class Variant:

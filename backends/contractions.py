@@ -36,11 +36,18 @@ def contracted(lowering: Lowering, core: Core) -> Ref:
     if not early and (gram := gram_pair(core)) is not None:
         return _selected(lowering, core, _gram(lowering, core, *gram), late)
     terms = _masked(lowering, core, early)
+    alpha += _counts(core, terms)
     if len(terms) == 1:
         result = _reduced_nest(lowering, core, terms[0], alpha)
     else:
         result = _tree(lowering, core, terms, alpha)
     return _selected(lowering, core, result, late)
+
+
+def _counts(core: Core, terms: list[Term]) -> list[Term]:
+    """Extents of summed labels along which all factors turn out to be constant."""
+    present = {label for term in terms for label in term.labels()} | set(core.output)
+    return [Term("size", (), core.sizes[k]) for k in sorted(core.used() - present)]
 
 
 def _selected(lowering: Lowering, core: Core, ref: Ref, masks: list[Any]) -> Ref:
@@ -178,6 +185,7 @@ def _gram(lowering: Lowering, core: Core, a: int, b: int) -> Ref:
             weights, alpha = alpha + weights, []
         root = Term("apply", (multiplied(weights),), (TABLE["power"], SQUARE_ROOT))
         term = multiplied([root, term])
+    alpha += _counts(core, [term, *weights])
     factor = _as_factor(lowering, core, term)
     names = dict(zip(own, other, strict=True))
     mirrored = Factor(factor.value, tuple(names.get(label, label) for label in factor.labels))

@@ -183,7 +183,9 @@ class Lowering:
             value = self.value([sizes[label] for label in output], kind_of(term))
             return self.emit(Nest(value, term, output, reduced, used))
 
-        return Ref(self.once((term, tuple(used.items()), output), make), output)
+        numbers = {label: k for k, label in enumerate(used)}
+        key = (term.renamed(numbers), tuple(used.values()), len(output))
+        return Ref(self.once(key, make), output)
 
     def _call(self, node: Apply) -> Ref:
         arguments = tuple(self.laid_out(self.ref(o), o.extents) for o in node.operands)

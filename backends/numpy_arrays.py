@@ -181,7 +181,7 @@ def _clipped_insertion(writer: NumpyWriter, step: Insert) -> str:
 def _base(writer: NumpyWriter, step: Insert) -> str:
     if step.base is None:
         return writer.bind(f"np.zeros({writer.shape(step.value.extents)}, {writer.dtype()})")
-    if writer.dies(step.base):
+    if writer.dies(step.base) and writer.base(step.core) is not step.base:
         return writer.names[step.base]
     return writer.bind(f"{writer.names[step.base]}.copy()")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tensorcalc.extents import Extent
@@ -31,7 +31,8 @@ class Scope:
         #: Values whose memory belongs to the function and may be overwritten once they die.
         self.owned: set[Value] = set()
         self.sizes: set[str] = set()
-        self.last_use = _last_uses(program)
+        self.bases = _bases(program)
+        self.last_use = _last_uses(program, self.bases)
         self.position = 0
         self.counter = 0
         self.needs_dtype = False
@@ -94,20 +95,30 @@ class Scope:
         self.needs_dtype = True
         return "dtype"
 
+    def base(self, value: Value) -> Value:
+        """The value whose memory ``value`` is."""
+        return self.bases.get(value, value)
+
     def dies(self, value: Value) -> bool:
         """Whether this step may overwrite ``value``: nobody reads it or a view of it later."""
         return value in self.owned and self.last_use.get(value, 0) <= self.position
 
 
-def _last_uses(program: Program) -> dict[Value, int]:
+def _bases(program: Program) -> dict[Value, Value]:
+    """The value whose memory a view shares, for every view."""
+    bases: dict[Value, Value] = {}
+    for step in program.steps:
+        if isinstance(step, (View, Reshape)):
+            bases[step.value] = bases.get(step.source, step.source)
+    return bases
+
+
+def _last_uses(program: Program, bases: Mapping[Value, Value]) -> dict[Value, int]:
     """The last step that reads a value, itself or through views; outputs are read at the end."""
     last: dict[Value, int] = {}
-    bases: dict[Value, Value] = {}
     for position, step in enumerate(program.steps):
         for operand in step.operands():
             last[operand] = last[bases.get(operand, operand)] = position
-        if isinstance(step, (View, Reshape)):
-            bases[step.value] = bases.get(step.source, step.source)
     for value in program.outputs:
         last[value] = last[bases.get(value, value)] = len(program.steps)
     return last

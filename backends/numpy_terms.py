@@ -23,13 +23,15 @@ FUNCTIONS = {"+": "np.add", "-": "np.subtract", "*": "np.multiply", "/": "np.div
 class Piece(NamedTuple):
     """Text of an array: its labels, how tightly it binds, and the local name that may be reused.
 
-    ``call`` is the text as a function of operands, to which an ``out=`` can be added.
+    ``fresh`` says that the text makes an array of its own rather than a view; ``call`` is the text
+    as a function of operands, to which an ``out=`` can be added.
     """
 
     text: str
     labels: Labels = ()
     level: int = ATOM
     owned: str = ""
+    fresh: bool = False
     call: str = ""
 
     def at(self, level: int) -> str:
@@ -72,7 +74,7 @@ class TermWriter(Scope):
         ordered = tuple(label for label in self.order if label in labels)
         text = transposed(self.names[value], [labels.index(label) for label in ordered])
         reusable = ordered == labels and self.dies(value) and value.kind == "real" and labels
-        once = sum(other is value for other in self.loads) == 1
+        once = sum(self.base(other) is value for other in self.loads) == 1
         return Piece(text, ordered, ATOM, text if reusable and once else "")
 
     def _constant(self, term: Term) -> Piece:
@@ -89,11 +91,12 @@ class TermWriter(Scope):
         if value.text == "1" and mask.labels == labels:
             if not labels:
                 return Piece(f"{self.dtype()}.type({mask.text})")
-            return Piece(f"{mask.at(ATOM)}.astype({self.dtype()})", labels)
+            return Piece(f"{mask.at(ATOM)}.astype({self.dtype()})", labels, ATOM, "", True)
         chosen = self.aligned(value, labels)
         if not value.labels:
             chosen = f"{self.dtype()}.type({value.text})"
-        return Piece(f"np.where({self.aligned(mask, labels)}, {chosen}, 0)", labels)
+        text = f"np.where({self.aligned(mask, labels)}, {chosen}, 0)"
+        return Piece(text, labels, ATOM, "", True)
 
     def _multiply(self, term: Term) -> Piece:
         below = [t for t in term.arguments if _is_reciprocal(t)]
@@ -117,7 +120,7 @@ class TermWriter(Scope):
         if piece.owned:
             self.line(f"np.negative({piece.owned}, out={piece.owned})")
             return piece
-        return Piece(f"-{piece.at(ATOM)}", piece.labels, PRODUCT)
+        return Piece(f"-{piece.at(ATOM)}", piece.labels, PRODUCT, "", True)
 
     def _add(self, term: Term) -> Piece:
         signed = sorted(map(_signed, term.arguments), key=lambda item: item[0] < 0)
@@ -140,7 +143,7 @@ class TermWriter(Scope):
         first, second = self.aligned(left, labels, level), self.aligned(right, labels, level + 1)
         first_, second_ = self.aligned(left, labels), self.aligned(right, labels)
         call = f"{FUNCTIONS[operator]}({first_}, {second_}"
-        return Piece(f"{first} {operator} {second}", labels, level, "", call)
+        return Piece(f"{first} {operator} {second}", labels, level, "", True, call)
 
     def _apply(self, term: Term) -> Piece:
         operation, params = term.payload
@@ -153,8 +156,9 @@ class TermWriter(Scope):
         texts = [self.aligned(p, labels, level) for p, level in zip(pieces, levels, strict=True)]
         text = self.spelled(operation, texts, params)
         if text.startswith("(") and _closes(text) == len(text) - 1:
-            return Piece(text[1:-1], labels, 0)
-        return Piece(text, labels, ATOM if re.fullmatch(r"[\w.]+\(.*\)", text) else 0)
+            return Piece(text[1:-1], labels, 0, "", True)
+        level = ATOM if re.fullmatch(r"[\w.]+\(.*\)", text) else 0
+        return Piece(text, labels, level, "", True)
 
     def _operand(self, term: Term) -> Piece:
         """An operand of a function; a size as a float, whose powers may be negative."""
@@ -165,11 +169,11 @@ class TermWriter(Scope):
     def _in_place(self, function: str, piece: Piece) -> Piece:
         """A function of a temporary overwrites it."""
         name = piece.owned
-        if not name and not re.fullmatch(r"[\w.]+", piece.text):
+        if piece.fresh and not name:
             name = self.bind(piece.text)
         if not name:
             text = f"{function}({piece.text}"
-            return Piece(f"{text})", piece.labels, ATOM, "", text)
+            return Piece(f"{text})", piece.labels, ATOM, "", True, text)
         self.line(f"{function}({name}, out={name})")
         return Piece(name, piece.labels, ATOM, name)
 

@@ -21,7 +21,7 @@ to a step. Sizes are extents, so a program holds for all sizes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -95,6 +95,14 @@ class Term(NamedTuple):
             if term.operator == "load":
                 yield term.payload
             stack.extend(reversed(term.arguments))
+
+    def renamed(self, names: Mapping[int, int]) -> Term:
+        """The expression with its labels renamed."""
+        if self.operator == "load":
+            value, labels = self.payload
+            return load(value, tuple(names[label] for label in labels))
+        arguments = tuple(argument.renamed(names) for argument in self.arguments)
+        return Term(self.operator, arguments, self.payload)
 
     def size(self) -> int:
         """Number of operations."""

@@ -16,6 +16,8 @@ from tensorcalc.oracle import _value as oracle_value
 from tensorcalc.products import kronecker, product, transpose
 from tensorcalc.sums import add
 
+from .examples import EXAMPLES
+
 L, M, N, K = map(symbol, "lmnk")
 A = Variable("A", (M, N))
 B = Variable("B", (N, K))
@@ -232,6 +234,43 @@ def test_values_and_derivatives_agree_with_the_oracle_at_every_size(name: str) -
             assert np.shape(found) == np.shape(expected)
         for key, array in arrays.items():
             np.testing.assert_array_equal(array, kept[key])
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_every_example_and_its_derivatives_together(example: Any) -> None:
+    variables = example.declared()
+    tower = [example.expression()]
+    for _ in range(min(example.order, 2)):
+        tower.append(tc.derivative(tower[-1], variables[0]))
+    function = backends.compile(tower, variables=variables, real=True)
+    for seed in range(2):
+        values = example.values(seed)
+        for order, found in enumerate(function(**values)):
+            wanted = example.evaluate(tower[order], seed)
+            np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9 * _scale(wanted))
+
+
+def _scale(array: Any) -> float:
+    return 1 + float(np.max(np.abs(array), initial=0, where=np.isfinite(array)))
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda x, y: np.sum(np.hypot(x, x[::-1] + 0.1) * x),
+        lambda x, y: np.sum(np.exp(x) * np.exp(x)[::-1] * x[::-1] + np.exp(x)),
+        lambda x, y: np.sum((np.sin(x) + np.sin(x)[::-1]) ** 2 * np.tanh(x[::-1] * y)),
+        lambda x, y: np.sum(np.cos(x) * y + (np.cos(x) * y)[::-1] ** 3),
+    ],
+)
+def test_memory_is_not_overwritten_while_a_view_of_it_is_needed(formula: Any) -> None:
+    loss = formula(x, z)
+    tower = [loss, tc.gradient(loss, x), tc.hessian(loss, x)]
+    arrays = random_arrays([x, z], SIZES[2])
+    results = backends.compile(tower, variables=(x, z))(**arrays)
+    for found, expression in zip(results, tower, strict=True):
+        wanted = reference(expression, arrays, SIZES[2])
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", CASES)
