@@ -113,6 +113,11 @@ CERTIFIED = {
     "experiment design": (-apply("logdet", (X.T * r) @ X + P), r, "convex"),
     "trace of a cube": (np.sum((S @ S) * S), S, "convex"),
     "root of exponentials": (np.sqrt(np.sum(np.exp(w))), w, "strictly convex"),
+    "square of a sum and exponential": (
+        np.sum(1 - q) ** 2 + np.exp(np.sum(q + q**3)),
+        q,
+        "convex",
+    ),
     # composition
     "lasso": (np.sum((X @ w - y) ** 2) + c * np.sum(np.abs(w)), w, "convex"),
     "elastic net": (
@@ -392,3 +397,52 @@ def test_rows_convex_on_the_whole_line(name):
         middle = row.reference(*[(i + j) / 2 for i, j in zip(x, z, strict=True)], **row.test_params)
         tolerance = 1e-9 * (1 + abs(fx) + abs(fz))
         assert np.all(row.convexity * ((fx + fz) / 2 - middle) >= -tolerance)
+
+
+# -- random losses --------------------------------------------------------------------------------
+FUNCTIONS = [
+    np.exp, np.abs, np.sqrt, np.log, np.square, np.tanh, np.log1p, np.cosh, np.expm1, np.sin,
+    softplus, relu, lambda x: x**3, lambda x: 1 / x, lambda x: x**-2.0, lambda x: x**1.5, lambda x: -x,
+    lambda x: 1 - x, lambda x: 2 * x, lambda x: np.minimum(x, 1), lambda x: x * np.log(x),
+    lambda x: np.where(x > 0, x, 0.0), lambda x: np.sqrt(1 + x**2), lambda x: x**4 - x**2,
+    lambda x: np.exp(-x * x),
+]  # fmt: skip
+REDUCTIONS = [
+    np.sum, lambda x: x @ x, np.max, np.min, logsumexp, norm, lambda x: np.sum(x) ** 2, np.prod,
+    lambda x: np.sum((x[1:] - x[:-1]) ** 2), lambda x: np.log(np.sum(np.exp(x))),
+]  # fmt: skip
+
+
+def random_loss(rng):
+    """A composition of a few functions of one vector, possibly with a ridge."""
+    x = (w, p, q, u)[rng.integers(4)]
+    term = (x, 2 * x - 1, X @ x)[rng.integers(3)]
+    for _ in range(rng.integers(1, 3)):
+        term = FUNCTIONS[rng.integers(len(FUNCTIONS))](term)
+    loss = REDUCTIONS[rng.integers(len(REDUCTIONS))](term)
+    if rng.random() < 0.5:
+        loss = FUNCTIONS[rng.integers(len(FUNCTIONS))](loss)
+    return (loss + c * (x @ x) if rng.random() < 0.3 else loss), x
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_no_random_loss_is_certified_wrongly(seed):
+    rng = np.random.default_rng(seed)
+    loss, x = random_loss(rng)
+    found = curvature(loss, x)
+    if found == "unknown" or x not in set(free_variables(loss)):
+        assert not found.strict
+        return
+    loss, x = map(replace_extents([loss, x], SIZES).__getitem__, (loss, x))
+    for _ in range(15):
+        values = {v.name: sampled(v, rng) for v in free_variables(loss)}
+        other = {**values, x.name: sampled(x, rng)}
+        middle = {**values, x.name: (values[x.name] + other[x.name]) / 2}
+        with np.errstate(all="ignore"):
+            a, b, m = (float(tc.evaluate(loss, **each)) for each in (values, other, middle))
+        if not np.isfinite([a, b]).all():
+            continue
+        tolerance = 1e-8 * (1 + abs(a) + abs(b))
+        assert np.isfinite(m)
+        assert (a + b) / 2 - m > -tolerance or found == "concave", found.explain()
+        assert (a + b) / 2 - m < tolerance or found == "convex", found.explain()

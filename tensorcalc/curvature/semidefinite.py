@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..nodes import Apply, Constant, Node, Variable
+from ..nodes import Apply, Constant, Node, Variable, ones
 from ..products import is_kronecker, is_ones, is_symmetric, is_zero, product
 from ..sums import add
 from .certificate import Reason
@@ -230,7 +230,12 @@ def _cores_added(group: Sequence[Mirror]) -> Form:
             )
         )
     frame = [factor for pair in mirror.halves for factor in pair] + list(mirror.kernels)
-    return replace(mirror.form, coefficient=1.0, factors=(*frame, (add(*nodes), tuple(labels))))
+    factors = [*frame, (add(*nodes), tuple(labels))]
+    known = {label for _, own in factors for label in own}
+    bare = [label for label in dict.fromkeys(mirror.form.output) if label not in known]
+    sizes = mirror.form.extents()
+    factors += [(ones((sizes[label],)), (label,)) for label in bare]
+    return replace(mirror.form, coefficient=1.0, factors=tuple(factors))
 
 
 def _covers_rows(mirror: Mirror, kernels: Sequence[Proof]) -> bool:
