@@ -39,6 +39,7 @@ class Switch:
         recording.reset(self._tokens.pop())
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``function`` that always runs with this switch."""
         value = self._value
 
         @functools.wraps(function)

@@ -16,29 +16,23 @@ without anything else having been stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import backends
 from tensorcalc.derivatives import pullback
-from tensorcalc.extents import symbol_name, symbols_of
-from tensorcalc.nodes import Apply, Delta, Node, Product, Variable, free_variables, postorder
+from tensorcalc.nodes import Apply, Node, Product, Variable, free_variables, postorder
 from tensorcalc.products import is_view, zeros
 from tensorcalc.simplify import rebuilt, simplify_all
 from tensorcalc.sums import add
 
-from ..tracing import unique_name
+from ..arguments import unique_name
 
 #: Elementwise rows that cost less to compute again than to write and read back.
 CHEAP = frozenset(
     "abs maximum minimum relu where sign step floor ceil rint trunc power copysign".split()
 )
-
-
-def entry(compiled: Any) -> Callable[..., Sequence[Any]]:
-    """The function of arrays in the order of the variables that gives a list of results."""
-    return compiled.positional
 
 
 def is_worth_keeping(node: Node) -> bool:
@@ -56,14 +50,26 @@ def summed_labels(node: Product) -> set[int]:
 
 
 class Program:
-    """A compiled function, with the variables that it reads in order."""
+    """A compiled function of those of ``variables`` that its results read, and of sizes."""
 
-    __slots__ = ("call", "compiled", "variables")
+    def __init__(
+        self,
+        results: Sequence[Node],
+        variables: Sequence[Variable],
+        target: str,
+        real: bool = False,
+    ) -> None:
+        read = set(free_variables(*results))
+        #: Positions of the variables that are arguments.
+        self.reads = [k for k, variable in enumerate(variables) if variable in read]
+        arguments = [variables[k] for k in self.reads]
+        self.compiled = backends.compile(list(results), target, variables=arguments, real=real)
 
-    def __init__(self, results: Sequence[Node], variables: Sequence[Variable], target: str) -> None:
-        self.variables = list(variables)
-        self.compiled = backends.compile(list(results), target, variables=self.variables)
-        self.call = entry(self.compiled)
+    def bind(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> Callable[..., Any]:
+        """The plain function for arguments of the shapes and dtypes of these."""
+        given = [sizes[name] for name in self.compiled.symbols]
+        function = self.compiled.prepared(*arrays, *given)
+        return (lambda *arrays: function(*arrays, *given)) if given else function
 
 
 class Operation:
@@ -115,7 +121,7 @@ class Recording:
         self._derive()
 
     def _derive(self) -> None:
-        """Derive adjoints and find what they share with the results, until nothing new is shared."""
+        """Derive adjoints and keep what they share with the results, until that is closed."""
         xs = [self.operation.inputs[k] for k in self.wanted]
         while True:  # ends: every round adds nodes of the finite forward DAG
             nodes = [*self.results, *self.kept]
@@ -130,13 +136,13 @@ class Recording:
             if not new:
                 break
             self.kept += new
-        self.seeds, self._adjoints = seeds, adjoints
+        self.seeds, self.adjoints = seeds, adjoints
         self._stand_for_shared()
 
     def _stand_for_shared(self) -> None:
         """Replace shared nodes in the adjoints by variables that stand for kept results."""
         nodes = [*self.results, *self.kept]
-        shared = set(shared_nodes(self._adjoints, nodes)) & set(nodes)
+        shared = set(shared_nodes(self.adjoints, nodes)) & set(nodes)
         #: Variables of the pullback that stand for results and kept nodes, by position.
         self.stand_ins = {
             k: Variable(self._name("kept"), node.extents, _flags_of(node))
@@ -144,9 +150,9 @@ class Recording:
             if node in shared
         }
         new: dict[Node, Node] = {nodes[k]: variable for k, variable in self.stand_ins.items()}
-        for node in postorder_above(self._adjoints, new):
+        for node in postorder_above(self.adjoints, new):
             new[node] = rebuilt(node, new)
-        self._adjoints = [new[adjoint] for adjoint in self._adjoints]
+        self.adjoints = [new[adjoint] for adjoint in self.adjoints]
 
     def _name(self, stem: str) -> str:
         return unique_name(stem, self.taken)
@@ -160,7 +166,7 @@ class Recording:
     def pullback(self, given: tuple[int, ...]) -> Pullback:
         """The pullback where only the results ``given``, by position, have adjoints."""
         if given not in self._pullbacks:
-            self._pullbacks[given] = Pullback(self, given, self._adjoints)
+            self._pullbacks[given] = Pullback(self, given, self.adjoints)
         return self._pullbacks[given]
 
 
@@ -172,49 +178,36 @@ class Pullback:
     ) -> None:
         operation = recording.operation
         self.seeds = [recording.seeds[k] for k in given]
-        absent = {s: zeros(s.extents) for k, s in enumerate(recording.seeds) if k not in given}
+        absent: dict[Node, Node] = {
+            s: zeros(s.extents) for k, s in enumerate(recording.seeds) if k not in given
+        }
         self.adjoints = _substituted(adjoints, absent)
         read = set(free_variables(*self.adjoints))
         #: Positions of the inputs, and of the results and kept nodes, whose values are read.
         self.read_inputs = [k for k, v in enumerate(operation.variables) if v in read]
         self.read_results = [k for k, v in recording.stand_ins.items() if v in read]
-        self._choose_carriers(operation, recording)
+        values = [operation.variables[k] for k in self.read_inputs]
+        values += [recording.stand_ins[k] for k in self.read_results]
+        self.variables = [*self.seeds, *values]
         self.name, self.target = operation.name, operation.target
 
-    def _choose_carriers(self, operation: Operation, recording: Recording) -> None:
-        """Inputs whose shapes are needed though their values are not."""
-        inputs = operation.variables
-        values = [inputs[k] for k in self.read_inputs]
-        values += [recording.stand_ins[k] for k in self.read_results]
-        self.values = values
-        missing = symbols_in(self.adjoints) - bare_symbols([*self.seeds, *values])
-        self.carriers: list[int] = []
-        for k, variable in enumerate(inputs):
-            found = bare_symbols([variable]) & missing
-            if found:
-                self.carriers.append(k)
-                missing -= found
-        self.variables = [*self.seeds, *values, *(inputs[k] for k in self.carriers)]
+    @cached_property
+    def computed(self) -> list[Node]:
+        """Distinct adjoints that are not a seed itself."""
+        seeds = set(self.seeds)
+        return list(dict.fromkeys(a for a in self.adjoints if a not in seeds))
 
     @cached_property
     def routes(self) -> list[tuple[bool, int]]:
         """Per wanted input: whether its adjoint is a seed itself, and which seed or result."""
-        computed: dict[Node, int] = {}
-        routes = []
-        for adjoint in self.adjoints:
-            seed = next((k for k, s in enumerate(self.seeds) if s is adjoint), None)
-            if seed is None:
-                routes.append((False, computed.setdefault(adjoint, len(computed))))
-            else:
-                routes.append((True, seed))
-        return routes
+        seeds: dict[Node, int] = {seed: k for k, seed in enumerate(self.seeds)}
+        computed = {node: k for k, node in enumerate(self.computed)}
+        return [(a in seeds, seeds[a] if a in seeds else computed[a]) for a in self.adjoints]
 
     @cached_property
-    def program(self) -> Program | None:
-        """The program of those adjoints that are no seeds; None if there are none."""
-        seeds = set(self.seeds)
-        computed = list(dict.fromkeys(a for a in self.adjoints if a not in seeds))
-        return Program(computed, self.variables, self.target) if computed else None
+    def program(self) -> Program:
+        """The program of those adjoints that are no seeds."""
+        return Program(self.computed, self.variables, self.target, real=True)
 
     @cached_property
     def operation(self) -> Operation:
@@ -279,23 +272,3 @@ def _flags_of(node: Node) -> tuple[str, ...]:
     if isinstance(node, Apply) and node.operation.result != "real":
         return (node.operation.result,)
     return ()
-
-
-def bare_symbols(variables: Iterable[Variable]) -> set[str]:
-    """Symbols that are the whole extent of an axis, so that a shape gives their size."""
-    names = (symbol_name(extent) for variable in variables for extent in variable.extents)
-    return {name for name in names if name is not None}
-
-
-def symbols_in(roots: Sequence[Node]) -> set[str]:
-    """Symbols of extents that the values of expressions depend on."""
-    names: set[str] = set()
-    for node in postorder(*roots):
-        sizes: list[Any] = list(node.extents)
-        if isinstance(node, Delta):
-            sizes += [size for row, offset in node.rows for size in (*row, offset)]
-        elif isinstance(node, Apply):
-            sizes += [value for _, value in node.params]
-        for size in sizes:
-            names |= symbols_of(size)
-    return names

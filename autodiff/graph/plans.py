@@ -12,19 +12,20 @@ than FLOAT_LIMIT values becomes a variable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tensorcalc.errors import TensorcalcError, TraceError
-from tensorcalc.nodes import Node, free_variables
+from tensorcalc.nodes import Apply, Node
 from tensorcalc.products import is_boolean
 
 from .. import pytrees
-from ..tracing import Arguments, Trace, arguments_of, leaf_names, run_symbolically, trace_key
-from ..watching import Watch
+from ..arguments import Arguments, arguments_of, leaf_names
+from ..running import may_alias
+from ..tracing import Trace, run_symbolically, trace_key
 from .modes import extend
 from .operations import Operation, Program, Pullback, Recording
 
@@ -32,6 +33,10 @@ from .operations import Operation, Program, Pullback, Recording
 FLOAT_LIMIT = 8
 #: Plans kept; a program that makes more kinds of calls than this starts over.
 PLAN_LIMIT = 8192
+
+
+class Step(int):
+    """The step of a slice, which is a constant, unlike its bounds."""
 
 
 class Slice(NamedTuple):
@@ -48,24 +53,24 @@ def indexed(x: Any, *items: Any) -> Any:
 
 
 class Plan:
-    """An operation bound to shapes and dtypes."""
+    """An operation bound to shapes and dtypes.
+
+    ``leaves`` are arrays for all its inputs, of which calls give those that are not ``filled``;
+    ``wanted`` are the inputs that get adjoints, as positions among all inputs.
+    """
 
     __slots__ = (
         "_pullbacks",
-        "call",
         "dtypes",
         "filled",
         "forward",
-        "is_nested",
-        "is_recorded",
         "name",
         "nest",
         "operation",
         "recording",
         "results",
         "saved",
-        "shapes",
-        "specimens",
+        "sizes",
         "tracked",
         "wanted",
     )
@@ -75,34 +80,38 @@ class Plan:
         operation: Operation,
         leaves: Sequence[Any],
         wanted: Sequence[int],
+        sizes: Mapping[str, int],
         filled: Sequence[tuple[int, Any]] = (),
         nest: Callable[[list[Any]], Any] | None = None,
     ) -> None:
-        """``leaves`` and ``wanted`` count all inputs; ``filled`` are those that calls do not give."""
-        self.operation, self.name = operation, operation.name
+        self.operation, self.name, self.sizes = operation, operation.name, sizes
         self.wanted, self.nest = tuple(wanted), nest
-        bound = [(len(leaves) + k, a) for k, a in enumerate(operation.bound.values())]
+        bound = [(len(leaves) + k, array) for k, array in enumerate(operation.bound.values())]
         self.filled = [*filled, *bound]
         self.recording: Recording | None = operation.recording(self.wanted) if wanted else None
+        #: Dtypes of the inputs that get adjoints.
         self.dtypes = [leaves[k].dtype for k in self.wanted]
-        self.shapes = [leaves[k].shape for k in self.wanted]
         self.results = len(operation.results)
-        #: Which results depend on what is wanted, and so have a place in the graph.
+        #: Which results have a place in the graph.
         self.tracked = _tracked(self.recording)
-        self.is_recorded = any(self.tracked)
+        #: What the pullback reads: positions among all inputs, then results, then kept nodes.
         self.saved: list[int] = []
-        if self.recording is not None and self.is_recorded:
-            self.forward: Program = self.recording.forward
+        if self.recording is not None and any(self.tracked):
             everything = self.recording.pullback(tuple(range(len(self.recording.seeds))))
             inputs = len(operation.variables)
             self.saved = [*everything.read_inputs, *(inputs + k for k in everything.read_results)]
+            program = self.recording.forward
         else:
-            self.forward = operation.forward
-        self.call = self.forward.call
+            program = operation.forward
+        self.forward = _reading(program, [*leaves, *operation.bound.values()], sizes)
         self._pullbacks: dict[tuple[int, ...], BoundPullback] = {}
-        #: Arrays of the shapes of the inputs that take no memory, for pullbacks that need a size.
-        every = [*leaves, *operation.bound.values()]
-        self.specimens = [np.broadcast_to(np.zeros((), a.dtype), a.shape) for a in every]
+
+    def completed(self, arrays: Sequence[Any]) -> list[Any]:
+        """The arrays of a call with those that it does not give."""
+        complete = list(arrays)
+        for place, array in self.filled:
+            complete.insert(place, array)
+        return complete
 
     def pullback(self, given: tuple[int, ...]) -> BoundPullback:
         """The pullback where only the results ``given`` have adjoints."""
@@ -112,63 +121,79 @@ class Plan:
         return found
 
 
-class BoundPullback:
-    """A pullback with the shapes it needs; reads adjoints and what a record has saved."""
+def _reading(
+    program: Program, arrays: Sequence[Any], sizes: Mapping[str, int]
+) -> Callable[..., Any]:
+    """The program's function of all inputs, whether it reads them or not."""
+    reads = program.reads
+    function = program.bind([arrays[k] for k in reads], sizes)
+    if reads == list(range(len(arrays))):
+        return function
+    return lambda *inputs: function(*[inputs[k] for k in reads])
 
-    __slots__ = ("_call", "carriers", "owned", "pullback", "reads", "routes")
+
+def _tracked(recording: Recording | None) -> list[bool]:
+    if recording is None:
+        return []
+    return [is_real(result) for result in recording.results]
+
+
+def is_real(node: Node) -> bool:
+    """Whether the entries are real numbers, not truth values or positions."""
+    return not is_boolean(node) and not (
+        isinstance(node, Apply) and node.operation.result == "integer"
+    )
+
+
+class BoundPullback:
+    """A pullback of a plan; its function is bound to the arrays of its first call."""
+
+    __slots__ = ("_function", "_reads", "_sizes", "owned", "pullback", "reads", "routes")
 
     def __init__(self, plan: Plan, given: tuple[int, ...]) -> None:
         assert plan.recording is not None
         self.pullback: Pullback = plan.recording.pullback(given)
         inputs = len(plan.operation.variables)
         positions = [*self.pullback.read_inputs, *(inputs + k for k in self.pullback.read_results)]
+        #: Which of the saved arrays follow the seeds as inputs of the pullback.
         self.reads = [plan.saved.index(position) for position in positions]
-        self.carriers = [plan.specimens[k] for k in self.pullback.carriers]
         self.routes = self.pullback.routes
-        program = self.pullback.program
-        self._call = program.call if program is not None else None
+        self._sizes = plan.sizes
+        self._function: Callable[..., Any] | None = None
+        alias = may_alias(self.pullback.computed)
         #: Whether an adjoint is an array of its own, which nobody else holds.
-        self.owned = [not seed and self.routes.count((seed, k)) == 1 for seed, k in self.routes]
+        self.owned = [
+            not seed and not alias[k] and self.routes.count((seed, k)) == 1
+            for seed, k in self.routes
+        ]
 
     def __call__(self, seeds: Sequence[Any], saved: Sequence[Any]) -> list[Any]:
         """The adjoint of every wanted input."""
-        results: Sequence[Any] = ()
-        if self._call is not None:
-            results = self._call(*seeds, *[saved[k] for k in self.reads], *self.carriers)
+        if not self.pullback.computed:
+            return [seeds[k] for _, k in self.routes]
+        arrays = [*seeds, *[saved[k] for k in self.reads]]
+        if self._function is None:
+            self._function = _reading(self.pullback.program, arrays, self._sizes)
+        results = self._function(*arrays)
         return [seeds[k] if seed else results[k] for seed, k in self.routes]
-
-
-def _tracked(recording: Recording | None) -> list[bool]:
-    if recording is None:
-        return []
-    used = set(free_variables(*recording._adjoints))
-    seeds = recording.seeds[: len(recording.results)]
-    return [
-        seed in used and not is_boolean(result) for seed, result in zip(seeds, recording.results)
-    ]
 
 
 # -- level 2 --------------------------------------------------------------------------------------
 class Family:
     """Calls of one function that differ in the sizes and values of arrays only."""
 
-    def __init__(self, function: Callable[..., Any], watched: bool) -> None:
+    def __init__(self) -> None:
         self.operations: dict[Any, list[tuple[Trace, Operation]]] = {}
-        self.watch = Watch(function) if watched else None
 
     def find(self, function: Callable[..., Any], call: _Call, name: str) -> tuple[Trace, Operation]:
         """The operation that fits the call; traces ``function`` if there is none."""
-        if self.watch is not None and self.watch.changed():
-            self.operations.clear()
-            self.watch = Watch(function)
         arguments = arguments_of(call.traced, {})
         known = self.operations.setdefault(trace_key(arguments), [])
         for trace, operation in known:
             if trace.fits(arguments.leaves):
                 return trace, operation
         traced = call.function(function)
-        names = self.watch.named if self.watch is not None else {}
-        trace = run_symbolically(traced, arguments, names, name)
+        trace = run_symbolically(traced, arguments, getattr(function, "named", {}), name)
         operation = Operation(name, *_described(trace, name), trace.bound)
         known.append((trace, operation))
         return trace, operation
@@ -176,20 +201,23 @@ class Family:
 
 _families: dict[Any, Family] = {}
 _floats: dict[Any, set[Any]] = {}
-_plans: dict[Any, Plan] = {}
+#: Level 1.
+plans_by_key: dict[Any, Plan] = {}
 
 
 def clear_caches() -> None:
     """Forget all plans and operations, so that everything is traced again."""
     _families.clear()
     _floats.clear()
-    _plans.clear()
+    plans_by_key.clear()
 
 
 class _Call:
     """Leaves of a call sorted into what is traced and what is constant."""
 
-    def __init__(self, leaves: Sequence[Any], definition: Any, names: list[str], sizes: bool) -> None:
+    def __init__(
+        self, leaves: Sequence[Any], definition: Any, names: list[str], sizes: bool
+    ) -> None:
         self.definition, self.leaves = definition, list(leaves)
         self.positions: list[int] = []
         self.traced: list[Any] = []
@@ -258,7 +286,6 @@ def make_plan(
     leaves: Sequence[Any],
     definition: Any,
     wanted: Sequence[int],
-    watched: bool = False,
 ) -> Plan:
     """A plan for a call with these leaves, of which ``wanted`` (by position) get adjoints."""
     name = getattr(function, "__name__", type(function).__name__)
@@ -276,14 +303,15 @@ def make_plan(
             call.promote_floats(np.result_type(*[a for a in call.traced if a.dtype.kind == "f"]))
             key = (function, definition, call.static())
     if key not in _families:
-        _families[key] = Family(function, watched)
+        _families[key] = Family()
     try:
         trace, operation = _families[key].find(function, call, name)
     except (TensorcalcError, ValueError, TypeError) as error:
         extend(error, [_call_text(name, leaves)])
         raise
     places = [call.positions.index(k) for k in wanted]
-    return Plan(operation, call.traced, places, call.filled, _nesting(trace))
+    sizes = trace.sizes_for(call.traced)
+    return Plan(operation, call.traced, places, sizes, call.filled, _nesting(trace))
 
 
 def _names(function: Callable[..., Any], leaves: Sequence[Any], definition: Any) -> list[str]:

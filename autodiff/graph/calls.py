@@ -1,0 +1,144 @@
+"""Calls: NumPy functions of tensors, run at once and recorded where gradients are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import pytrees
+from . import tensor
+from .modes import recording
+from .plans import PLAN_LIMIT, Plan, Slice, make_plan, plans_by_key
+from .record import Record
+from .tensor import TENSORS, Tensor, tracked, untracked, without_tensors
+
+#: Types whose values are constants of an operation and part of its key as they are.
+PLAIN = frozenset({int, float, bool, str, type(None), type(Ellipsis), type})
+
+
+def record(function: Callable[..., Any], args: Sequence[Any], kwargs: Any = None) -> Any:
+    """``function(*args, **kwargs)`` of NumPy; recorded if an argument requires gradients."""
+    return _call(function, args, kwargs, function)
+
+
+def record_traced(function: Callable[..., Any], args: Sequence[Any], kwargs: Any = None) -> Any:
+    """Like :func:`record` for a function that only expressions can go through.
+
+    It is compiled where nothing is recorded, too.
+    """
+    return _call(function, args, kwargs, None)
+
+
+def _call(function: Any, args: Sequence[Any], kwargs: Any, direct: Any) -> Any:
+    key: list[Any] = [function]
+    arrays: list[Any] = []
+    tensors: list[Any] = []
+    on = recording.get()
+    for value in args if not kwargs else (*args, *kwargs.values()):
+        kind = type(value)
+        if kind in TENSORS:
+            data = value.data
+            arrays.append(data)
+            wanted = on and value._requires_grad
+            key += data.shape, data.dtype, wanted
+            if wanted:
+                tensors.append(value)
+        elif kind is np.ndarray:
+            arrays.append(value)
+            key += value.shape, value.dtype, False
+        elif kind in PLAIN or (kind is tuple and _is_plain(value)) or kind is Slice:
+            key += kind, value
+        else:
+            return _call_nested(function, args, kwargs, direct)
+    if kwargs:
+        if not PLAIN.issuperset(map(type, kwargs.values())):
+            return _call_nested(function, args, kwargs, direct)
+        key += kwargs
+    if not tensors and direct is not None:
+        return _direct(direct, args, kwargs)
+    plan = plans_by_key.get(tuple(key))
+    if plan is None:
+        leaves, definition, _ = _flattened(args, kwargs)
+        plan = _new_plan(tuple(key), function, leaves, definition, on)
+    return run(plan, arrays, tensors)
+
+
+def _is_plain(values: tuple[Any, ...]) -> bool:
+    return PLAIN.issuperset(map(type, values))
+
+
+def _flattened(args: Sequence[Any], kwargs: Any) -> tuple[list[Any], Any, list[Any]]:
+    leaves, definition = pytrees.flatten((tuple(args), kwargs or {}))
+    leaves = [np.asarray(x) if isinstance(x, np.generic) else x for x in leaves]
+    return leaves, definition, [x for x in leaves if isinstance(x, (Tensor, np.ndarray))]
+
+
+def _call_nested(function: Any, args: Sequence[Any], kwargs: Any, direct: Any) -> Any:
+    """A call whose arguments are containers."""
+    on = recording.get()
+    leaves, definition, given = _flattened(args, kwargs)
+    tensors = [x for x in given if on and isinstance(x, Tensor) and x._requires_grad]
+    if not tensors and direct is not None:
+        return _direct(direct, args, kwargs)
+    parts = [_leaf_key(leaf, on) for leaf in leaves]
+    key = (function, definition, *parts)
+    try:
+        plan = plans_by_key.get(key)
+    except TypeError:
+        plan = key = None  # type: ignore[assignment]
+    if plan is None:
+        plan = _new_plan(key, function, leaves, definition, on)
+    return run(plan, [x.data if isinstance(x, Tensor) else x for x in given], tensors)
+
+
+def _leaf_key(leaf: Any, on: bool) -> Any:
+    if isinstance(leaf, Tensor):
+        return leaf.data.shape, leaf.data.dtype, on and leaf._requires_grad
+    if isinstance(leaf, np.ndarray):
+        return leaf.shape, leaf.dtype, False
+    return type(leaf), leaf
+
+
+def _new_plan(
+    key: Any, function: Any, leaves: list[Any], definition: Any, on: bool
+) -> Plan:
+    wanted = [k for k, x in enumerate(leaves) if on and isinstance(x, Tensor) and x._requires_grad]
+    arrays = [leaf.data if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    plan = make_plan(function, arrays, definition, wanted)
+    if len(plans_by_key) >= PLAN_LIMIT:
+        plans_by_key.clear()
+    plans_by_key[key] = plan
+    return plan
+
+
+def run(plan: Plan, arrays: Sequence[Any], tensors: Sequence[Tensor]) -> Any:
+    """Compute a plan's results, and record them if they depend on ``tensors``."""
+    if plan.filled:
+        arrays = plan.completed(arrays)
+    results = plan.forward(*arrays)
+    if True not in plan.tracked:
+        outputs: list[Any] = [untracked(result) for result in results[: plan.results]]
+    else:
+        edges = [(t, -1) if t.record is None else (t.record, t.index) for t in tensors]
+        values = [*arrays, *results]
+        node = Record(plan, edges, [values[k] for k in plan.saved])
+        if plan.results == 1:
+            outputs = [tracked(results[0], node, 0)]
+        else:
+            outputs = [
+                tracked(results[k], node, k) if is_tracked else untracked(results[k])
+                for k, is_tracked in enumerate(plan.tracked)
+            ]
+    return outputs[0] if plan.nest is None else plan.nest(outputs)
+
+
+def _direct(function: Callable[..., Any], args: Sequence[Any], kwargs: Any) -> Any:
+    args, kwargs = without_tensors((tuple(args), kwargs or {}))
+    leaves, definition = pytrees.flatten(function(*args, **kwargs))
+    wrapped = [untracked(x) if isinstance(x, (np.ndarray, np.generic)) else x for x in leaves]
+    return pytrees.unflatten(definition, wrapped)
+
+
+tensor.record = record
