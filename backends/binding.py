@@ -24,7 +24,8 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "missing"})()
 
 
 #: Names that generated code uses itself.
-RESERVED = {"np", "special", "linalg", "dtype", "f", "self", "others", *keyword.kwlist}
+RESERVED = {"np", "special", "linalg", "dtype", "jax", "jnp", "f", *keyword.kwlist}
+RESERVED |= {"self", "others", "known", "missing", "originals", "run"}
 
 
 def argument_names(variables: Sequence[Variable]) -> list[str]:

@@ -12,8 +12,7 @@ import numpy as np
 
 from tensorcalc.errors import TensorcalcError
 from tensorcalc.extents import evaluate
-from tensorcalc.nodes import Node, Variable, as_expression, free_variables
-from tensorcalc.simplify import simplify_all
+from tensorcalc.nodes import Node, Variable, as_expression
 
 from .binding import MISSING, argument_names, as_arrays, check_names, conversions, sizes_of
 from .buffers import SMALLEST, BufferPool
@@ -23,60 +22,12 @@ from .numpy_writer import NumpyWriter
 from .program import Program
 from .step_costs import Cost, cost
 
-TARGETS = ("numpy",)
-
 #: Signatures remembered per function; beyond it all are forgotten.
 SIGNATURES = 4096
 
 
 class TargetError(TensorcalcError, ValueError):
     """A target that does not exist, or cannot be used here."""
-
-
-def compile(
-    expressions: Any,
-    target: str = "numpy",
-    variables: Sequence[Variable] | None = None,
-    sizes: Mapping[str, int] | None = None,
-    real: bool = False,
-) -> CompiledFunction:
-    """A function of the variables by name that computes ``expressions`` together.
-
-    ``expressions`` is one expression or a list, tuple or dict of them, nested at will; calls return
-    the same nesting of arrays. ``variables`` fixes the arguments and their order where some are
-    not read; a symbol that is the extent of no argument is an argument itself. ``sizes`` are hints
-    of extents for the order of contractions, which is chosen anew where real sizes ask for it.
-    With ``real``, results that are true or false come as 1.0 and 0.0, as derivatives must.
-
-    >>> import numpy as np, tensorcalc as tc
-    >>> A, x = tc.variables("A: m n, x: n")
-    >>> compile(A @ x)(A=np.eye(2), x=np.ones(2))
-    array([1., 1.])
-
-    Raises TargetError for an unknown target.
-    """
-    if target not in TARGETS:
-        raise TargetError(
-            f"target {target!r} is not available", [f"available: {', '.join(TARGETS)}"]
-        )
-    results = _Results()
-    template = results.template(expressions, "the result")
-    roots = simplify_all(results.roots)
-    arguments = _arguments(roots, variables)
-    function = CompiledFunction(roots, template, arguments, target, real, sizes or {})
-    function.result_names = results.names
-    return _specialised(function)
-
-
-def _arguments(
-    roots: Sequence[Node], variables: Sequence[Variable] | None
-) -> tuple[Variable, ...]:
-    """The given variables, then those that expressions read besides; arrays they met are bound."""
-    read = free_variables(*roots)
-    if variables is None:
-        return read
-    given = set(variables)
-    return (*variables, *(variable for variable in read if variable not in given))
 
 
 class Variant:
@@ -120,6 +71,8 @@ class CompiledFunction:
     Results of a megabyte and more reuse memory of earlier ones that nobody holds any more.
     """
 
+    variant_class = Variant
+
     def __init__(
         self,
         roots: list[Node],
@@ -142,7 +95,7 @@ class CompiledFunction:
 
     def _variant(self, sizes: Mapping[str, int]) -> Variant:
         lowered = lower(self.roots, self.variables, sizes, self._real)
-        return Variant(lowered, self._template)
+        return self.variant_class(lowered, self._template)
 
     @property
     def program(self) -> Program:
@@ -186,7 +139,7 @@ class CompiledFunction:
         given = {name: value for name, value in given.items() if value is not MISSING}
         check_names(list(given), self.variables, self.symbols)
         values = [given.get(variable.name, variable.value) for variable in self.variables]
-        arrays = as_arrays(self.variables, values)
+        arrays = self._arrays(values)
         sizes = {name: given[name] for name in self.symbols}
         key = (
             *(array.shape for array in arrays),
@@ -199,6 +152,9 @@ class CompiledFunction:
                 self.known.clear()
             self.known[key] = self._planned(arrays, sizes)
         return self.known[key], [*arrays, *sizes.values()]
+
+    def _arrays(self, values: Sequence[Any]) -> list[Any]:
+        return as_arrays(self.variables, values)
 
     def _planned(self, arrays: Sequence[Any], given: Mapping[str, int]) -> Callable[..., Any]:
         """The function for a new signature, checked and with the conversions it needs."""
@@ -249,7 +205,7 @@ def _converting(function: Callable[..., Any], dtypes: Sequence[Any]) -> Callable
 
 
 # -- calls without overhead -----------------------------------------------------------------------
-def _specialised(function: CompiledFunction) -> CompiledFunction:
+def specialised(function: CompiledFunction) -> CompiledFunction:
     """Give the function a class whose methods have its own arguments."""
     parameters = (*function.names, *function.symbols)
     defaults = [variable.value for variable in function.variables]
@@ -262,7 +218,7 @@ def _specialised(function: CompiledFunction) -> CompiledFunction:
     exec(_methods(parameters, len(function.names), has_default), namespace)  # noqa: S102
     methods = {name: namespace[name] for name in ("__call__", "call")}
     methods["__doc__"] = CompiledFunction.__doc__
-    function.__class__ = type("CompiledFunction", (CompiledFunction,), methods)
+    function.__class__ = type("CompiledFunction", (type(function),), methods)
     return function
 
 
@@ -298,7 +254,7 @@ def _methods(parameters: tuple[str, ...], arrays: int, has_default: tuple[bool, 
     return builtins.compile(text, "<tensorcalc arguments>", "exec")
 
 
-class _Results:
+class Results:
     """Expressions in a nesting of lists, tuples and dicts, and what to call each."""
 
     def __init__(self) -> None:
@@ -319,6 +275,3 @@ class _Results:
         if isinstance(expressions, list):
             return f"[{', '.join(items)}]"
         return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
-
-
-__all__ = ["CompiledFunction", "TargetError", "compile"]

@@ -11,6 +11,7 @@ from tensorcalc.operations.helpers import helper
 from .steps import Affine, AffineRow, Gather, Indicator, Insert, Labels, Scatter, View
 
 if TYPE_CHECKING:
+    from .numpy_scope import Scope
     from .numpy_writer import NumpyWriter
 
 
@@ -127,10 +128,10 @@ def _slice(writer: NumpyWriter, form: Affine, extents: Sequence[Any]) -> tuple[s
 
 
 def _window(writer: NumpyWriter, step: View, text: str) -> str:
-    return f"affine_view({text}, {writer.shape(step.value.extents)}, {_forms(writer, step)})"
+    return f"affine_view({text}, {writer.shape(step.value.extents)}, {forms_text(writer, step)})"
 
 
-def _forms(writer: NumpyWriter, step: View | Insert) -> str:
+def forms_text(writer: Scope, step: View | Insert) -> str:
     """Offset and coefficients of every axis as text."""
     rank = step.value.ndim if isinstance(step, View) else len(step.sizes)
     labels = step.sizes if isinstance(step, Insert) else range(rank)
@@ -174,7 +175,7 @@ def _clipped_insertion(writer: NumpyWriter, step: Insert) -> str:
     core = _aligned_core(writer, step)
     sizes = writer.shape(list(step.sizes.values()))
     name = _base(writer, step)
-    writer.line(f"add_inside({name}, {core}, {sizes}, {_forms(writer, step)})")
+    writer.line(f"add_inside({name}, {core}, {sizes}, {forms_text(writer, step)})")
     return name
 
 
@@ -203,7 +204,7 @@ def _target(writer: NumpyWriter, step: Insert, name: str) -> str:
             return name + _slices(writer, step.axes, step.sizes)
     if None in labels:
         sizes = writer.shape(list(step.sizes.values()))
-        return f"affine_view({name}, {sizes}, {_forms(writer, step)})[...]"
+        return f"affine_view({name}, {sizes}, {forms_text(writer, step)})[...]"
     left = subscript_text([order.index(label) for label in labels])
     return f'np.einsum("{left}->{subscript_text(range(len(order)))}", {name})[...]'
 
@@ -220,14 +221,14 @@ def _flat_diagonal(writer: NumpyWriter, step: Insert, name: str) -> str:
     return f"{name}.ravel()[{start}::{writer.size(n + 1)}][:{writer.size(size)}]"
 
 
-def indicator(writer: NumpyWriter, step: Indicator) -> str:
+def indicator(writer: Scope, step: Indicator) -> str:
     """A comparison of open grids."""
     rank = step.value.ndim
     tests = [_test(writer, row, step.value.extents, rank) for row in step.rows]
     return " & ".join(tests)
 
 
-def _test(writer: NumpyWriter, row: AffineRow, extents: Sequence[Any], rank: int) -> str:
+def _test(writer: Scope, row: AffineRow, extents: Sequence[Any], rank: int) -> str:
     text = affine_text(writer, row.form, extents, rank)
     low, high = writer.size(row.low), writer.size(row.high)
     if (low, high) == ("0", "1"):
@@ -236,12 +237,12 @@ def _test(writer: NumpyWriter, row: AffineRow, extents: Sequence[Any], rank: int
     return f"({low} <= {name}) & ({name} < {high})"
 
 
-def affine_text(writer: NumpyWriter, form: Affine, extents: Sequence[Any], rank: int) -> str:
+def affine_text(writer: Scope, form: Affine, extents: Sequence[Any], rank: int) -> str:
     """An affine form as an integer array over all its labels."""
     parts = []
     for label, c in form.terms:
         index = axis_index((label,), tuple(range(rank)))
-        arange = f"np.arange({writer.size(extents[label])}){index}"
+        arange = f"{writer.module}.arange({writer.size(extents[label])}){index}"
         parts.append(arange if type(c) is int and c == 1 else f"({writer.size(c)}) * {arange}")
     if type(form.offset) is not int or form.offset:
         parts.append(f"({writer.size(form.offset)})")
@@ -249,7 +250,7 @@ def affine_text(writer: NumpyWriter, form: Affine, extents: Sequence[Any], rank:
 
 
 # -- integer indices ------------------------------------------------------------------------------
-def gather(writer: NumpyWriter, step: Gather) -> str:
+def gather(writer: Scope, step: Gather) -> str:
     """``source[:, index]``; with a grid for every axis if the index shares labels with the rest."""
     index = _integers(writer, step)
     source = writer.names[step.source]
@@ -266,7 +267,7 @@ def gather(writer: NumpyWriter, step: Gather) -> str:
             parts.append(f"{text}{axis_index(ordered, step.output)}")
         else:
             grid = axis_index((label,), step.output[-rank:])
-            parts.append(f"np.arange({writer.size(extent)}){grid}")
+            parts.append(f"{writer.module}.arange({writer.size(extent)}){grid}")
     return f"{source}[{', '.join(parts)}]"
 
 
@@ -284,6 +285,6 @@ def scatter(writer: NumpyWriter, step: Scatter) -> str:
     return name
 
 
-def _integers(writer: NumpyWriter, step: Gather | Scatter) -> str:
+def _integers(writer: Scope, step: Gather | Scatter) -> str:
     text = writer.names[step.index]
     return text if step.index.kind == "integer" else f"{text}.astype(int)"

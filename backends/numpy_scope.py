@@ -24,6 +24,9 @@ class SizeText(str):
 class Scope:
     """What the text of a function has so far: lines, names of values, sizes it must read off."""
 
+    #: The module of array functions.
+    module = "np"
+
     def __init__(self, program: Program) -> None:
         self.program = program
         self.lines: list[str] = []
@@ -39,7 +42,7 @@ class Scope:
         #: Whether elementwise results are written into arrays from ``empty``.
         self.pooled = False
         self.parameters = [step.value.name for step in program.inputs]
-        self.taken = {*self.parameters, "np", "special", "linalg", "dtype"}
+        self.taken = {*self.parameters, "np", "special", "linalg", "dtype", "jax", "jnp"}
 
     def size_names(self) -> dict[str, str]:
         """Where each symbol can be read off an argument."""

@@ -157,7 +157,7 @@ class TermWriter(Scope):
         text = self.spelled(operation, texts, params)
         if text.startswith("(") and _closes(text) == len(text) - 1:
             return Piece(text[1:-1], labels, 0, "", True)
-        level = ATOM if re.fullmatch(r"[\w.]+\(.*\)", text) else 0
+        level = ATOM if _is_call(text) else 0
         return Piece(text, labels, level, "", True)
 
     def _operand(self, term: Term) -> Piece:
@@ -176,6 +176,12 @@ class TermWriter(Scope):
             return Piece(f"{text})", piece.labels, ATOM, "", True, text)
         self.line(f"{function}({name}, out={name})")
         return Piece(name, piece.labels, ATOM, name)
+
+
+def _is_call(text: str) -> bool:
+    """Whether the text is one call of a function and nothing beside it."""
+    match = re.match(r"[\w.]+\(", text)
+    return match is not None and match.end() - 1 + _closes(text[match.end() - 1 :]) == len(text) - 1
 
 
 def _closes(text: str) -> int:

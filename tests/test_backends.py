@@ -72,6 +72,13 @@ def test_bound_arrays_are_defaults() -> None:
     np.testing.assert_array_equal(function(table=np.ones(4)), np.full(4, 2.0))
 
 
+def test_variables_left_out_of_the_list_are_added() -> None:
+    met = np.array([1.0, 2.0])
+    bound = tc.nodes.Variable("met", (2,), value=met)
+    function = backends.compile(np.sum(x) * bound, variables=(x,))
+    np.testing.assert_array_equal(function(x=np.ones(3)), 3 * met)
+
+
 def test_arguments_that_no_result_reads_still_give_sizes() -> None:
     gradient = tc.gradient(np.sum(x), x)
     function = backends.compile(gradient, variables=(x,))

@@ -177,7 +177,11 @@ CASES: dict[str, tuple[Node, Variable]] = {
     ),
 }
 
-SIZES = [{"l": 2, "m": 4, "n": 3, "k": 2}, {"l": 1, "m": 1, "n": 1, "k": 1}, {"l": 3, "m": 2, "n": 5, "k": 3}]
+SIZES = [
+    {"l": 2, "m": 4, "n": 3, "k": 2},
+    {"l": 1, "m": 1, "n": 1, "k": 1},
+    {"l": 3, "m": 2, "n": 5, "k": 3},
+]
 
 
 def reference(expression: Node, arrays: dict[str, Any], sizes: dict[str, int]) -> Any:
