@@ -40,7 +40,7 @@ def apply(name: str, *operands: Node, **params: Any) -> Node:
         rewritten = rewrite(*operands, **params)
         if rewritten is not None:
             return rewritten
-    if all(isinstance(operand, Constant) for operand in operands):
+    if operation.is_elementwise and all(isinstance(operand, Constant) for operand in operands):
         return Constant(operation.reference(*[o.value for o in operands], **params))  # type: ignore[attr-defined]
     extents = result_extents(operation, operands, params)
     if operation.is_elementwise:
