@@ -94,7 +94,8 @@ def _value(node: Node, results: dict[Node, Any], sizes: dict[str, int]) -> Any:
     if isinstance(node, Product):
         return _product_value(node, [results[o] for o in node.operands], sizes)
     if isinstance(node, Sum):
-        return sum(np.asarray(results[o], dtype=_numeric(results[o])) for o in node.operands)
+        with np.errstate(invalid="ignore"):  # inf - inf under a mask
+            return sum(np.asarray(results[o], dtype=_numeric(results[o])) for o in node.operands)
     assert isinstance(node, Apply)
     params = {
         key: extent_value(value, sizes) if isinstance(value, Extent) else value

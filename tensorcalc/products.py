@@ -297,14 +297,7 @@ class _Work:
             return
         coefficient, rest = split_coefficient(node)
         self.coefficient *= coefficient
-        parts = _outer_parts(rest) if isinstance(rest, Product) else []
-        if len(parts) > 1:
-            for part, axes in parts:
-                self.add(part, tuple(labels[axis] for axis in axes), ((), (), ()))
-            return
         self.factors.append((rest, labels))
-        if isinstance(rest, Product):
-            self._hoist_masks(rest, labels)
 
     def _inline(self, node: Product, labels: tuple[Label, ...]) -> None:
         names: dict[Label, Label] = dict(zip(node.output, labels, strict=True))
@@ -326,7 +319,7 @@ class _Work:
     def finish(self) -> Node:
         if self.coefficient == 0:
             raise Contradiction
-        self._open_single()
+        self._settle_products()
         self._normalise_sums()
         while self.rows and self._step():
             pass
@@ -336,13 +329,29 @@ class _Work:
         factors = self.factors + [self._delta(row) for row in self.rows] + list(self._ones())
         return _assembled(self.coefficient, factors, self.output)
 
-    def _open_single(self) -> None:
-        """A product that stands alone under a coefficient, deltas or a transposition is opened."""
+    def _settle_products(self) -> None:
+        """A nested product that stands alone is opened; among others, its outer factors part."""
         if len(self.factors) == 1 and isinstance(self.factors[0][0], Product):
             ((node, labels),) = self.factors
             if len(set(labels)) == len(labels):
                 self.factors = []
                 self._inline(node, labels)
+                return
+        settled, self.factors = self.factors, []
+        for node, labels in settled:
+            if isinstance(node, Product):
+                self._part(node, labels)
+            else:
+                self.factors.append((node, labels))
+
+    def _part(self, node: Product, labels: tuple[Label, ...]) -> None:
+        parts = outer_parts(node)
+        if len(parts) > 1:
+            for part, axes in parts:
+                self.add(part, tuple(labels[axis] for axis in axes), ((), (), ()))
+        else:
+            self.factors.append((node, labels))
+            self._hoist_masks(node, labels)
 
     def _normalise_sums(self) -> None:
         """Sums among other factors have a canonical orientation and sign."""
@@ -524,7 +533,7 @@ def _closed_scalars_nested(
     return kept
 
 
-def _outer_parts(node: Product) -> list[tuple[Node, tuple[int, ...]]]:
+def outer_parts(node: Product) -> list[tuple[Node, tuple[int, ...]]]:
     """The factors of an outer product of contractions, each with its axes in ``node``."""
     factors = list(zip(node.operands, node.subscripts, strict=True))
     parts = []

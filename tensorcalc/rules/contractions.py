@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ..applications import PRODUCT_RULES
-from ..nodes import Constant, Delta, Node, Product, Sum
+from ..nodes import Delta, Node, Product, Sum
 from ..pairs import contracted, contraction, exclusive_pairs
-from ..products import is_ones, product, split_coefficient
+from ..products import is_ones, outer_parts, product, split_coefficient
 from ..sums import add
 
 
@@ -56,14 +54,13 @@ def _is_partly_contracted(node: Product, k: int) -> bool:
 
 
 def _is_spread(term: Node) -> bool:
+    """Whether ``term`` is an outer product, a diagonal or a delta."""
     _, rest = split_coefficient(term)
     if not isinstance(rest, Product):
         return _is_delta(rest)
-    return all(o.ndim < term.ndim for o in _dense_operands(rest))
-
-
-def _dense_operands(rest: Product) -> Iterator[Node]:
-    return (o for o in rest.operands if not isinstance(o, Constant) and not _is_delta(o))
+    if all(_is_delta(o) or o.ndim < term.ndim for o in rest.operands):
+        return True
+    return all(part.ndim < term.ndim for part, _ in outer_parts(rest))
 
 
 def _is_delta(node: Node) -> bool:
