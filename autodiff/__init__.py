@@ -14,6 +14,7 @@ from .transforms import (
     value_and_grad,
     vjp,
 )
+from . import optim
 
 __all__ = [
     "CheckError",
@@ -32,6 +33,7 @@ __all__ = [
     "manual_seed",
     "no_grad",
     "objective",
+    "optim",
     "trace_count",
     "value_and_grad",
     "vjp",

@@ -6,6 +6,7 @@ cores, together with the value and the gradient where those are wanted, and stor
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,12 +15,12 @@ import numpy as np
 from tensorcalc.derivatives import pullback
 from tensorcalc.errors import DerivativeError
 from tensorcalc.nodes import Constant, Node, Variable, postorder
-from tensorcalc.products import kronecker, product, scale, transpose
+from tensorcalc.products import kronecker, product, scale
 from tensorcalc.simplify import rebuilt, simplify_all
 from tensorcalc.structure import structure, structure_of_system
 from tensorcalc.sums import add
 
-from . import rules
+from . import pytrees, rules
 from .pytrees import LEAF, tuple_of
 from .rules import Derivation, Outputs, Selection
 from .structured import StructuredOperator, operator_of, system_of
@@ -27,10 +28,10 @@ from .tracing import Trace
 
 
 class Local(NamedTuple):
-    """A function at a point: value, gradients per leaf, and the curvature as an operator."""
+    """A function at a point: value, gradients per leaf (for an objective one vector), curvature."""
 
     value: Any
-    gradients: list[Any]
+    gradients: Any
     operator: StructuredOperator
 
 
@@ -57,6 +58,12 @@ def local_gauss_newton(
     """Of residuals ``r``: ``sum(r^2) / 2``, its gradient ``J' r`` and the matrix ``J' J``."""
     xs = rules.variables_of(trace, selection)
     residuals = simplify_all(list(outputs.value))
+    if outputs.definition == LEAF and not residuals[0].ndim:
+        raise DerivativeError(
+            "Gauss-Newton needs a function that returns residuals",
+            ["returned: a scalar"],
+            "return the array whose squares are summed, or use method='newton'",
+        )
     loss = scale(0.5, add(*(_squared(r) for r in residuals)))
     parts = [_gram(_jacobians(r, xs), None, r, xs) for r in residuals]
     blocks = simplify_all([add(*column) for column in zip(*parts, strict=True)])
@@ -93,6 +100,30 @@ def local_fisher(log_partition: Callable[[Any], Any]) -> Any:
     return rule
 
 
+def half_squares(residuals: Callable[..., Any]) -> Callable[..., Any]:
+    """The function ``sum(r^2) / 2`` of a function that returns residuals, nested at will."""
+
+    @functools.wraps(residuals)
+    def loss(*args: Any, **kwargs: Any) -> Any:
+        leaves, _ = pytrees.flatten(residuals(*args, **kwargs))
+        return sum(np.sum(r**2) for r in leaves) / 2
+
+    return loss
+
+
+def exponential_family(
+    function: Callable[..., Any], log_partition: Callable[[Any], Any]
+) -> Callable[..., Any]:
+    """The function ``A(eta) - sum(eta * y)`` of a function that returns ``(eta, y)``."""
+
+    @functools.wraps(function)
+    def loss(*args: Any, **kwargs: Any) -> Any:
+        eta, observed = function(*args, **kwargs)
+        return log_partition(eta) - np.sum(eta * observed)
+
+    return loss
+
+
 def _with_inner(roots: Sequence[Node], inner: Node, value: Node) -> list[Node]:
     """Expressions with a variable replaced by its value."""
     new = {inner: value}
@@ -115,7 +146,9 @@ def _jacobians(r: Node, xs: Sequence[Node]) -> list[Node]:
     return simplify_all(pullback(r, list(xs), kronecker(r.extents), r.ndim))
 
 
-def _gram(jacobians: Sequence[Node], middle: Node | None, r: Node, xs: Sequence[Node]) -> list[Node]:
+def _gram(
+    jacobians: Sequence[Node], middle: Node | None, r: Node, xs: Sequence[Node]
+) -> list[Node]:
     """Blocks ``sum(J_a[i, k] M[i, j] J_b[j, l])`` row by row; without ``M`` it is the identity."""
     return [
         _form(jacobians[a], middle, jacobians[b], r, x, y)
@@ -175,4 +208,12 @@ def _flat(nodes: Sequence[Node]) -> Any:
     return tuple_of([LEAF] * len(nodes))
 
 
-__all__ = ["Local", "local_fisher", "local_gauss_newton", "local_hessian", "structured_hessian"]
+__all__ = [
+    "Local",
+    "exponential_family",
+    "half_squares",
+    "local_fisher",
+    "local_gauss_newton",
+    "local_hessian",
+    "structured_hessian",
+]

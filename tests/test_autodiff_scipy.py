@@ -112,8 +112,8 @@ def test_options_callback_and_progress_are_passed_on(capsys: pytest.CaptureFixtu
 
 
 def test_an_unknown_method_and_integer_parameters_are_refused() -> None:
-    with pytest.raises(ValueError, match="'newton' is none of"):
-        ad.objective(rosenbrock, START).minimize("newton")
+    with pytest.raises(ValueError, match="'newtonian' is none of"):
+        ad.objective(rosenbrock, START).minimize("newtonian")
     with pytest.raises(DerivativeError, match="real numbers"):
         ad.objective(rosenbrock, np.arange(5))
 

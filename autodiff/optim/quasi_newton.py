@@ -1,0 +1,33 @@
+"""Quasi-Newton methods: SciPy's BFGS and L-BFGS with derived gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..objective import Objective
+from ..result import Result
+from .iteration import method
+
+
+@method()
+def bfgs(problem: Objective, *, gtol: float = 1e-8, **options: Any) -> Result:
+    """SciPy's BFGS: a dense approximation of the inverse Hessian by updates of rank two.
+
+    ``options`` are those of ``scipy.optimize.minimize(method="BFGS")``, callback and progress.
+    """
+    return problem.minimize("BFGS", gtol=gtol, **options)
+
+
+@method()
+def lbfgs(
+    problem: Objective, *, gtol: float = 1e-8, ftol: float = 0.0, bounds: Any = None, **options: Any
+) -> Result:
+    """SciPy's L-BFGS-B: the last few updates, within bounds where there are any.
+
+    ``options`` are those of ``scipy.optimize.minimize(method="L-BFGS-B")``, callback and progress.
+    """
+    options = {"gtol": gtol, "ftol": ftol, **options}
+    return problem.minimize("L-BFGS-B", bounds=bounds, **options)
+
+
+__all__ = ["bfgs", "lbfgs"]

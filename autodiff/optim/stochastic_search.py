@@ -1,0 +1,190 @@
+"""Searches that draw random numbers: random directions, and SciPy's global methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from scipy import optimize
+
+from ..objective import Objective
+from ..result import Result
+from .bounds import box_of
+from .iteration import Point, iterate, method, point_at
+
+
+@method("random-directions")
+def random_directions(
+    problem: Objective,
+    *,
+    seed: Any = None,
+    gtol: float = 1e-6,
+    maxiter: int = 20000,
+    callback: Callable[[Any], Any] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Newton steps along random lines: ``t = -g.d / |d.H d|``, halved until they descend.
+
+    Both numbers are derivatives along the line, exact and without a Hessian.
+    """
+    rng = np.random.default_rng(seed)
+
+    def steps() -> Iterator[Point]:
+        point = point_at(problem, problem.x0)
+        while True:
+            yield point
+            d = rng.normal(size=len(point.x))
+            d /= np.linalg.norm(d)
+            curvature = abs(float(d @ problem.hessp(point.x, d)))
+            t = -float(point.gradient @ d) / max(curvature, 1e-12)
+            while not problem.value(point.x + t * d) <= point.value:
+                t /= 2
+            point = point_at(problem, point.x + t * d)
+
+    return iterate(
+        problem,
+        steps(),
+        "random-directions",
+        gtol=gtol,
+        maxiter=maxiter,
+        callback=callback,
+        progress=progress,
+    )
+
+
+@method("basin-hopping")
+def basin_hopping(
+    problem: Objective,
+    *,
+    local: str = "L-BFGS-B",
+    niter: int = 100,
+    seed: Any = None,
+    progress: bool = False,
+    callback: Callable[[Any], Any] | None = None,
+    **options: Any,
+) -> Result:
+    """SciPy's basin hopping; local searches by a method of SciPy with derived derivatives.
+
+    ``options`` are those of ``scipy.optimize.basinhopping`` (T, stepsize, ...).
+    """
+    local_options = {"method": local, **problem.functions_for(local)}
+    with _Counted(progress, niter) as count:
+
+        def after(x: Any, value: float, accepted: bool) -> Any:
+            count()
+            return callback(x) if callback else None
+
+        found = optimize.basinhopping(
+            problem.fun,
+            problem.x0,
+            niter=niter,
+            minimizer_kwargs=local_options,
+            rng=seed,
+            callback=after,
+            **options,
+        )
+    return _result(problem, found, "basin-hopping")
+
+
+@method("dual-annealing", "simulated-annealing")
+def dual_annealing(
+    problem: Objective,
+    *,
+    bounds: Any,
+    maxiter: int = 1000,
+    seed: Any = None,
+    progress: bool = False,
+    callback: Callable[[Any], Any] | None = None,
+    **options: Any,
+) -> Result:
+    """SciPy's generalised simulated annealing within ``bounds = (lower, upper)``.
+
+    Local searches have the derived gradient. ``options`` are those of
+    ``scipy.optimize.dual_annealing``.
+    """
+    pairs = list(zip(*box_of(problem, bounds), strict=True))
+    local = {
+        "method": "L-BFGS-B",
+        "jac": problem.jac,
+        "bounds": pairs,
+    }
+    with _Counted(progress, maxiter) as count:
+
+        def after(x: Any, value: float, context: int) -> Any:
+            count()
+            return callback(x) if callback else None
+
+        found = optimize.dual_annealing(
+            problem.value,
+            pairs,
+            maxiter=maxiter,
+            minimizer_kwargs=local,
+            rng=seed,
+            callback=after,
+            x0=problem.x0,
+            **options,
+        )
+    return _result(problem, found, "dual-annealing")
+
+
+@method("differential-evolution")
+def differential_evolution(
+    problem: Objective,
+    *,
+    bounds: Any,
+    maxiter: int = 1000,
+    seed: Any = None,
+    progress: bool = False,
+    callback: Callable[[Any], Any] | None = None,
+    **options: Any,
+) -> Result:
+    """SciPy's differential evolution within ``bounds = (lower, upper)``.
+
+    ``options`` are those of ``scipy.optimize.differential_evolution``.
+    """
+    pairs = list(zip(*box_of(problem, bounds), strict=True))
+    with _Counted(progress, maxiter) as count:
+
+        def after(x: Any, convergence: float = 0.0) -> Any:
+            count()
+            return callback(x) if callback else None
+
+        found = optimize.differential_evolution(
+            problem.value,
+            pairs,
+            maxiter=maxiter,
+            rng=seed,
+            callback=after,
+            **options,
+        )
+    return _result(problem, found, "differential-evolution")
+
+
+class _Counted:
+    """A tqdm bar of a known length, where one is wanted; entering gives its counter."""
+
+    def __init__(self, wanted: bool, total: int) -> None:
+        self._bar: Any = None
+        if wanted:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit=" iterations")
+
+    def __enter__(self) -> Callable[[], None]:
+        return (lambda: None) if self._bar is None else self._bar.update
+
+    def __exit__(self, *error: Any) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _result(problem: Objective, found: Any, name: str) -> Result:
+    gradient = problem.jac(found.x)
+    entries = {key: value for key, value in found.items() if key != "lowest_optimization_result"}
+    entries["message"] = " ".join(np.atleast_1d(found.message))
+    entries |= {"jac": gradient, "gradient_norm": float(np.linalg.norm(gradient)), "method": name}
+    return Result(problem, **{"history": [], **entries})
+
+
+__all__ = ["basin_hopping", "differential_evolution", "dual_annealing", "random_directions"]
