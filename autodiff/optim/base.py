@@ -1,0 +1,188 @@
+"""What first-order optimizers share: groups of parameters, their state, saving and loading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..graph import Tensor, enable_grad
+from .rules import Updated
+
+Rule = Callable[[Any, Any, dict[str, Any], Mapping[str, Any]], Updated]
+
+
+class Optimizer:
+    """Updates parameters by one rule; options, groups and methods are those of torch.optim.
+
+    ``params`` is an iterable of tensors that require gradients, of pairs (name, tensor), or of
+    dictionaries with the key "params" and options that differ from the defaults.
+
+    A subclass gives its rule (see :mod:`autodiff.optim.rules`), the names of its state, and the
+    numbers that depend on the count of steps. ``state[param]`` holds the count ``"step"`` and
+    arrays; it exists after the first step.
+    """
+
+    rule: ClassVar[Rule]
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.param_groups: list[dict[str, Any]] = []
+        given = list(params.items()) if isinstance(params, dict) else list(params)
+        if not given:
+            raise ValueError(f"{type(self).__name__} got no parameters")
+        groups = given if isinstance(given[0], dict) else [{"params": given}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add parameters with options of their own.
+
+        Raises TypeError for parameters that are no tensors or want no gradient, ValueError for one
+        that is in a group already or for an option that the optimizer does not have.
+        """
+        unknown = set(group) - {"params", "name", *self.defaults}
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__} has no option {', '.join(sorted(unknown))}\n"
+                f"  options: {', '.join(self.defaults)}"
+            )
+        params = group["params"]
+        params = [params] if isinstance(params, Tensor) else list(params)
+        params = [p[1] if isinstance(p, tuple) else p for p in params]
+        known = {id(p) for other in self.param_groups for p in other["params"]}
+        for param in params:
+            _check_parameter(type(self).__name__, param)
+            if id(param) in known:
+                raise ValueError("a parameter appears in more than one place of the groups")
+            known.add(id(param))
+        options = {**self.defaults, **group, "params": params}
+        self.check_options(options)
+        self.param_groups.append(options)
+
+    # -- what subclasses say ------------------------------------------------------------------
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Raise ValueError for options outside their range."""
+        for name in ("lr", "weight_decay", "eps", "momentum"):
+            if name in options and not options[name] >= 0:
+                raise ValueError(f"{type(self).__name__}: {name}={options[name]!r} is negative")
+        for beta in options.get("betas", ()):
+            if not 0 <= beta < 1:
+                raise ValueError(f"{type(self).__name__}: betas must lie in [0, 1), not {beta!r}")
+
+    def initial_state(self, param: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The state arrays before the first step."""
+        return {}
+
+    def numbers(self, options: Mapping[str, Any], step: int) -> dict[str, float]:
+        """The numbers of step 1, 2, ... that the rule reads beside the constant options."""
+        return {"lr": float(options["lr"])}
+
+    # -- what users call ----------------------------------------------------------------------
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; gives what ``closure``, if any, returned.
+
+        ``data`` of a parameter becomes a new array; the old one stays as it was.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            known: dict[int, dict[str, Any]] = {}
+            for param in group["params"]:
+                if param.grad is not None:
+                    self._update(param, group, known)
+        return loss
+
+    def _update(self, param: Tensor, group: dict[str, Any], known: dict[int, Any]) -> None:
+        state = self.state_of(param, group)
+        step = state["step"] + 1
+        if step not in known:
+            known[step] = {**group, **self.numbers(group, step)}
+        grad = param.grad.data if isinstance(param.grad, Tensor) else param.grad
+        grad = -grad if group["maximize"] else grad
+        param.data, new = type(self).rule(param.data, grad, state, known[step])
+        self.state[param] = {**new, "step": step}
+
+    def state_of(self, param: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
+        """The state of a parameter, made if there is none yet."""
+        if param not in self.state:
+            self.state[param] = {**self.initial_state(param.data, group), "step": 0}
+        return self.state[param]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients, or set them to zero."""
+        for param in self.parameters():
+            if set_to_none:
+                param.grad = None
+            elif param.grad is not None:
+                param.grad = np.zeros_like(param.data)
+
+    def parameters(self) -> Iterator[Tensor]:
+        """All parameters, group by group."""
+        for group in self.param_groups:
+            yield from group["params"]
+
+    # -- saving -------------------------------------------------------------------------------
+    def state_dict(self) -> dict[str, Any]:
+        """State and options as plain numbers and arrays; parameters are named by position."""
+        position = {id(p): k for k, p in enumerate(self.parameters())}
+        groups = []
+        for group in self.param_groups:
+            own = [position[id(p)] for p in group["params"]]
+            groups.append({**group, "params": own})
+        return {
+            "state": {position[id(p)]: dict(s) for p, s in self.state.items()},
+            "param_groups": groups,
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue from a :meth:`state_dict` of an optimizer with the same groups.
+
+        Raises ValueError where groups or shapes differ.
+        """
+        given, params = state_dict["param_groups"], list(self.parameters())
+        ours = [len(g["params"]) for g in self.param_groups]
+        theirs = [len(g["params"]) for g in given]
+        if ours != theirs:
+            raise ValueError(
+                f"{type(self).__name__}: the saved groups hold {theirs} parameters, "
+                f"this optimizer's {ours}"
+            )
+        for position, state in state_dict["state"].items():
+            _check_state(params[int(position)], state)
+        for group, saved in zip(self.param_groups, given, strict=True):
+            options = {name: value for name, value in saved.items() if name != "params"}
+            if "betas" in options:
+                options["betas"] = tuple(options["betas"])
+            group.update(options)
+        self.state = {params[int(k)]: dict(s) for k, s in state_dict["state"].items()}
+
+    def __repr__(self) -> str:
+        lines = []
+        for group in self.param_groups:
+            options = ", ".join(f"{k}={v!r}" for k, v in group.items() if k != "params")
+            lines.append(f"  {len(group['params'])} parameters: {options}")
+        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
+
+def _check_parameter(name: str, param: Any) -> None:
+    if not isinstance(param, Tensor):
+        raise TypeError(f"{name} optimizes tensors, not {type(param).__name__}")
+    if not param.is_leaf:
+        raise ValueError(
+            f"{name} cannot optimize the result of a recorded operation\n"
+            "  hint: pass the tensor that it was computed from, or its .detach()"
+        )
+
+
+def _check_state(param: Tensor, state: Mapping[str, Any]) -> None:
+    for name, value in state.items():
+        if name != "step" and np.shape(value) != param.shape:
+            raise ValueError(
+                f"state {name} of shape {np.shape(value)} for a parameter of shape {param.shape}"
+            )
+

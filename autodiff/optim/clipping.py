@@ -1,0 +1,66 @@
+"""Gradients kept below a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..graph import GraphError, Tensor
+
+
+def total_norm(grads: Sequence[Any], norm_type: float = 2.0) -> Any:
+    """The norm of all entries of all gradients together, of arrays or expressions."""
+    if norm_type == 2:
+        return np.sqrt(sum(np.sum(grad * grad) for grad in grads))
+    if norm_type == np.inf:
+        largest = np.max(np.abs(grads[0]))
+        for grad in grads[1:]:
+            largest = np.maximum(largest, np.max(np.abs(grad)))
+        return largest
+    return sum(np.sum(np.abs(grad) ** norm_type) for grad in grads) ** (1 / norm_type)
+
+
+def clip_factor(norm: Any, max_norm: float) -> Any:
+    """``min(1, max_norm/(norm + 1e-6))``, of a number or an expression."""
+    return np.minimum(1.0, max_norm / (norm + 1e-6))
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Any:
+    """Scale all gradients by ``min(1, max_norm/(norm + 1e-6))``; gives the norm before.
+
+    Raises GraphError for a norm that is not finite if ``error_if_nonfinite``. Source: Pascanu,
+    Mikolov and Bengio 2013.
+    """
+    given = _with_gradients(parameters)
+    if not given:
+        return np.float64(0.0)
+    norm = total_norm([_array(p.grad) for p in given], float(norm_type))
+    if error_if_nonfinite and not np.isfinite(norm):
+        raise GraphError(f"the norm of the gradients is {norm}", hint="lower the learning rate")
+    factor = clip_factor(norm, max_norm)
+    for param in given:
+        grad = _array(param.grad)
+        param.grad = (factor * grad).astype(grad.dtype, copy=False)
+    return norm
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Keep every entry of every gradient within ``[-clip_value, clip_value]``."""
+    for param in _with_gradients(parameters):
+        param.grad = np.clip(_array(param.grad), -clip_value, clip_value)
+
+
+def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    return [p for p in given if p.grad is not None]
+
+
+def _array(grad: Any) -> Any:
+    return grad.data if isinstance(grad, Tensor) else grad
