@@ -41,9 +41,9 @@ def sgd(param: Any, grad: Any, state: State, options: Mapping[str, Any]) -> Upda
 
 
 def adam(param: Any, grad: Any, state: State, options: Mapping[str, Any]) -> Updated:
-    """``m' = b1 m + (1-b1) g``, ``v' = b2 v + (1-b2) g²``, ``p' = p - step_size m'/(sqrt(v')/root + eps)``.
+    """``m' = b1 m + (1-b1) g``, ``v' = b2 v + (1-b2) g²``, ``p' = p - size m'/(sqrt(v')/root + eps)``.
 
-    ``step_size = lr/(1-b1^t)`` and ``root = sqrt(1-b2^t)`` correct the averages for having begun at
+    ``size = lr/(1-b1^t)`` and ``root = sqrt(1-b2^t)`` correct the averages for having begun at
     zero. Source: Kingma and Ba 2015; amsgrad: Reddi et al. 2018.
     """
     return _adam(param, _decayed(param, grad, options), state, options)
@@ -93,7 +93,7 @@ def rmsprop(param: Any, grad: Any, state: State, options: Mapping[str, Any]) -> 
 
 
 def adagrad(param: Any, grad: Any, state: State, options: Mapping[str, Any]) -> Updated:
-    """``s' = s + g²``, ``p' = p - rate g/(sqrt(s') + eps)`` with ``rate = lr/(1 + (t-1) lr_decay)``.
+    """``s' = s + g²``, ``p' = p - r g/(sqrt(s') + eps)`` with ``r = lr/(1 + (t-1) lr_decay)``.
 
     Source: Duchi, Hazan and Singer 2011.
     """
