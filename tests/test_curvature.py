@@ -402,10 +402,10 @@ def test_rows_convex_on_the_whole_line(name):
 # -- random losses --------------------------------------------------------------------------------
 FUNCTIONS = [
     np.exp, np.abs, np.sqrt, np.log, np.square, np.tanh, np.log1p, np.cosh, np.expm1, np.sin,
-    softplus, relu, lambda x: x**3, lambda x: 1 / x, lambda x: x**-2.0, lambda x: x**1.5, lambda x: -x,
-    lambda x: 1 - x, lambda x: 2 * x, lambda x: np.minimum(x, 1), lambda x: x * np.log(x),
-    lambda x: np.where(x > 0, x, 0.0), lambda x: np.sqrt(1 + x**2), lambda x: x**4 - x**2,
-    lambda x: np.exp(-x * x),
+    softplus, relu, lambda x: x**3, lambda x: 1 / x, lambda x: x**-2.0, lambda x: x**1.5,
+    lambda x: -x, lambda x: 1 - x, lambda x: 2 * x, lambda x: np.minimum(x, 1),
+    lambda x: x * np.log(x), lambda x: np.where(x > 0, x, 0.0), lambda x: np.sqrt(1 + x**2),
+    lambda x: x**4 - x**2, lambda x: np.exp(-x * x),
 ]  # fmt: skip
 REDUCTIONS = [
     np.sum, lambda x: x @ x, np.max, np.min, logsumexp, norm, lambda x: np.sum(x) ** 2, np.prod,
