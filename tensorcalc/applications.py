@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import products
+from . import normal_form, products
 from .errors import ShapeError
 from .extents import is_equal
 from .nodes import Apply, Constant, Delta, Node, Product, Sum
-from .table import TABLE, Operation
 from .products import broadcast, is_ones, transpose
+from .table import TABLE, Operation
 
 #: Rewriting rules by name of the operation: ``rule(*operands, **params) -> Node | None``.
 RULES: dict[str, list[Callable[..., Node | None]]] = {}
@@ -126,14 +126,15 @@ def without_axes(node: Node, kept: Sequence[int]) -> Node:
     if not node.ndim:
         return node
     if isinstance(node, Delta):
-        return products.product((products.ones(()),), ((),), range(len(kept)), dict(enumerate(node.extents[k] for k in kept)))
+        return broadcast(Constant(1), (), [node.extents[k] for k in kept])
     assert isinstance(node, Product)
     pairs = [
         (operand, labels)
         for operand, labels in zip(node.operands, node.subscripts, strict=True)
         if not (is_ones(operand) and labels[0] not in kept and labels[0] in node.output)
     ]
-    return products.product([p[0] for p in pairs] or [Constant(1)], [p[1] for p in pairs] or [()], kept)
+    operands, subscripts = zip(*(pairs or [(Constant(1), ())]), strict=True)
+    return products.product(operands, subscripts, kept)
 
 
 class _Powers:
@@ -179,4 +180,4 @@ def power(base: Node, exponent: float, at_zero: float | None = None) -> Node:
     return apply("power", base, exponent=exponent, at_zero=at_zero)
 
 
-products.power_of = _Powers
+normal_form.power_of = _Powers

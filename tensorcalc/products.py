@@ -14,20 +14,50 @@ Normal form of a Product:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from . import deltas
-from .canonical import canonical_order
+from . import deltas, normal_form
 from .deltas import Contradiction, LabelRow
 from .errors import ShapeError
-from .extents import is_equal, same_extents
-from .nodes import Apply, Constant, Delta, Node, Product, Sum, Variable, extent_scalar, ones
+from .extents import is_equal
+from .nodes import Apply, Constant, Delta, Node, Product, Sum, extent_scalar, ones
+from .normal_form import (
+    Factor,
+    Label,
+    assembled,
+    axis_classes,
+    components,
+    is_boolean,
+    is_kronecker,
+    is_ones,
+    is_outer,
+    is_symmetric,
+    is_view,
+    is_zero,
+    powers_merged,
+    split_coefficient,
+)
 
-Label = Hashable
+__all__ = [
+    "axis_classes",
+    "broadcast",
+    "is_boolean",
+    "is_kronecker",
+    "is_ones",
+    "is_symmetric",
+    "is_view",
+    "is_zero",
+    "kronecker",
+    "multiply",
+    "outer_parts",
+    "product",
+    "scale",
+    "split_coefficient",
+    "transpose",
+    "zeros",
+]
 
-#: Merges equal factors into powers; set by :mod:`tensorcalc.applications`, which comes later.
-power_of: Any = None
 #: Adds nodes; set by :mod:`tensorcalc.sums`, which comes later.
 sum_of: Any = None
 #: Sign, canonical form and whether it is transposed of a sum among other factors; set likewise.
@@ -106,149 +136,6 @@ def zeros(extents: Iterable[Any]) -> Node:
     return Product(factors, subscripts, tuple(range(len(extents))), extents)
 
 
-def is_zero(node: Node) -> bool:
-    """Whether ``node`` is the zero tensor."""
-    return split_coefficient(node)[0] == 0
-
-
-def is_ones(node: Node) -> bool:
-    """Whether ``node`` is a single all-ones Delta."""
-    return isinstance(node, Delta) and not node.rows
-
-
-def split_coefficient(node: Node) -> tuple[float, Node]:
-    """``(c, rest)`` with ``node = c * rest`` and no constant left in ``rest``."""
-    if isinstance(node, Constant):
-        return node.value, Constant(1)
-    if not isinstance(node, Product) or not isinstance(node.operands[0], Constant):
-        return 1, node
-    coefficient = node.operands[0].value
-    return coefficient, _rebuilt(node.operands[1:], node.subscripts[1:], node.output, node.extents)
-
-
-def is_boolean(node: Node) -> bool:
-    """Whether every entry is 0 or 1 by construction, so that the node can select."""
-    if isinstance(node, Delta):
-        return True
-    if isinstance(node, Apply):
-        return node.operation.result == "boolean"
-    if isinstance(node, Variable):
-        return "boolean" in node.flags
-    if isinstance(node, Product):
-        return all(map(is_boolean, node.operands)) and not _freely_summed(node)
-    return False
-
-
-def is_view(node: Product) -> bool:
-    """Whether ``node`` only rearranges: one operand besides Deltas, and nothing freely summed."""
-    others = [operand for operand in node.operands if not isinstance(operand, (Delta, Constant))]
-    return len(others) <= 1 and not _freely_summed(node)
-
-
-def is_outer(node: Product) -> bool:
-    """Whether ``node`` only spreads: nothing summed, and more axes than any operand.
-
-    A scalar product of scalars counts as well. Storing such a product never saves work.
-    """
-    if any(label not in node.output for own in node.subscripts for label in own):
-        return False
-    return not node.ndim or all(operand.ndim < node.ndim for operand in node.operands)
-
-
-def is_kronecker(node: Node) -> bool:
-    """Whether ``node`` is the Kronecker delta."""
-    square = node.ndim == 2 and same_extents(node.extents[:1], node.extents[1:])
-    return square and node is Delta((((1, -1), 0),), node.extents)
-
-
-def is_symmetric(node: Node) -> bool:
-    """Whether ``node`` is known to be unchanged when its last two axes swap."""
-    known = node.facts.get("symmetric")
-    if known is None:
-        known = node.facts["symmetric"] = _is_symmetric(node)
-    return known
-
-
-def axis_classes(node: Node) -> tuple[int, ...] | None:
-    """A class per axis such that axes of one class may swap; None where all differ."""
-    if isinstance(node, Delta):
-        if "classes" not in node.facts:
-            node.facts["classes"] = _delta_classes(node)
-        return node.facts["classes"]
-    if is_symmetric(node):
-        return (*range(node.ndim - 1), node.ndim - 2)
-    return None
-
-
-def _delta_classes(node: Delta) -> tuple[int, ...] | None:
-    if is_kronecker(node):
-        return (0, 0)
-    if len(node.rows) != 1:
-        return None
-    keys = [(str(c), str(e)) for c, e in zip(node.rows[0][0], node.extents, strict=True)]
-    return tuple(map(keys.index, keys)) if len(set(keys)) < len(keys) else None
-
-
-def _is_symmetric(node: Node) -> bool:
-    if node.ndim < 2 or not same_extents(node.extents[-1:], node.extents[-2:-1]):
-        return False
-    if isinstance(node, Variable):
-        return bool(node.flags & {"symmetric", "psd"})
-    if isinstance(node, Delta):
-        return is_kronecker(node)
-    if isinstance(node, Apply):
-        rule = node.operation.symmetric
-        if rule == "inherited":
-            return all(map(is_symmetric, node.operands))
-        return rule == "always"
-    if isinstance(node, (Product, Constant)):
-        return _product_is_symmetric(node)
-    return isinstance(node, Sum) and _sum_is_symmetric(node)
-
-
-def _sum_is_symmetric(node: Sum) -> bool:
-    """Whether transposing the terms only permutes them."""
-    rank = node.ndim
-    swapped = {transpose(o, (*range(rank - 2), rank - 1, rank - 2)) for o in node.operands}
-    return swapped == set(node.operands)
-
-
-def _product_is_symmetric(node: Node) -> bool:
-    if not isinstance(node, Product):
-        return False
-    *rest, a, b = node.output
-    swapped = _rebuilt(node.operands, node.subscripts, (*rest, b, a), node.extents)
-    return swapped is node
-
-
-def _rebuilt(
-    operands: Sequence[Node], subscripts: Sequence[Sequence[Label]], output: Sequence[Label], extents: Any
-) -> Node:
-    """A product of factors that are already in normal form."""
-    return _assembled(1, list(zip(operands, map(tuple, subscripts), strict=True)), output)
-
-
-def _freely_summed(node: Product) -> bool:
-    """Whether a summed label runs over more than one nonzero term."""
-    extents = node.label_extents()
-    free = {label for label, extent in extents.items() if type(extent) is not int or extent != 1}
-    free -= set(node.output)
-    rows = [
-        dict(zip(labels, operand.rows[0][0], strict=True))
-        for operand, labels in zip(node.operands, node.subscripts, strict=True)
-        if isinstance(operand, Delta) and operand.rows
-    ]
-    progress = True
-    while free and progress:
-        progress = False
-        for row in rows:
-            unknown = {label: c for label, c in row.items() if label in free}
-            if unknown and deltas.determines(unknown, extents):
-                free -= unknown.keys()
-                progress = True
-    return bool(free)
-
-
 def _check_rank(operand: Node, labels: Sequence[Label]) -> None:
     if len(labels) != operand.ndim:
         raise ShapeError(
@@ -263,7 +150,7 @@ class _Work:
 
     def __init__(self, output: Sequence[Label]) -> None:
         self.coefficient: float = 1
-        self.factors: list[tuple[Node, tuple[Label, ...]]] = []
+        self.factors: list[Factor] = []
         self.rows: list[LabelRow] = []
         self.extents: dict[Label, Any] = {}
         self.output = tuple(output)
@@ -324,10 +211,10 @@ class _Work:
         while self.rows and self._step():
             pass
         self.rows = deltas.canonical_rows(self.rows)
-        self.coefficient, self.factors = _powers_merged(self.coefficient, self.factors)
+        self.coefficient, self.factors = powers_merged(self.coefficient, self.factors)
         self._count_unused_labels()
         factors = self.factors + [self._delta(row) for row in self.rows] + list(self._ones())
-        return _assembled(self.coefficient, factors, self.output)
+        return _finished(self.coefficient, factors, self.output)
 
     def _settle_products(self) -> None:
         """A nested product that stands alone is opened; among others, its outer factors part."""
@@ -461,40 +348,22 @@ class _Work:
         return node, tuple(labels)
 
 
-def _assembled(
-    coefficient: float, factors: list[tuple[Node, tuple[Label, ...]]], output: Sequence[Label]
-) -> Node:
-    """Nest closed scalars, merge powers, order canonically and intern."""
+def _finished(coefficient: float, factors: list[Factor], output: Sequence[Label]) -> Node:
+    """The node of settled factors; a sum that stands alone takes signs and transpositions in."""
     output = tuple(output)
-    factors = _closed_scalars_nested(factors, output)
-    scalars = [factor for factor in factors if not factor[1]]
-    if len(scalars) > 1:
-        coefficient, scalars = _powers_merged(coefficient, scalars)
-        factors = [factor for factor in factors if factor[1]] + scalars
-    if not factors:
-        return Constant(coefficient)
-    if len(factors) == 1:
-        node, labels = factors[0]
-        if coefficient == 1 and labels == output:
-            return node
-        if coefficient < 0 and isinstance(node, Sum) and has_negative_terms(node):
-            return _assembled(-coefficient, [(sum_of([scale(-1, o) for o in node.operands]), labels)], output)
+    if len(factors) == 1 and coefficient < 0:
+        ((node, labels),) = factors
+        if isinstance(node, Sum) and has_negative_terms(node):
+            return _finished(-coefficient, [(sum_of(map(negated, node.operands)), labels)], output)
     tensors = [factor for factor in factors if factor[1]]
     if len(tensors) == 1 and _is_transposed_sum(*tensors[0], output):
         return _transposition_inside(coefficient, factors, output)
-    order, labels = canonical_order(factors, output, [axis_classes(node) for node, _ in factors])
-    operands = tuple(factors[k][0] for k in order)
-    if coefficient == 1 and len(operands) == 1 and labels[0] == tuple(range(len(output))):
-        return operands[0]
-    extents = {
-        label: extent
-        for node, own in zip(operands, labels, strict=True)
-        for label, extent in zip(own, node.extents, strict=True)
-    }
-    rank = range(len(output))
-    if coefficient != 1:
-        operands, labels = (Constant(coefficient), *operands), [(), *labels]
-    return Product(operands, tuple(labels), tuple(rank), tuple(extents[k] for k in rank))
+    return assembled(coefficient, factors, output)
+
+
+def negated(node: Node) -> Node:
+    """``-node``."""
+    return scale(-1, node)
 
 
 def _is_transposed_sum(node: Node, labels: tuple[Label, ...], output: tuple[Label, ...]) -> bool:
@@ -502,7 +371,7 @@ def _is_transposed_sum(node: Node, labels: tuple[Label, ...], output: tuple[Labe
 
 
 def _transposition_inside(
-    coefficient: float, factors: list[tuple[Node, tuple[Label, ...]]], output: tuple[Label, ...]
+    coefficient: float, factors: list[Factor], output: tuple[Label, ...]
 ) -> Node:
     """``(A + B)' = A' + B'``, also under scalar factors."""
     moved = [
@@ -515,74 +384,16 @@ def _transposition_inside(
     return product((Constant(coefficient), *nodes), ((), *subscripts), output)
 
 
-def _closed_scalars_nested(
-    factors: list[tuple[Node, tuple[Label, ...]]], output: tuple[Label, ...]
-) -> list[tuple[Node, tuple[Label, ...]]]:
-    """Factors that share no label with the output, directly or not, become scalar operands."""
-    groups = _components(factors)
-    if len(groups) == 1:
-        return factors
-    kept: list[tuple[Node, tuple[Label, ...]]] = []
-    for group in groups:
-        labels = {label for k in group for label in factors[k][1]}
-        members = [factors[k] for k in group]
-        if labels & set(output) or not labels:
-            kept.extend(members)
-        else:
-            kept.append((_assembled(1, members, ()), ()))
-    return kept
-
-
 def outer_parts(node: Product) -> list[tuple[Node, tuple[int, ...]]]:
     """The factors of an outer product of contractions, each with its axes in ``node``."""
     factors = list(zip(node.operands, node.subscripts, strict=True))
     parts = []
-    for group in _components(factors):
+    for group in components(factors):
         members = [factors[k] for k in group]
         used = {label for _, own in members for label in own}
         axes = tuple(axis for axis, label in enumerate(node.output) if label in used)
-        parts.append((_assembled(1, members, [node.output[axis] for axis in axes]), axes))
+        parts.append((_finished(1, members, [node.output[axis] for axis in axes]), axes))
     return parts
-
-
-def _components(factors: list[tuple[Node, tuple[Label, ...]]]) -> list[list[int]]:
-    """Indices of factors connected by common labels."""
-    owner: dict[Label, int] = {}
-    parent = list(range(len(factors)))
-
-    def find(k: int) -> int:
-        while parent[k] != k:
-            k = parent[k]
-        return k
-
-    for k, (_, labels) in enumerate(factors):
-        for label in labels:
-            parent[find(k)] = find(owner.setdefault(label, k))
-    groups: dict[int, list[int]] = {}
-    for k in range(len(factors)):
-        groups.setdefault(find(k), []).append(k)
-    return list(groups.values())
-
-
-def _powers_merged(
-    coefficient: float, factors: list[tuple[Node, tuple[Label, ...]]]
-) -> tuple[float, list[tuple[Node, tuple[Label, ...]]]]:
-    """Equal factors on equal labels become powers; a mask times itself is itself."""
-    groups: dict[Any, list[tuple[Node, tuple[Label, ...]]]] = {}
-    for node, labels in factors:
-        base = power_of.base(node) if power_of else node
-        groups.setdefault((base, labels), []).append((node, labels))
-    merged: list[tuple[Node, tuple[Label, ...]]] = []
-    for (_, labels), members in groups.items():
-        nodes = [node for node, _ in members]
-        if len(nodes) > 1:
-            nodes = [nodes[0]] if is_boolean(nodes[0]) else power_of.merged(nodes)
-        for node in nodes:
-            if isinstance(node, Constant):
-                coefficient *= node.value
-            else:
-                merged.append((node, labels))
-    return coefficient, merged
 
 
 def _extent_mismatch(label: Label, operands: Any, subscripts: Any, output: Any) -> ShapeError:
@@ -595,11 +406,13 @@ def _extent_mismatch(label: Label, operands: Any, subscripts: Any, output: Any) 
     for k, (operand, own) in enumerate(zip(operands, subscripts, strict=True)):
         if label in own:
             extent = operand.extents[list(own).index(label)]
-            shape = "(" + ", ".join(map(str, operand.extents)) + ("," if operand.ndim == 1 else "") + ")"
-            details.append(f"operand {k}: {operand}, shape {shape}, {names[label]} = {extent}")
+            details.append(f"operand {k}: {operand}, shape {operand.extents}, {names[label]} = {extent}")
     return ShapeError(
         f"index '{names[label]}' has two extents in product "
         f'"{text}->{"".join(names[each] for each in output)}"',
         details,
         "transpose an operand, or rename one of the two indices",
     )
+
+
+normal_form.transpose_of = transpose
