@@ -141,7 +141,7 @@ class JaxWriter(Scope):
         own = tuple(k for k in order if k in step.labels)
         core = transposed(self.names[step.core], [step.labels.index(k) for k in own])
         extents = [step.value.extents[step.output.index(k)] for k in (step.selected, *rest)]
-        index = f"{self.names[step.index]}.astype(int)"
+        index = f"jnp.asarray({self.names[step.index]}).astype(int)"
         core += axis_index(own, order) if len(own) < len(order) else ""
         text = f"jnp.zeros({self.shape(extents)}, {self.dtype()}).at[{index}].add({core})"
         return f"jnp.moveaxis({text}, 0, {axis})" if axis else text

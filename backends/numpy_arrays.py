@@ -287,4 +287,4 @@ def scatter(writer: NumpyWriter, step: Scatter) -> str:
 
 def _integers(writer: Scope, step: Gather | Scatter) -> str:
     text = writer.names[step.index]
-    return text if step.index.kind == "integer" else f"{text}.astype(int)"
+    return text if step.index.kind == "integer" else f"np.asarray({text}).astype(int)"
