@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -79,7 +80,8 @@ class TermWriter(Scope):
 
     def _constant(self, term: Term) -> Piece:
         number = term.payload
-        return Piece(repr(number), (), ATOM if number >= 0 else SUM)
+        text = repr(number) if math.isfinite(number) else f"np.{number}".replace("np.-", "-np.")
+        return Piece(text, (), ATOM if number >= 0 else SUM)
 
     def _size(self, term: Term) -> Piece:
         text = self.size(term.payload)

@@ -1,0 +1,59 @@
+"""Layers that are one contraction: linear, bilinear, embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tensorcalc.errors import TraceError
+from tensorcalc.numpy_protocol.indexing import is_integer
+from tensorcalc.products import product
+
+from ...graph import layer_function
+
+
+@layer_function
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    """``out[..., o] = sum over i of input[..., i] weight[o, i] + bias[o]``.
+
+    Shapes: input ``(..., i)``, weight ``(o, i)``, bias ``(o,)``.
+    """
+    batch = tuple(range(input.ndim - 1))
+    out = product((input, weight), ((*batch, "i"), ("o", "i")), (*batch, "o"))
+    return out if bias is None else out + bias
+
+
+@layer_function
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+    """``out[..., o] = sum over i, j of input1[..., i] weight[o, i, j] input2[..., j] + bias[o]``."""
+    batch = tuple(range(input1.ndim - 1))
+    out = product(
+        (input1, weight, input2),
+        ((*batch, "i"), ("o", "i", "j"), (*batch, "j")),
+        (*batch, "o"),
+    )
+    return out if bias is None else out + bias
+
+
+@layer_function
+def embedding(
+    input: Any, weight: Any, padding_idx: int | None = None, frozen: Any = None
+) -> Any:
+    """``out[..., e] = weight[input[...], e]``.
+
+    Rows looked up for ``padding_idx`` are taken from ``frozen`` (an array like ``weight`` that
+    wants no gradient), so that the padding row of ``weight`` does not learn.
+
+    Raises TraceError unless ``input`` is of integers.
+    """
+    if not is_integer(input):
+        raise TraceError(
+            "embedding: the input is not an array of integers",
+            hint="pass positions, for example tokens.astype(int)",
+        )
+    rows = weight[input]
+    if padding_idx is None or frozen is None:
+        return rows
+    at_padding = np.equal(input, padding_idx)[..., None]
+    return np.where(at_padding, frozen[input], rows)
