@@ -7,17 +7,26 @@ cores, together with the value and the gradient where those are wanted, and stor
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tensorcalc.derivatives import pullback
 from tensorcalc.errors import DerivativeError
+from tensorcalc.extents import evaluate
 from tensorcalc.nodes import Constant, Node, Variable, postorder
 from tensorcalc.products import kronecker, product, scale
 from tensorcalc.simplify import rebuilt, simplify_all
-from tensorcalc.structure import structure, structure_of_system
+from tensorcalc.structure import (
+    BlockSystem,
+    Dense,
+    Structure,
+    structure,
+    structure_of_system,
+)
 from tensorcalc.sums import add
 
 from . import pytrees, rules
@@ -25,6 +34,10 @@ from .pytrees import LEAF, tuple_of
 from .rules import Derivation, Outputs, Selection
 from .structured import StructuredOperator, operator_of, system_of
 from .tracing import Trace
+
+
+#: Positions of diagonal blocks that are taken as dense whatever their structure.
+Positions = frozenset[int]
 
 
 class Local(NamedTuple):
@@ -36,24 +49,28 @@ class Local(NamedTuple):
 
 
 def structured_hessian(
-    trace: Trace, selection: Selection, outputs: Outputs, extras: Any
+    trace: Trace, selection: Selection, outputs: Outputs, dense: Positions
 ) -> Derivation:
     """The Hessian as an operator; of several leaves one block system on their concatenation."""
-    derivation = rules.hessian(trace, selection, outputs, extras)
-    cores, operator = _operator(derivation.nodes, rules.variables_of(trace, selection))
-    return Derivation(cores, [None] * len(cores), _flat(cores), operator)
+    derivation = rules.hessian(trace, selection, outputs, ())
+    xs = rules.variables_of(trace, selection)
+    found, operator = _operator(derivation.nodes, xs, dense)
+    cores = list(found.cores)
+    return Derivation(cores, [None] * len(cores), _flat(cores), operator, found)
 
 
-def local_hessian(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) -> Derivation:
+def local_hessian(
+    trace: Trace, selection: Selection, outputs: Outputs, dense: Positions
+) -> Derivation:
     """Value, gradient and structured Hessian in one program."""
     loss, gradients = rules.loss_and_adjoints(trace, selection, outputs, "hessian")
     loss, *gradients = simplify_all([loss, *gradients])
     xs = rules.variables_of(trace, selection)
-    return _local(loss, gradients, rules.hessian_blocks(gradients, xs), xs)
+    return _local(loss, gradients, rules.hessian_blocks(gradients, xs), xs, dense)
 
 
 def local_gauss_newton(
-    trace: Trace, selection: Selection, outputs: Outputs, extras: Any
+    trace: Trace, selection: Selection, outputs: Outputs, dense: Positions
 ) -> Derivation:
     """Of residuals ``r``: ``sum(r^2) / 2``, its gradient ``J' r`` and the matrix ``J' J``."""
     xs = rules.variables_of(trace, selection)
@@ -68,7 +85,7 @@ def local_gauss_newton(
     parts = [_gram(_jacobians(r, xs), None, r, xs) for r in residuals]
     blocks = simplify_all([add(*column) for column in zip(*parts, strict=True)])
     loss, *gradients = simplify_all([loss, *pullback(loss, xs, Constant(1), 0)])
-    return _local(loss, gradients, blocks, xs)
+    return _local(loss, gradients, blocks, xs, dense)
 
 
 def local_fisher(log_partition: Callable[[Any], Any]) -> Any:
@@ -78,7 +95,7 @@ def local_fisher(log_partition: Callable[[Any], Any]) -> Any:
     expected Hessian ``J' (d2 A / d eta^2) J`` is the Fisher information, which has no ``y`` in it.
     """
 
-    def rule(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) -> Derivation:
+    def rule(trace: Trace, selection: Selection, outputs: Outputs, dense: Positions) -> Derivation:
         if len(outputs.value) != 2 or outputs.definition[0] != "tuple":
             raise DerivativeError(
                 "the Fisher information needs a function that returns a pair",
@@ -95,7 +112,7 @@ def local_fisher(log_partition: Callable[[Any], Any]) -> Any:
         loss, hessian = _with_inner([loss, hessian], inner, eta)
         blocks = simplify_all(_gram(_jacobians(eta, xs), hessian, eta, xs))
         loss, *gradients = simplify_all([loss, *pullback(loss, xs, Constant(1), 0)])
-        return _local(loss, gradients, blocks, xs)
+        return _local(loss, gradients, blocks, xs, dense)
 
     return rule
 
@@ -173,35 +190,69 @@ def _form(left: Node, middle: Node | None, right: Node, r: Node, x: Node, y: Nod
 
 # -- from blocks to operators ---------------------------------------------------------------------
 def _local(
-    loss: Node, gradients: Sequence[Node], blocks: Sequence[Node], xs: Sequence[Node]
+    loss: Node,
+    gradients: Sequence[Node],
+    blocks: Sequence[Node],
+    xs: Sequence[Node],
+    dense: Positions,
 ) -> Derivation:
-    cores, operator = _operator(blocks, xs)
-    nodes = [loss, *gradients, *cores]
+    found, operator = _operator(blocks, xs, dense)
+    nodes = [loss, *gradients, *found.cores]
     count = 1 + len(xs)
 
     def assemble(results: Sequence[Any], sizes: Mapping[str, int], shapes: Sequence[Any]) -> Local:
         made = operator(results[count:], sizes, shapes)
         return Local(results[0], list(results[1:count]), made)
 
-    return Derivation(nodes, [None] * len(nodes), _flat(nodes), assemble)
+    return Derivation(nodes, [None] * len(nodes), _flat(nodes), assemble, found)
 
 
-def _operator(blocks: Sequence[Node], xs: Sequence[Node]) -> tuple[list[Node], Any]:
-    """The cores of a matrix, and what makes an operator of their arrays."""
-    if len(xs) == 1:
-        found: Any = structure(blocks[0])
+def _operator(blocks: Sequence[Node], xs: Sequence[Node], dense: Positions) -> tuple[Any, Any]:
+    """The structure of a matrix, and what makes an operator of the arrays of its cores."""
+    single = len(xs) == 1
+    if single:
+        found: Any = Dense(blocks[0], xs[0].ndim) if dense else structure(blocks[0])
     else:
         rows = [blocks[k : k + len(xs)] for k in range(0, len(blocks), len(xs))]
-        found = structure_of_system(rows, [x.ndim for x in xs])
+        found = _with_dense(structure_of_system(rows, [x.ndim for x in xs]), dense)
     cores = list(found.cores)
 
     def assemble(results: Sequence[Any], sizes: Mapping[str, int], shapes: Sequence[Any]) -> Any:
         values = dict(zip(cores, map(np.asarray, results), strict=True))
-        if len(xs) == 1:
+        if single:
             return operator_of(found, values, shapes[0], sizes)
         return system_of(found, values, shapes, sizes)
 
-    return cores, assemble
+    return found, assemble
+
+
+def _with_dense(found: BlockSystem, dense: Positions) -> BlockSystem:
+    """The system with some diagonal blocks taken as dense."""
+    rows = [
+        tuple(
+            Dense(block.formula, block.rank) if p == q and p in dense else block for q, block in enumerate(row)
+        )
+        for p, row in enumerate(found.blocks)
+    ]
+    return replace(found, blocks=tuple(rows)) if dense else found
+
+
+def wasteful(
+    found: Structure | BlockSystem, sizes: Mapping[str, int], shapes: Sequence[Sequence[int]]
+) -> Positions:
+    """Positions of diagonal blocks whose cores are larger than the dense block at these sizes."""
+    diagonal = (
+        [found] if isinstance(found, Structure) else [r[p] for p, r in enumerate(found.blocks)]
+    )
+    return frozenset(
+        p
+        for p, (block, shape) in enumerate(zip(diagonal, shapes, strict=True))
+        if not isinstance(block, Dense) and _entries(block, sizes) > math.prod(shape) ** 2
+    )
+
+
+def _entries(found: Structure, sizes: Mapping[str, int]) -> int:
+    return sum(math.prod(evaluate(e, sizes) for e in core.extents) for core in found.cores)
 
 
 def _flat(nodes: Sequence[Node]) -> Any:
@@ -216,4 +267,5 @@ __all__ = [
     "local_gauss_newton",
     "local_hessian",
     "structured_hessian",
+    "wasteful",
 ]

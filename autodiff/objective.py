@@ -16,7 +16,7 @@ from .arguments import arguments_of
 from .curvature_rules import Local
 from .directions import check_real
 from .result import Result
-from .transforms import Transform
+from .transforms import StructuredTransform, Transform
 
 #: What each method of ``scipy.optimize.minimize`` takes besides the function.
 TAKES: dict[str, frozenset[str]] = {
@@ -88,7 +88,9 @@ class Objective:
         self._hessian = Transform(fun, rules.hessian, "hessian")
         self._everything = Transform(fun, rules.value_gradient_hessian, "objective")
         self._hvp = Transform(fun, rules.hvp, "hvp")
-        self._local = curvature or Transform(fun, curvature_rules.local_hessian, "local hessian")
+        self._local = curvature or StructuredTransform(
+            fun, curvature_rules.local_hessian, "local hessian"
+        )
         self._point: Any = None
         self._known: dict[str, Any] = {}
         self._local_point: Any = None
@@ -145,7 +147,7 @@ class Objective:
         The Hessian is that of the Gauss-Newton model only where an operator is asked for.
         """
         rule = curvature_rules.local_gauss_newton
-        curvature = Transform(self.function, rule, "gauss-newton")
+        curvature = StructuredTransform(self.function, rule, "gauss-newton")
         return self._with(curvature_rules.half_squares(self.function), curvature)
 
     def likelihood(self, log_partition: Callable[[Any], Any]) -> Objective:
@@ -154,7 +156,7 @@ class Objective:
         """
         rule = curvature_rules.local_fisher(log_partition)
         label = _labels.setdefault(log_partition, next(_fresh))
-        curvature = Transform(self.function, rule, f"fisher information {label}")
+        curvature = StructuredTransform(self.function, rule, f"fisher information {label}")
         loss = curvature_rules.exponential_family(self.function, log_partition)
         return self._with(loss, curvature)
 

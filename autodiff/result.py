@@ -14,7 +14,8 @@ class Result(OptimizeResult):
     """A ``scipy.optimize.OptimizeResult``: a dict whose entries are attributes.
 
     ``solution`` (also ``params``) is nested as the start was, ``x`` the same as one vector.
-    ``fun`` is the value, ``jac`` the gradient and ``gradient_norm`` its norm; ``nit``, ``nfev``,
+    ``fun`` is the value, ``jac`` the gradient and ``gradient_norm`` its norm (``optimality`` what
+    the method brings to zero, which with bounds or a penalty is something else); ``nit``, ``nfev``,
     ``njev``, ``nhev`` count iterations, values, gradients and Hessians (or products with them).
     ``success``, ``status`` and ``message`` say why it ended, ``history`` what value, gradient norm
     and seconds there were after each iteration.

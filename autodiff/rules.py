@@ -37,13 +37,14 @@ class Derivation(NamedTuple):
     """Expressions, the leaf whose dtype each result takes (None: NumPy's), and their nesting.
 
     ``assemble``, where there is one, makes the result from the arrays, the sizes of the symbols and
-    the shapes of the selected leaves.
+    the shapes of the selected leaves; ``found`` is the structure of a structured matrix.
     """
 
     nodes: list[Node]
     dtypes: Sequence[int | None]
     definition: Definition
     assemble: Callable[[Sequence[Any], Mapping[str, int], Sequence[Any]], Any] | None = None
+    found: Any = None
 
 
 def split_outputs(trace: Trace, has_aux: bool, what: str) -> Outputs:
@@ -200,6 +201,7 @@ def _blocks_swapped(block: Node, rank: int) -> Node:
 def loss_and_adjoints(
     trace: Trace, selection: Selection, outputs: Outputs, what: str
 ) -> tuple[Node, list[Node]]:
+    """The scalar output and its derivatives with respect to the selected leaves."""
     loss = simplify_all([scalar(trace, outputs, what)])[0]
     return loss, pullback(loss, variables_of(trace, selection), Constant(1), 0)
 

@@ -121,13 +121,17 @@ class Transform:
         shapes = [np.shape(arguments.leaves[k]) for k in selection.leaves]
         return Plan(made, trace, outputs, directions, self.what, sizes, shapes)
 
+    def _extras(self, directions: list[Any]) -> Any:
+        """What the rule is given beside the trace."""
+        return directions
+
     def _derived(
         self, trace: Trace, selection: Selection, outputs: Outputs, directions: list[Any]
     ) -> Derived:
         aux = [leaf for leaf in outputs.aux if isinstance(leaf, Node)]
 
         def derive() -> tuple[Derivation, list[Node]]:
-            result = self._rule(trace, selection, outputs, directions)
+            result = self._rule(trace, selection, outputs, self._extras(directions))
             return result, result.nodes + rules.simplify_all(aux)
 
         key = (
@@ -170,7 +174,7 @@ class Transform:
         if self.what == "vjp":
             directions = adjoint_leaves(trace, outputs, extra)
         given = [None if d is None else as_node(d) for d in directions]
-        result = self._rule(trace, selection, outputs, given)
+        result = self._rule(trace, selection, outputs, self._extras(given))
         if result.assemble is not None:
             raise DerivativeError(
                 f"{self.what} of expressions: its result is an operator of arrays",
@@ -182,6 +186,40 @@ class Transform:
             return value
         aux = [new[leaf] if isinstance(leaf, Node) else leaf for leaf in outputs.aux]
         return with_aux(self.what, value, pytrees.unflatten(outputs.aux_definition, aux))
+
+
+class StructuredTransform(Transform):
+    """A transform whose rule gives a structured matrix.
+
+    Where the cores are larger than the dense matrix at the sizes of a call (``A' D A`` with a tall
+    ``A``), the dense block is computed from its own formula instead.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        rule: Rule,
+        what: str,
+        argnums: int | Sequence[int] | None = 0,
+        has_aux: bool = False,
+        target: str = "auto",
+        dense: frozenset[int] = frozenset(),
+    ) -> None:
+        self._dense = dense
+        places = "".join(f", dense {k}" for k in sorted(dense))
+        super().__init__(function, rule, what + places, argnums, has_aux, target)
+        self._again = lambda wasted: StructuredTransform(
+            function, rule, what, argnums, has_aux, target, wasted
+        )
+
+    def _extras(self, directions: list[Any]) -> Any:
+        return self._dense
+
+    def plan(self, args: Sequence[Any], kwargs: dict[str, Any], extra: Any = None) -> Plan:
+        """The plan with the structure that is smaller for these arguments."""
+        plan = super().plan(args, kwargs, extra)
+        wasted = curvature_rules.wasteful(plan.derived.derivation.found, plan.sizes, plan.shapes)
+        return self._again(wasted | self._dense).plan(args, kwargs, extra) if wasted else plan
 
 
 def _substituted(leaves: Sequence[Any], actual: dict[Node, Node]) -> dict[Node, Node]:
@@ -286,7 +324,7 @@ def hessian(
     """
     if structured:
         rule = curvature_rules.structured_hessian
-        return Transform(fun, rule, "structured hessian", argnums, has_aux, target)
+        return StructuredTransform(fun, rule, "structured hessian", argnums, has_aux, target)
     return Transform(fun, rules.hessian, "hessian", argnums, has_aux, target)
 
 

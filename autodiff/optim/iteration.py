@@ -126,6 +126,7 @@ def iterate(
         fun=point.value,
         jac=point.gradient,
         gradient_norm=point.norm,
+        optimality=measure(point),
         nit=len(history) - 1,
         **spent,
         success=success,

@@ -181,13 +181,19 @@ def _definite_step(operator: StructuredOperator, gradient: Any, mu: float) -> tu
 
 
 def gain(problem: Objective, point: Point, step: Any, predicted: float) -> tuple[float, Any]:
-    """Actual decrease over predicted, and the trial vector; rounding counts as a perfect model."""
+    """Actual decrease over predicted, and the trial vector.
+
+    Where both are within the rounding of the value, the norm of the gradient decides.
+    """
     trial = point.x + step
     value = problem.value(trial)
+    if not np.isfinite(value):
+        return -1.0, trial
     actual = point.value - value
-    if max(abs(actual), abs(predicted)) <= 1e-14 * max(abs(point.value), abs(value)):
-        return 1.0, trial
-    return (actual / predicted if predicted > 0 and np.isfinite(value) else -1.0), trial
+    if max(abs(actual), abs(predicted)) <= 1e-13 * max(abs(point.value), abs(value)):
+        better = np.linalg.norm(problem.jac(trial)) <= point.norm
+        return (0.5 if better else -1.0), trial
+    return (actual / predicted if predicted > 0 else -1.0), trial
 
 
 @method("cubic")

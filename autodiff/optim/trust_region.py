@@ -27,7 +27,7 @@ def trust_region(
     *,
     step: Literal["exact", "dogleg", "steihaug"] = "exact",
     radius: float = 1.0,
-    max_radius: float = 1e3,
+    max_radius: float = 1e10,
     gtol: float = 1e-8,
     maxiter: int = 500,
     callback: Callable[[Any], Any] | None = None,

@@ -1,0 +1,196 @@
+"""Test functions of More, Garbow, Hillstrom, *Testing unconstrained optimization software* (1981).
+
+Each has residuals in NumPy code, the standard start and the published minima of the sum of squares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import autodiff as ad
+
+
+class Function(NamedTuple):
+    """Residuals, the start and the values of known (also local) minima."""
+
+    residuals: Callable[[Any], Any]
+    start: tuple[float, ...]
+    minima: tuple[float, ...]
+
+
+def rosenbrock(x: Any) -> Any:
+    """(1)."""
+    return np.stack([10 * (x[1] - x[0] ** 2), 1 - x[0]])
+
+
+def freudenstein_roth(x: Any) -> Any:
+    """(2)."""
+    return np.stack(
+        [
+            -13 + x[0] + ((5 - x[1]) * x[1] - 2) * x[1],
+            -29 + x[0] + ((x[1] + 1) * x[1] - 14) * x[1],
+        ]
+    )
+
+
+def powell_badly_scaled(x: Any) -> Any:
+    """(3)."""
+    return np.stack([1e4 * x[0] * x[1] - 1, np.exp(-x[0]) + np.exp(-x[1]) - 1.0001])
+
+
+def brown_badly_scaled(x: Any) -> Any:
+    """(4)."""
+    return np.stack([x[0] - 1e6, x[1] - 2e-6, x[0] * x[1] - 2])
+
+
+def beale(x: Any) -> Any:
+    """(5)."""
+    i = np.arange(1.0, 4.0)
+    return np.array([1.5, 2.25, 2.625]) - x[0] * (1 - x[1] ** i)
+
+
+def jennrich_sampson(x: Any) -> Any:
+    """(6), m = 10."""
+    i = np.arange(1.0, 11.0)
+    return 2 + 2 * i - np.exp(i * x[0]) - np.exp(i * x[1])
+
+
+def helical_valley(x: Any) -> Any:
+    """(7)."""
+    angle = np.arctan2(x[1], x[0]) / (2 * np.pi)
+    radius = np.sqrt(x[0] ** 2 + x[1] ** 2)
+    return np.stack([10 * (x[2] - 10 * angle), 10 * (radius - 1), x[2]])
+
+
+def bard(x: Any) -> Any:
+    """(8)."""
+    y = np.array([14, 18, 22, 25, 29, 32, 35, 39, 37, 58, 73, 96, 134, 210, 439]) / 100
+    u = np.arange(1.0, 16.0)
+    v = 16 - u
+    return y - (x[0] + u / (v * x[1] + np.minimum(u, v) * x[2]))
+
+
+def gaussian(x: Any) -> Any:
+    """(9)."""
+    half = [0.0009, 0.0044, 0.0175, 0.0540, 0.1295, 0.2420, 0.3521]
+    y = np.array([*half, 0.3989, *half[::-1]])
+    t = (8 - np.arange(1.0, 16.0)) / 2
+    return x[0] * np.exp(-x[1] * (t - x[2]) ** 2 / 2) - y
+
+
+def box_three_dimensional(x: Any) -> Any:
+    """(12), m = 10."""
+    t = np.arange(1.0, 11.0) / 10
+    return np.exp(-t * x[0]) - np.exp(-t * x[1]) - x[2] * (np.exp(-t) - np.exp(-10 * t))
+
+
+def powell_singular(x: Any) -> Any:
+    """(13)."""
+    return np.stack(
+        [
+            x[0] + 10 * x[1],
+            np.sqrt(5) * (x[2] - x[3]),
+            (x[1] - 2 * x[2]) ** 2,
+            np.sqrt(10) * (x[0] - x[3]) ** 2,
+        ]
+    )
+
+
+def wood(x: Any) -> Any:
+    """(14)."""
+    return np.stack(
+        [
+            10 * (x[1] - x[0] ** 2),
+            1 - x[0],
+            np.sqrt(90) * (x[3] - x[2] ** 2),
+            1 - x[2],
+            np.sqrt(10) * (x[1] + x[3] - 2),
+            (x[1] - x[3]) / np.sqrt(10),
+        ]
+    )
+
+
+def kowalik_osborne(x: Any) -> Any:
+    """(15)."""
+    y = np.array(
+        [0.1957, 0.1947, 0.1735, 0.16, 0.0844, 0.0627, 0.0456, 0.0342, 0.0323, 0.0235, 0.0246]
+    )
+    u = np.array([4, 2, 1, 0.5, 0.25, 0.167, 0.125, 0.1, 0.0833, 0.0714, 0.0625])
+    return y - x[0] * (u**2 + u * x[1]) / (u**2 + u * x[2] + x[3])
+
+
+def brown_dennis(x: Any) -> Any:
+    """(16), m = 20."""
+    t = np.arange(1.0, 21.0) / 5
+    return (x[0] + t * x[1] - np.exp(t)) ** 2 + (x[2] + x[3] * np.sin(t) - np.cos(t)) ** 2
+
+
+def trigonometric(x: Any) -> Any:
+    """(26)."""
+    n = len(x)
+    i = np.arange(1.0, n + 1)
+    return n - np.sum(np.cos(x)) + i * (1 - np.cos(x)) - np.sin(x)
+
+
+def brown_almost_linear(x: Any) -> Any:
+    """(27)."""
+    n = len(x)
+    return np.concatenate([x[:-1] + np.sum(x) - (n + 1), np.stack([np.prod(x) - 1])])
+
+
+def broyden_tridiagonal(x: Any) -> Any:
+    """(30)."""
+    padded = np.concatenate([np.zeros(1), x, np.zeros(1)])
+    return (3 - 2 * x) * x - padded[:-2] - 2 * padded[2:] + 1
+
+
+def variably_dimensioned(x: Any) -> Any:
+    """(25)."""
+    weighted = np.sum(np.arange(1.0, len(x) + 1) * (x - 1))
+    return np.concatenate([x - 1, np.stack([weighted, weighted**2])])
+
+
+FUNCTIONS: dict[str, Function] = {
+    "Rosenbrock": Function(rosenbrock, (-1.2, 1), (0,)),
+    "Freudenstein and Roth": Function(freudenstein_roth, (0.5, -2), (0, 48.98425368)),
+    "Powell badly scaled": Function(powell_badly_scaled, (0, 1), (0,)),
+    "Brown badly scaled": Function(brown_badly_scaled, (1, 1), (0,)),
+    "Beale": Function(beale, (1, 1), (0,)),
+    "Jennrich and Sampson": Function(jennrich_sampson, (0.3, 0.4), (124.3621824,)),
+    "helical valley": Function(helical_valley, (-1, 0, 0), (0,)),
+    "Bard": Function(bard, (1, 1, 1), (8.214877307e-3, 17.42869333)),
+    "Gaussian": Function(gaussian, (0.4, 1, 0), (1.127932770e-8,)),
+    "box three-dimensional": Function(box_three_dimensional, (0, 10, 20), (0,)),
+    "Powell singular": Function(powell_singular, (3, -1, 0, 1), (0,)),
+    "Wood": Function(wood, (-3, -1, -3, -1), (0,)),
+    "Kowalik and Osborne": Function(kowalik_osborne, (0.25, 0.39, 0.415, 0.39), (3.075056039e-4,)),
+    "Brown and Dennis": Function(brown_dennis, (25, 5, -5, -1), (85822.20163,)),
+    "variably dimensioned": Function(
+        variably_dimensioned, tuple(1 - k / 10 for k in range(1, 11)), (0,)
+    ),
+    "trigonometric": Function(trigonometric, (0.1,) * 10, (0, 2.795061e-5)),
+    "Brown almost linear": Function(brown_almost_linear, (0.5,) * 10, (0, 1)),
+    "Broyden tridiagonal": Function(broyden_tridiagonal, (-1,) * 10, (0,)),
+}
+
+
+def fit(name: str, method: str = "levenberg-marquardt", **options: Any) -> Any:
+    """A minimum of half the sum of squares, by methods for least squares or for any function."""
+    each = FUNCTIONS[name]
+    problem = ad.objective(each.residuals, np.array(each.start, float))
+    if method not in ("levenberg-marquardt", "gauss-newton"):
+        problem = ad.objective(_half_squares(each.residuals), np.array(each.start, float))
+    return problem.minimize(method, **options)
+
+
+def _half_squares(residuals: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda x: np.sum(residuals(x) ** 2) / 2
+
+
+def distance(result: Any, name: str) -> float:
+    """How far the sum of squares is from the nearest published minimum, relative to 1 + it."""
+    reached = 2 * result.fun
+    return min(abs(reached - value) / max(value, 1.0) for value in FUNCTIONS[name].minima)
