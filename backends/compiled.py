@@ -165,7 +165,7 @@ class CompiledFunction:
         check_memory(self.program, sizes, item, self.result_names)
         self._pooled = largest_value(self.program, sizes, item) >= SMALLEST
         function = self._variants[0].code(self._pooled).function
-        return _converting(function, dtypes) if any(dtypes) else function
+        return converting(function, dtypes) if any(dtypes) else function
 
     def _choose_variant(self, sizes: Mapping[str, int]) -> None:
         """Put the variant for these sizes first; make it if there is none."""
@@ -190,7 +190,7 @@ class CompiledFunction:
         Path(path).write_text(self.source)
 
 
-def _converting(function: Callable[..., Any], dtypes: Sequence[Any]) -> Callable[..., Any]:
+def converting(function: Callable[..., Any], dtypes: Sequence[Any]) -> Callable[..., Any]:
     """``function`` of arguments converted to ``dtypes``, None for those that stay."""
 
     def converted(*arguments: Any) -> Any:

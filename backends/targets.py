@@ -10,9 +10,14 @@ from tensorcalc.simplify import simplify_all
 
 from .compiled import CompiledFunction, Results, TargetError, specialised
 from .jax_target import JaxFunction
+from .numba_target import NumbaFunction
 
 #: What runs a Program, by the name of the target.
-TARGETS: dict[str, type[CompiledFunction]] = {"numpy": CompiledFunction, "jax": JaxFunction}
+TARGETS: dict[str, type[CompiledFunction]] = {
+    "numpy": CompiledFunction,
+    "jax": JaxFunction,
+    "numba": NumbaFunction,
+}
 
 
 def compile(

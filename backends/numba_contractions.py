@@ -1,0 +1,140 @@
+"""Contractions for numba: matrices for BLAS where the labels allow it, loops where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tensorcalc.extents import same_extents
+
+from .numba_nests import NumbaNests
+from .steps import Contract, Labels, Nest, Term, Value, View, load
+
+
+class NumbaContractions(NumbaNests):
+    """Writes contractions, and lays values out as arrays."""
+
+    def contract(self, step: Contract) -> None:
+        """``out[output] = sum of left * right``."""
+        left, right = step.subscripts
+        sizes = step.sizes()
+        batch = [x for x in left if x in right and x in step.output]
+        summed = [x for x in left if x in right and x not in step.output]
+        rows = [x for x in left if x not in right]
+        columns = [x for x in right if x not in left]
+        lonely = [x for x in (*rows, *columns) if x not in step.output]
+        if lonely or not summed or (batch and not (rows and columns)):
+            self.nest(_as_nest(step, sizes))
+            return
+        name, natural = self._product(step, batch, rows, summed, columns)
+        self.arrays[step.value] = name, tuple(step.output.index(x) for x in natural)
+
+    def _product(
+        self, step: Contract, batch: Labels, rows: Labels, summed: Labels, columns: Labels
+    ) -> tuple[str, Sequence[int]]:
+        a = self._matrix(step.left, step.subscripts[0], batch, rows, summed)
+        b = self._matrix(step.right, step.subscripts[1], batch, summed, columns)
+        function = "batched" if batch else _function(rows, columns)
+        name = self.fresh()
+        self.line(f"{name} = {function}({a}, {b})")
+        natural = [*batch, *rows, *columns]
+        if len(rows) > 1 or len(columns) > 1 or len(batch) > 1:
+            sizes = step.sizes()
+            shape = self.shape([sizes[x] for x in natural])
+            flat, name = name, self.fresh()
+            self.line(f"{name} = {flat}.reshape({shape})")
+        return name, natural
+
+    def _matrix(self, value: Value, own: Labels, *groups: Labels) -> str:
+        """The value with each group of labels as one axis; transposed, not copied, if it can be."""
+        name, places = self._memory(value, own)
+        batch, first, second = groups
+        if places == (*batch, *first, *second):
+            return self._merged(name, value, own, groups)
+        if places == (*batch, *second, *first) and not batch:
+            return f"{self._merged(name, value, own, (batch, second, first))}.T"
+        name = self._permuted(value, own, (*batch, *first, *second))
+        return self._merged(name, value, own, groups)
+
+    def _memory(self, value: Value, own: Labels) -> tuple[str, Labels]:
+        """An array of real numbers and its labels in the order of its axes."""
+        if value not in self.arrays:
+            if isinstance(step := self.makers[value], View) and value.kind == "real":
+                permutation = _permutation(step)
+                if permutation is not None:
+                    return self._memory(step.source, tuple(own[k] for k in permutation))
+            return self._permuted(value, own, own), own
+        if value.kind != "real":
+            return self._permuted(value, own, own), own
+        name, axes = self.arrays[value]
+        self.reads.add(name)
+        return name, tuple(own[axis] for axis in axes)
+
+    def _permuted(self, value: Value, own: Labels, order: Labels) -> str:
+        """A copy with its axes in an order."""
+        extents = dict(zip(own, value.extents, strict=True))
+        copy = Value(f"{value.name}_copy", tuple(extents[x] for x in order))
+        self.nest(Nest(copy, load(value, own), order, (), extents))
+        return self.arrays[copy][0]
+
+    def _merged(self, name: str, value: Value, own: Labels, groups: Sequence[Labels]) -> str:
+        if all(len(group) <= 1 for group in groups):
+            return name
+        extents = dict(zip(own, value.extents, strict=True))
+        volumes: list[Any] = []
+        for group in groups:
+            volume: Any = 1
+            for x in group:
+                volume = volume * extents[x]
+            volumes += [volume] if group else []
+        return f"np.ascontiguousarray({name}).reshape({self.shape(volumes)})"
+
+    def laid_out(self, value: Value) -> str:
+        """The name of an array with the value's axes in order; a copy if there is none."""
+        if value in self.arrays:
+            name, axes = self.arrays[value]
+            if axes == tuple(range(value.ndim)):
+                self.reads.add(name)
+                return name
+        labels = tuple(range(value.ndim))
+        sizes = dict(enumerate(value.extents))
+        copy = Value(value.name, value.extents, value.kind)
+        self.nest(Nest(copy, load(value, labels), labels, (), sizes))
+        self.arrays[value] = self.arrays[copy]
+        return self.arrays[value][0]
+
+
+def _function(rows: Labels, columns: Labels) -> str:
+    if rows and columns:
+        return "matrix_matrix"
+    if rows:
+        return "matrix_vector"
+    return "vector_matrix" if columns else "dot"
+
+
+def _as_nest(step: Contract, sizes: dict[int, Any]) -> Nest:
+    """The same sum as a loop nest."""
+    left, right = (
+        load(value, own) if value.kind == "real" else Term("select", (load(value, own), _ONE))
+        for value, own in zip(step.operands(), step.subscripts, strict=True)
+    )
+    reduced = tuple(x for x in sizes if x not in step.output)
+    return Nest(step.value, Term("multiply", (left, right)), step.output, reduced, sizes)
+
+
+_ONE = Term("constant", (), 1)
+
+
+def _permutation(step: View) -> list[int] | None:
+    """The label of every source axis if the view only orders whole axes anew."""
+    labels = [form.label for form in step.axes]
+    if None in labels or len(set(labels)) != len(labels) or len(labels) != step.value.ndim:
+        return None
+    if not step.inside:
+        return None
+    sizes = [step.value.extents[label] for label in labels if label is not None]
+    whole = same_extents(sizes, step.source.extents)
+    return [label for label in labels if label is not None] if whole else None
+
+
+__all__ = ["NumbaContractions"]

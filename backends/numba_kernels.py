@@ -1,0 +1,250 @@
+"""Steps of a Program as lines of numba kernels; steps that only NumPy has lie between kernels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .numba_contractions import NumbaContractions
+from .numba_nests import DTYPES
+from .numba_terms import indices
+from .program import Program
+from .steps import (
+    Call,
+    Contract,
+    Gather,
+    Indicator,
+    Input,
+    Insert,
+    Labels,
+    Nest,
+    Reshape,
+    Scatter,
+    Step,
+    Value,
+    View,
+)
+
+#: Names that the text of kernels uses.
+TAKEN = set(
+    "np math real vm prange range min max abs select int dot matrix_vector vector_matrix "
+    "matrix_matrix batched njit f kernel"
+    .split()
+)
+
+
+@dataclass
+class Kernel:
+    """Lines of one compiled function, the names it reads from outside and the arrays it makes."""
+
+    lines: list[str] = field(default_factory=list)
+    reads: set[str] = field(default_factory=set)
+    sizes: set[str] = field(default_factory=set)
+    makes: list[str] = field(default_factory=list)
+
+
+class NumbaKernels(NumbaContractions):
+    """Writes every step into the kernel at hand, or between two of them."""
+
+    def __init__(self, program: Program, precision: str) -> None:
+        super().__init__(program, precision)
+        self.taken |= TAKEN
+        self.parameters = [self._parameter(step.value) for step in program.inputs]
+        self.taken |= set(self.parameters)
+        for step, name in zip(program.inputs, self.parameters, strict=True):
+            self.arrays[step.value] = name, tuple(range(step.value.ndim))
+        #: Kernels and, between them, steps for NumPy with their arguments.
+        self.segments: list[Kernel | tuple[Call, list[str], str]] = []
+        self._new_kernel()
+
+    def _parameter(self, value: Value) -> str:
+        clash = value.name in TAKEN or re.fullmatch(r"[itv]\d+\w*", value.name)
+        return f"{value.name}_" if clash else value.name
+
+    def size_names(self) -> dict[str, str]:
+        """Where each symbol can be read off an argument."""
+        found: dict[str, str] = {}
+        for step, name in zip(self.program.inputs, self.parameters, strict=True):
+            for axis, extent in enumerate(step.value.extents):
+                symbol = self.symbol(str(extent))
+                if symbol.isidentifier():
+                    found.setdefault(symbol, f"{name}.shape[{axis}]")
+        return found
+
+    def _new_kernel(self) -> None:
+        self.kernel = Kernel()
+        self.lines = self.kernel.lines
+        self.reads = self.kernel.reads
+        self.sizes = self.kernel.sizes
+        self.segments.append(self.kernel)
+
+    def bind(self, text: str) -> str:
+        """Assign a text to a new name."""
+        name = self.fresh()
+        self.line(f"{name} = {text}")
+        return name
+
+    # -- steps ------------------------------------------------------------------------------
+    def write(self) -> None:
+        """Every step in order; then the outputs as arrays."""
+        for position, step in enumerate(self.program.steps):
+            self.position = position
+            self.step(step)
+        for output in self.program.outputs:
+            self.output_name(output)
+
+    def step(self, step: Step) -> None:
+        """Write one step."""
+        write: dict[type, Callable[[Any], None]] = {
+            Nest: self.nest,
+            Contract: self.contract,
+            Insert: self.insert,
+            Gather: self.gather,
+            Scatter: self.scatter,
+            Reshape: self.reshape,
+            Call: self.call,
+        }
+        if not isinstance(step, (Input, View, Indicator)):
+            write[type(step)](step)
+
+    def output_name(self, value: Value) -> tuple[str, tuple[int, ...]]:
+        """An array and the axes in which it lies; a view that orders axes anew is not copied."""
+        axes = list(range(value.ndim))
+        while value not in self.arrays:
+            step = self.makers[value]
+            if not isinstance(step, View) or None in [form.label for form in step.axes]:
+                return self.laid_out(value), tuple(axes)
+            own = [form.label for form in step.axes]
+            if len(own) != len(axes) or sorted(map(str, own)) != sorted(map(str, range(len(own)))):
+                return self.laid_out(value), tuple(axes)
+            axes = [axes[k] for k in own if k is not None]
+            value = step.source
+        name, places = self.arrays[value]
+        self.reads.add(name)
+        return name, tuple(axes[place] for place in places)
+
+    def call(self, step: Call) -> None:
+        """A step between kernels."""
+        arguments = [self.laid_out(value) for value in step.arguments]
+        name = self.fresh()
+        self.segments.append((step, arguments, name))
+        self._new_kernel()
+        self.arrays[step.value] = name, tuple(range(step.value.ndim))
+
+    def reshape(self, step: Reshape) -> None:
+        """The same entries under another shape."""
+        source = self.laid_out(step.source)
+        text = f"np.ascontiguousarray({source}).reshape({self.shape(step.value.extents)})"
+        self.arrays[step.value] = self.bind(text), tuple(range(step.value.ndim))
+
+    def insert(self, step: Insert) -> None:
+        """A core added on an affine set of places."""
+        name = self._base(step)
+        order = tuple(step.sizes)
+        core = self.load(step.core, [f"i{label}" for label in step.labels])
+        if step.core.kind != "real":
+            core = f"real({core})"
+        self._looped(step, order, name, core)
+
+    def _looped(self, step: Insert, order: Labels, name: str, core: str) -> None:
+        top = self.indent
+        for label in order:
+            self.opened(label, step.sizes[label])
+        by_label = _ByLabel()
+        forms = [self.affine(form, by_label) for form in step.axes]  # type: ignore[arg-type]
+        if not step.inside:
+            self.line(f"if {self.bounds(forms, step.value.extents)}:")
+            self.indent += 1
+        self.line(f"{name}[{', '.join(forms)}] += {core}")
+        self.indent = top
+
+    def _base(self, step: Insert) -> str:
+        if step.base is None:
+            return self.new_array(step.value, "zeros")
+        name, axes = self.arrays.get(step.base, ("", ()))
+        own = name in self._made() and axes == tuple(range(step.value.ndim))
+        if own and step.base.kind == "real" and self._last_read(step.base) == self.position:
+            self.arrays[step.value] = self.arrays[step.base]
+            return name
+        labels = tuple(range(step.value.ndim))
+        loads = [f"i{label}" for label in labels]
+        target = self.new_array(step.value)
+        top = self.indent
+        for label in labels:
+            self.opened(label, step.value.extents[label])
+        self.line(f"{target}[{', '.join(loads)}] = {self.load(step.base, loads)}")
+        self.indent = top
+        return target
+
+    def _last_read(self, value: Value) -> int:
+        """The last step that may read a value's memory; a view of it counts for its own users."""
+        shared = {value}
+        last = 0
+        for position, step in enumerate(self.program.steps):
+            if any(operand in shared for operand in step.operands()):
+                last = position
+                if isinstance(step, (View, Reshape)):
+                    shared.add(step.value)
+        return len(self.program.steps) if shared & set(self.program.outputs) else last
+
+    def _made(self) -> set[str]:
+        """Arrays that this kernel allocates."""
+        return {m.group(1) for m in map(_ALLOCATION.match, self.lines) if m}
+
+    def gather(self, step: Gather) -> None:
+        """``source[..., index, ...]``; an index out of range raises IndexError."""
+        extent = step.source.extents[step.labels.index(step.selected)]
+        sizes = dict(zip(step.output, step.value.extents, strict=True))
+        name = self.new_array(step.value)
+        top = self.indent
+        for label in (*step.index_labels, *(k for k in step.output if k not in step.index_labels)):
+            self.opened(label, sizes[label])
+            if step.index_labels and label == step.index_labels[-1]:
+                self._index(step, extent)
+        if not step.index_labels:
+            self._index(step, extent)
+        source = self.load(step.source, indices(step.labels))
+        self.line(f"{name}[{', '.join(indices(step.output))}] = {source}")
+        self.indent = top
+
+    def scatter(self, step: Scatter) -> None:
+        """A core added up at the places that an index names."""
+        extent = step.value.extents[step.output.index(step.selected)]
+        sizes = dict(zip(step.output, step.value.extents, strict=True))
+        sizes |= dict(zip(step.index_labels, step.index.extents, strict=True))
+        name = self.new_array(step.value, "zeros")
+        top = self.indent
+        rest = [k for k in step.output if k != step.selected and k not in step.index_labels]
+        for label in (*step.index_labels, *rest):
+            self.opened(label, sizes[label])
+            if step.index_labels and label == step.index_labels[-1]:
+                self._index(step, extent)
+        if not step.index_labels:
+            self._index(step, extent)
+        core = self.load(step.core, indices(step.labels))
+        core = core if step.core.kind == "real" else f"real({core})"
+        self.line(f"{name}[{', '.join(indices(step.output))}] += {core}")
+        self.indent = top
+
+    def _index(self, step: Gather | Scatter, extent: Any) -> None:
+        place, size = f"i{step.selected}", self.integer(extent)
+        self.line(f"{place} = int({self.load(step.index, indices(step.index_labels))})")
+        self.line(f"if {place} < -{size} or {place} >= {size}:")
+        self.line('    raise IndexError("an index is out of range")')
+        self.line(f"if {place} < 0:")
+        self.line(f"    {place} += {size}")
+
+
+_ALLOCATION = re.compile(rf"    (t\d+) = np\.(?:empty|zeros)\(.*, (?:{'|'.join(map(re.escape, DTYPES.values()))})\)$")
+
+
+class _ByLabel:
+    """The loop variable of any label."""
+
+    def __getitem__(self, label: int) -> str:
+        return f"i{label}"
+
+
+__all__ = ["Kernel", "NumbaKernels"]

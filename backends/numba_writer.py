@@ -1,0 +1,162 @@
+"""The text of a module for the numba target: compiled kernels and the function that calls them."""
+
+from __future__ import annotations
+
+import re
+
+from tensorcalc.extents import Extent
+from tensorcalc.operations.helpers import imports, required
+
+from .host_calls import with_host_calls
+from .nest_fusion import fused
+from .numba_kernels import Kernel, NumbaKernels
+from .numba_terms import spelling
+from .numpy_scope import SizeText
+from .program import Program
+from .steps import Call, Term
+
+HEAD = """\
+import math
+
+import numpy as np
+from numba import njit, prange
+import backends.vector_math as vm
+from backends.numba_runtime import batched, dot, matrix_matrix, matrix_vector, vector_matrix
+from backends.vector_math.primitives import select
+
+real = np.{precision}
+"""
+OPTIONS = 'cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}, nogil=True'
+#: Only loops that say so run on several cores.
+PARALLEL = (
+    'parallel={"prange": True, "comprehension": False, "numpy": False, "reduction": False, '
+    '"inplace_binop": False, "setitem": False, "stencil": False, "fusion": False}'
+)
+
+
+def prepared(program: Program) -> Program:
+    """The program as loops want it: fused, with what they cannot say between them."""
+    return fused(with_host_calls(program, can_say))
+
+
+def can_say(term: Term) -> bool:
+    """Whether kernels have a spelling for the operation."""
+    operation, params = term.payload
+    return bool(spelling(operation, dict(params)))
+
+
+class NumbaWriter(NumbaKernels):
+    """Writes one prepared program in one precision, for one core or several."""
+
+    def __init__(
+        self, program: Program, returned: str, precision: str, parallel: bool = False
+    ) -> None:
+        super().__init__(program, precision)
+        self.returned = returned
+        self.parallel = parallel
+        self.open_symbols: list[str] = []
+        #: Symbols that calls of NumPy between kernels need.
+        self.host_sizes: set[str] = set()
+
+    def source(self) -> str:
+        """The whole module; its function ``f`` takes the arguments of the program in order."""
+        self.write()
+        known = self.size_names()
+        used = set().union(*(k.sizes for k in self.segments if isinstance(k, Kernel)))
+        results = [self.output_name(output) for output in self.program.outputs]
+        kernels, calls = self._assembled(known, {name for name, _ in results})
+        used |= self.host_sizes
+        calls[:0] = [f"{name} = {text}" for name, text in known.items() if name in self.host_sizes]
+        self.open_symbols = sorted(used - known.keys())
+        parameters = ", ".join([*self.parameters, *self.open_symbols])
+        texts = [self._result(*each, k) for k, each in enumerate(results)]
+        body = "\n".join(f"    {line}" for line in calls)
+        function = f"def f({parameters}):\n{body}\n    return {self.returned.format(*texts)}\n"
+        helpers = "\n\n".join(required(function).values())
+        extra = "\n".join(imports(function + helpers)[1:])
+        parts = [HEAD.format(precision=self.precision), extra, *kernels, helpers, function]
+        return "\n\n".join(part for part in parts if part).replace(":\n\n", ":\n")
+
+    def _result(self, name: str, axes: tuple[int, ...], position: int) -> str:
+        value = self.program.outputs[position]
+        if not axes:
+            return f"{'real' if value.kind == 'real' else 'np.' + _TYPES[value.kind]}({name})"
+        if axes == tuple(range(len(axes))):
+            return name
+        return f"{name}.transpose({', '.join(str(axes.index(k)) for k in range(len(axes)))})"
+
+    def _assembled(self, known: dict[str, str], results: set[str]) -> tuple[list[str], list[str]]:
+        """The kernels, and the lines that call them and NumPy in turn."""
+        needed = set(results)
+        found: list[tuple[str, str]] = []
+        for number in reversed(range(len(self.segments))):
+            segment = self.segments[number]
+            if isinstance(segment, Kernel):
+                found.append(self._kernel(segment, number, known, needed))
+            else:
+                step, arguments, name = segment
+                needed |= set(arguments)
+                found.append(("", self._host(step, arguments, name)))
+        found.reverse()
+        return [text for text, _ in found if text], [line for _, line in found if line]
+
+    def _kernel(
+        self, kernel: Kernel, number: int, known: dict[str, str], needed: set[str]
+    ) -> tuple[str, str]:
+        """One compiled function and its call; ``needed`` are names wanted after it, then before."""
+        made = _assigned(kernel.lines)
+        returns = sorted(made & needed)
+        if not returns:
+            return "", ""
+        sizes = {name: text for name, text in known.items() if name in kernel.sizes}
+        reads = {*kernel.reads, *(text.partition(".")[0] for text in sizes.values())} - made
+        reads |= kernel.sizes - known.keys()
+        needed |= reads
+        parameters = ", ".join(sorted(reads))
+        parallel = self.parallel and any("prange" in line for line in kernel.lines)
+        options = f"{OPTIONS}, {PARALLEL}" if parallel else OPTIONS
+        head = [f"    {name} = {text}" for name, text in sizes.items()]
+        body = "\n".join([*head, *kernel.lines])
+        if not parallel:
+            body = body.replace("prange(", "range(")
+        name = f"kernel{number}" if len(self.segments) > 1 else "kernel"
+        text = f"@njit({options})\ndef {name}({parameters}):\n{body}\n    return {_tuple(returns)}\n"
+        arguments = ", ".join(f"{n}[()]" if n in self._scalars() else n for n in sorted(reads))
+        lines = f"{_tuple(returns)} = {name}({arguments})"
+        between = [n for n in returns if n in self._numbers() and len(self.segments) > 1]
+        return text, "; ".join([lines, *(f"{n} = real({n})" for n in between)])
+
+    def _scalars(self) -> set[str]:
+        """Names of arguments without axes: kernels take them as numbers."""
+        pairs = zip(self.program.inputs, self.parameters, strict=True)
+        return {name for step, name in pairs if not step.value.ndim}
+
+    def _numbers(self) -> set[str]:
+        """Local names of real numbers: numba hands them out in double precision."""
+        pairs = self.arrays.items()
+        return {name for value, (name, axes) in pairs if not axes and value.kind == "real"}
+
+    def _host(self, step: Call, arguments: list[str], name: str) -> str:
+        if isinstance(step.operation, str):
+            text = f"np.linalg.{step.operation}({', '.join(arguments)})"
+        else:
+            self.sizes = self.host_sizes
+            values = {
+                key: SizeText(self.size(value)) if isinstance(value, Extent) else value
+                for key, value in step.params
+            }
+            text = step.operation.spelled("numpy", *arguments, **values)
+        return f"{name} = np.ascontiguousarray({text})" if step.value.ndim else f"{name} = {text}"
+
+
+_TYPES = {"boolean": "bool_", "integer": "int64"}
+
+
+def _tuple(names: list[str]) -> str:
+    return ", ".join(names)
+
+
+def _assigned(lines: list[str]) -> set[str]:
+    """Local names of arrays and numbers that lines make."""
+    matches = (re.match(r" *(t\d+) = ", line) for line in lines)
+    return {match.group(1) for match in matches if match}
