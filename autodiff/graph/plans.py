@@ -67,6 +67,7 @@ class Plan:
         "name",
         "nest",
         "operation",
+        "program",
         "recording",
         "results",
         "saved",
@@ -100,10 +101,10 @@ class Plan:
             everything = self.recording.pullback(tuple(range(len(self.recording.seeds))))
             inputs = len(operation.variables)
             self.saved = [*everything.read_inputs, *(inputs + k for k in everything.read_results)]
-            program = self.recording.forward
+            self.program: Program = self.recording.forward
         else:
-            program = operation.forward
-        self.forward = _reading(program, [*leaves, *operation.bound.values()], sizes)
+            self.program = operation.forward
+        self.forward = _reading(self.program, [*leaves, *operation.bound.values()], sizes)
         self._pullbacks: dict[tuple[int, ...], BoundPullback] = {}
 
     def completed(self, arrays: Sequence[Any]) -> list[Any]:

@@ -1,0 +1,101 @@
+"""Linear and bilinear maps, and embeddings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..graph import default_generator
+from . import functional as F
+from .module import Module
+from .parameter import Parameter, get_default_dtype, uniform
+
+
+class Linear(Module):
+    """``out[..., o] = sum over i of x[..., i] weight[o, i] + bias[o]``."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: Any = None,
+        generator: Any = None,
+    ) -> None:
+        self.in_features, self.out_features = in_features, out_features
+        bound = 1 / math.sqrt(in_features) if in_features else 0.0
+        self.weight = uniform((out_features, in_features), bound, dtype, generator)
+        self.bias = uniform((out_features,), bound, dtype, generator) if bias else None
+
+    def forward(self, input: Any) -> Any:
+        return F.linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        bias = self.bias is not None
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={bias}"
+
+
+class Bilinear(Module):
+    """``out[..., o] = sum over i, j of x[..., i] weight[o, i, j] y[..., j] + bias[o]``."""
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: Any = None,
+        generator: Any = None,
+    ) -> None:
+        shape = (out_features, in1_features, in2_features)
+        bound = 1 / math.sqrt(in1_features)
+        self.weight = uniform(shape, bound, dtype, generator)
+        self.bias = uniform((out_features,), bound, dtype, generator) if bias else None
+
+    def forward(self, input1: Any, input2: Any) -> Any:
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        out, first, second = self.weight.shape
+        return f"in1_features={first}, in2_features={second}, out_features={out}"
+
+
+class Embedding(Module):
+    """Rows of a table: ``out[..., e] = weight[x[...], e]``.
+
+    The row ``padding_idx`` starts at zero and does not learn.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        dtype: Any = None,
+        generator: Any = None,
+    ) -> None:
+        generator = generator or default_generator()
+        table = generator.standard_normal((num_embeddings, embedding_dim))
+        if padding_idx is not None:
+            padding_idx %= num_embeddings
+            table[padding_idx] = 0
+        self.padding_idx = padding_idx
+        self.weight = Parameter(table.astype(dtype or get_default_dtype()))
+
+    def forward(self, input: Any) -> Any:
+        if self.padding_idx is None:
+            return F.embedding(input, self.weight)
+        weight = self.weight
+        frozen = weight.data if isinstance(weight, Parameter) else np.zeros_like(weight)
+        return F.embedding(input, weight, self.padding_idx, frozen)
+
+    def extra_repr(self) -> str:
+        rows, width = self.weight.shape
+        return f"{rows}, {width}" + (
+            "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        )

@@ -1,0 +1,166 @@
+"""Normalisation layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tensorcalc.errors import ShapeError
+from tensorcalc.nodes import Node
+
+from ..graph import Tensor
+from . import functional as F
+from .module import Module
+from .parameter import filled, get_default_dtype
+
+
+class _BatchNorm(Module):
+    """Normalisation of each channel over the batch, by running averages when not training.
+
+    ``running = (1 - momentum) running + momentum batch``; a momentum of None averages all batches.
+    """
+
+    ranks: tuple[int, ...]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        dtype: Any = None,
+    ) -> None:
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = filled((num_features,), 1.0, dtype) if affine else None
+        self.bias = filled((num_features,), 0.0, dtype) if affine else None
+        self.track_running_stats = track_running_stats
+        dtype = dtype or get_default_dtype()
+        if track_running_stats:
+            self.register_buffer("running_mean", np.zeros(num_features, dtype))
+            self.register_buffer("running_var", np.ones(num_features, dtype))
+            self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
+
+    def forward(self, input: Any) -> Any:
+        if np.ndim(input) not in self.ranks:
+            raise ShapeError(
+                f"{type(self).__name__} of an input with {np.ndim(input)} axes",
+                [f"input: shape {np.shape(input)}"],
+                f"it takes {' or '.join(map(str, self.ranks))}: batch, channels, then space",
+            )
+        if not self.training and self.track_running_stats:
+            return F.batch_norm_inference(
+                input, self.running_mean, self.running_var, self.weight, self.bias, self.eps
+            )
+        out, mean, variance = F.batch_norm_training(input, self.weight, self.bias, self.eps)
+        if self.training and self.track_running_stats:
+            self._track(mean, variance)
+        return out
+
+    def _track(self, mean: Any, variance: Any) -> None:
+        count = self.num_batches_tracked + 1
+        self.update_buffer("num_batches_tracked", count)
+        momentum = 1.0 / count if self.momentum is None else self.momentum
+        for name, value in (("running_mean", mean), ("running_var", variance)):
+            value = value.data if isinstance(value, Tensor) else value
+            running = getattr(self, name)
+            if isinstance(value, Node) or isinstance(running, Node):
+                self.update_buffer(name, running + momentum * (value - running))
+            else:
+                running += momentum * (value - running)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
+
+
+class BatchNorm1d(_BatchNorm):
+    __doc__ = _BatchNorm.__doc__
+    ranks = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    __doc__ = _BatchNorm.__doc__
+    ranks = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    __doc__ = _BatchNorm.__doc__
+    ranks = (5,)
+
+
+class LayerNorm(Module):
+    """Normalisation over the last axes, whose sizes are ``normalized_shape``."""
+
+    def __init__(
+        self,
+        normalized_shape: Any,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: Any = None,
+    ) -> None:
+        shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+        self.normalized_shape, self.eps = tuple(shape), eps
+        self.weight = filled(shape, 1.0, dtype) if elementwise_affine else None
+        self.bias = filled(shape, 0.0, dtype) if elementwise_affine and bias else None
+
+    def forward(self, input: Any) -> Any:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}"
+
+
+class GroupNorm(Module):
+    """Normalisation of each example over groups of channels."""
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        dtype: Any = None,
+    ) -> None:
+        self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
+        self.weight = filled((num_channels,), 1.0, dtype) if affine else None
+        self.bias = filled((num_channels,), 0.0, dtype) if affine else None
+
+    def forward(self, input: Any) -> Any:
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}"
+
+
+class _InstanceNorm(Module):
+    """Normalisation of each channel of each example over its positions; no affine map by default."""
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, *, affine: bool = False, dtype: Any = None
+    ) -> None:
+        self.num_features, self.eps = num_features, eps
+        self.weight = filled((num_features,), 1.0, dtype) if affine else None
+        self.bias = filled((num_features,), 0.0, dtype) if affine else None
+
+    def forward(self, input: Any) -> Any:
+        return F.instance_norm(input, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_features}, eps={self.eps}"
+
+
+class InstanceNorm1d(_InstanceNorm):
+    __doc__ = _InstanceNorm.__doc__
+
+
+class InstanceNorm2d(_InstanceNorm):
+    __doc__ = _InstanceNorm.__doc__
+
+
+class InstanceNorm3d(_InstanceNorm):
+    __doc__ = _InstanceNorm.__doc__

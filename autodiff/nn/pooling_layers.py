@@ -1,0 +1,154 @@
+"""Pooling layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import functional as F
+from .module import Module
+
+
+class _MaxPool(Module):
+    """Greatest entry of every window; the stride is the kernel size unless given."""
+
+    _function: Any
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        *,
+        ceil_mode: bool = False,
+    ) -> None:
+        self.arguments = (kernel_size, stride, padding, dilation, ceil_mode)
+
+    def forward(self, input: Any) -> Any:
+        return self._function(input, *self.arguments)
+
+    def extra_repr(self) -> str:
+        names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+        return ", ".join(f"{n}={a}" for n, a in zip(names, self.arguments, strict=True))
+
+
+class MaxPool1d(_MaxPool):
+    __doc__ = _MaxPool.__doc__
+    _function = staticmethod(F.max_pool1d)
+
+
+class MaxPool2d(_MaxPool):
+    __doc__ = _MaxPool.__doc__
+    _function = staticmethod(F.max_pool2d)
+
+
+class MaxPool3d(_MaxPool):
+    __doc__ = _MaxPool.__doc__
+    _function = staticmethod(F.max_pool3d)
+
+
+class _AvgPool(Module):
+    """Mean of every window; the stride is the kernel size unless given."""
+
+    _function: Any
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        self.arguments = (
+            kernel_size,
+            stride,
+            padding,
+            ceil_mode,
+            count_include_pad,
+            divisor_override,
+        )
+
+    def forward(self, input: Any) -> Any:
+        return self._function(input, *self.arguments)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.arguments[0]}, stride={self.arguments[1]}, padding={self.arguments[2]}"
+
+
+class AvgPool1d(_AvgPool):
+    __doc__ = _AvgPool.__doc__
+    _function = staticmethod(F.avg_pool1d)
+
+
+class AvgPool2d(_AvgPool):
+    __doc__ = _AvgPool.__doc__
+    _function = staticmethod(F.avg_pool2d)
+
+
+class AvgPool3d(_AvgPool):
+    __doc__ = _AvgPool.__doc__
+    _function = staticmethod(F.avg_pool3d)
+
+
+class _Adaptive(Module):
+    """Windows that give an output of a fixed size whatever the input's; None keeps an axis."""
+
+    _function: Any
+
+    def __init__(self, output_size: Any) -> None:
+        self.output_size = output_size
+
+    def forward(self, input: Any) -> Any:
+        size = self.output_size
+        return self._function(input, tuple(size) if isinstance(size, (list, tuple)) else size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool1d(_Adaptive):
+    __doc__ = _Adaptive.__doc__
+    _function = staticmethod(F.adaptive_avg_pool1d)
+
+
+class AdaptiveAvgPool2d(_Adaptive):
+    __doc__ = _Adaptive.__doc__
+    _function = staticmethod(F.adaptive_avg_pool2d)
+
+
+class AdaptiveAvgPool3d(_Adaptive):
+    __doc__ = _Adaptive.__doc__
+    _function = staticmethod(F.adaptive_avg_pool3d)
+
+
+class AdaptiveMaxPool1d(_Adaptive):
+    __doc__ = _Adaptive.__doc__
+    _function = staticmethod(F.adaptive_max_pool1d)
+
+
+class AdaptiveMaxPool2d(_Adaptive):
+    __doc__ = _Adaptive.__doc__
+    _function = staticmethod(F.adaptive_max_pool2d)
+
+
+class AdaptiveMaxPool3d(_Adaptive):
+    __doc__ = _Adaptive.__doc__
+    _function = staticmethod(F.adaptive_max_pool3d)
+
+
+class GlobalAvgPool(Module):
+    """Mean over all positions: ``(b, c, ...)`` to ``(b, c)``."""
+
+    def forward(self, input: Any) -> Any:
+        return np.mean(input, axis=tuple(range(2, np.ndim(input))))
+
+
+class GlobalMaxPool(Module):
+    """Greatest entry over all positions: ``(b, c, ...)`` to ``(b, c)``."""
+
+    def forward(self, input: Any) -> Any:
+        return np.max(input, axis=tuple(range(2, np.ndim(input))))

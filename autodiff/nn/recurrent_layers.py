@@ -1,0 +1,190 @@
+"""Recurrent networks over sequences, with torch's layouts of weights and results.
+
+The input's share of all gates of a layer is one contraction over the whole sequence; then one
+recorded operation per time step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tensorcalc.errors import ShapeError
+from tensorcalc.nodes import Node
+
+from . import functional as F
+from .module import Module
+from .parameter import kept_mask, uniform
+
+
+class _Recurrent(Module):
+    """Stacked, possibly bidirectional, recurrent layers.
+
+    Input ``(t, b, i)``, or ``(b, t, i)`` with ``batch_first``, or ``(t, i)`` without a batch;
+    results: the last layer's outputs of all steps, and the final states ``(layers*directions, b, n)``.
+    """
+
+    gates: int
+    #: Number of arrays that make up the state.
+    states = 1
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        dtype: Any = None,
+        generator: Any = None,
+    ) -> None:
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
+        self.bidirectional, self.generator = bidirectional, generator
+        bound = 1 / math.sqrt(hidden_size) if hidden_size else 0.0
+        for name, shape in self._shapes():
+            setattr(self, name, uniform(shape, bound, dtype, generator))
+
+    @property
+    def directions(self) -> int:
+        """1, or 2 where sequences are also read backwards."""
+        return 2 if self.bidirectional else 1
+
+    def _shapes(self) -> list[tuple[str, tuple[int, ...]]]:
+        shapes: list[tuple[str, tuple[int, ...]]] = []
+        rows = self.gates * self.hidden_size
+        for layer in range(self.num_layers):
+            width = self.hidden_size * self.directions if layer else self.input_size
+            for suffix in ("", "_reverse")[: self.directions]:
+                shapes.append((f"weight_ih_l{layer}{suffix}", (rows, width)))
+                shapes.append((f"weight_hh_l{layer}{suffix}", (rows, self.hidden_size)))
+                if self.bias:
+                    shapes.append((f"bias_ih_l{layer}{suffix}", (rows,)))
+                    shapes.append((f"bias_hh_l{layer}{suffix}", (rows,)))
+        return shapes
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        rank = np.ndim(input)
+        if rank not in (2, 3) or not self._fits(np.shape(input)[-1]):
+            raise ShapeError(
+                f"{type(self).__name__} with input_size {self.input_size}",
+                [f"input: shape {np.shape(input)}"],
+                "pass (steps, batch, features), or (batch, steps, features) with batch_first=True",
+            )
+        x = input[:, None] if rank == 2 else np.swapaxes(input, 0, 1) if self.batch_first else input
+        initial = self._initial(x, hx, rank)
+        finals: list[tuple[Any, ...]] = []
+        for layer in range(self.num_layers):
+            if layer and self.dropout and self.training:
+                mask = kept_mask(x, np.shape(x), self.dropout, self.generator)
+                x = F.dropout(x, mask, self.dropout)
+            outputs = []
+            for direction in range(self.directions):
+                state = initial(layer * self.directions + direction)
+                steps, final = self._run(x, layer, direction, state)
+                outputs.append(steps)
+                finals.append(final)
+            x = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
+        states = [np.stack(parts) for parts in zip(*finals, strict=True)]
+        if rank == 2:
+            x, states = x[:, 0], [state[:, 0] for state in states]
+        elif self.batch_first:
+            x = np.swapaxes(x, 0, 1)
+        return x, states[0] if self.states == 1 else tuple(states)
+
+    def _fits(self, width: Any) -> bool:
+        return bool(width == self.input_size)
+
+    def _initial(self, x: Any, hx: Any, rank: int) -> Callable[[int], tuple[Any, ...]]:
+        """The initial state of every layer and direction; zeros unless given."""
+        if hx is None:
+            shape = (np.shape(x)[1], self.hidden_size)
+            zeros = x[0, :, :1] * 0.0 + np.zeros((1, self.hidden_size)) if isinstance(x, Node) else (
+                np.zeros(shape, x.dtype)
+            )
+            return lambda k: (zeros,) * self.states
+        states = hx if self.states > 1 else (hx,)
+        states = [state[:, None] for state in states] if rank == 2 else list(states)
+        return lambda k: tuple(state[k] for state in states)
+
+    def _run(self, x: Any, layer: int, direction: int, state: tuple[Any, ...]) -> Any:
+        """All steps of one layer in one direction: outputs in order of time, and the final state."""
+        suffix = f"_l{layer}" + ("_reverse" if direction else "")
+        w_ih, w_hh = (getattr(self, f"weight_{part}{suffix}") for part in ("ih", "hh"))
+        b_ih, b_hh = (
+            getattr(self, f"bias_{part}{suffix}") if self.bias else None for part in ("ih", "hh")
+        )
+        shares = list(np.unstack(F.linear(x, w_ih, b_ih)))
+        outputs = []
+        for share in reversed(shares) if direction else shares:
+            state = self._step(share, state, w_hh, b_hh)
+            outputs.append(state[0])
+        return np.stack(outputs[::-1] if direction else outputs), state
+
+    def _step(self, share: Any, state: tuple[Any, ...], w_hh: Any, b_hh: Any) -> tuple[Any, ...]:
+        raise TypeError(f"{type(self).__name__} defines no _step")
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}"
+
+
+class RNN(_Recurrent):
+    """``h[t] = tanh(W_ih x[t] + b_ih + W_hh h[t-1] + b_hh)``, or relu. Source: Elman (1990)."""
+
+    gates = 1
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        dtype: Any = None,
+        generator: Any = None,
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"RNN with nonlinearity {nonlinearity!r}: it is 'tanh' or 'relu'")
+        self.nonlinearity = nonlinearity
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            dtype=dtype,
+            generator=generator,
+        )
+
+    def _step(self, share: Any, state: tuple[Any, ...], w_hh: Any, b_hh: Any) -> tuple[Any, ...]:
+        return (F.rnn_step(share, state[0], w_hh, b_hh, self.nonlinearity),)
+
+
+class LSTM(_Recurrent):
+    """Long short-term memory; the state is a pair ``(h, c)``."""
+
+    gates, states = 4, 2
+
+    def _step(self, share: Any, state: tuple[Any, ...], w_hh: Any, b_hh: Any) -> tuple[Any, ...]:
+        return F.lstm_step(share, *state, w_hh, b_hh)
+
+
+class GRU(_Recurrent):
+    """Gated recurrent units."""
+
+    gates = 3
+
+    def _step(self, share: Any, state: tuple[Any, ...], w_hh: Any, b_hh: Any) -> tuple[Any, ...]:
+        return (F.gru_step(share, state[0], w_hh, b_hh),)
