@@ -23,6 +23,7 @@ from tensorcalc.simplify import rebuilt, simplify_all
 from tensorcalc.structure import (
     BlockSystem,
     Dense,
+    LowRank,
     Structure,
     structure,
     structure_of_system,
@@ -34,7 +35,6 @@ from .pytrees import LEAF, tuple_of
 from .rules import Derivation, Outputs, Selection
 from .structured import StructuredOperator, operator_of, system_of
 from .tracing import Trace
-
 
 #: Positions of diagonal blocks that are taken as dense whatever their structure.
 Positions = frozenset[int]
@@ -230,7 +230,8 @@ def _with_dense(found: BlockSystem, dense: Positions) -> BlockSystem:
     """The system with some diagonal blocks taken as dense."""
     rows = [
         tuple(
-            Dense(block.formula, block.rank) if p == q and p in dense else block for q, block in enumerate(row)
+            Dense(block.formula, block.rank) if p == q and p in dense else block
+            for q, block in enumerate(row)
         )
         for p, row in enumerate(found.blocks)
     ]
@@ -240,14 +241,14 @@ def _with_dense(found: BlockSystem, dense: Positions) -> BlockSystem:
 def wasteful(
     found: Structure | BlockSystem, sizes: Mapping[str, int], shapes: Sequence[Sequence[int]]
 ) -> Positions:
-    """Positions of diagonal blocks whose cores are larger than the dense block at these sizes."""
+    """Positions of Gram matrices whose factors are larger than the dense block at these sizes."""
     diagonal = (
         [found] if isinstance(found, Structure) else [r[p] for p, r in enumerate(found.blocks)]
     )
     return frozenset(
         p
         for p, (block, shape) in enumerate(zip(diagonal, shapes, strict=True))
-        if not isinstance(block, Dense) and _entries(block, sizes) > math.prod(shape) ** 2
+        if isinstance(block, LowRank) and _entries(block, sizes) > math.prod(shape) ** 2
     )
 
 

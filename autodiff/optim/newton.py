@@ -13,7 +13,7 @@ import numpy as np
 from ..objective import Objective
 from ..result import Result
 from ..structured import NotPositiveDefinite, StructuredOperator
-from .iteration import Point, Stopped, iterate, local_point, method, point_at
+from .iteration import Point, Stopped, iterate, method, point_at
 from .line_search import LineSearch, line_search_of, moved
 from .secular import damped_step
 from .truncated_cg import truncated_cg
@@ -44,13 +44,13 @@ def newton(
     search = line_search_of(line_search)
 
     def steps() -> Iterator[Point]:
-        point = local_point(problem, problem.x0)
+        point = point_at(problem, problem.x0)
         while True:
             yield point
             operator = problem.operator(point.x)
             direction = -newton_solution(operator, point.gradient, damping, indefinite)
             t = search(problem, point, direction, 1.0)
-            point = local_point(problem, moved(point, direction, t))
+            point = point_at(problem, moved(point, direction, t))
 
     return iterate(
         problem, steps(), "newton", gtol=gtol, maxiter=maxiter, callback=callback, progress=progress
@@ -143,7 +143,7 @@ def levenberg(
     """
 
     def steps() -> Iterator[Point]:
-        point = local_point(problem, problem.x0)
+        point = point_at(problem, problem.x0)
         mu = damping * max(float(np.abs(problem.operator(point.x).diagonal()).max()), 1e-8)
         growth = 2.0
         while True:
@@ -159,7 +159,7 @@ def levenberg(
                 if np.linalg.norm(step) <= 1e-16 * (1 + np.linalg.norm(point.x)):
                     raise Stopped("the step is below the rounding of the parameters")
             mu, growth = mu * max(1 / 3, 1 - (2 * min(ratio, 1) - 1) ** 3), 2.0
-            point = local_point(problem, trial)
+            point = point_at(problem, trial)
 
     return iterate(
         problem,
@@ -213,7 +213,7 @@ def cubic_regularization(
     """
 
     def steps() -> Iterator[Point]:
-        point, sigma = local_point(problem, problem.x0), weight
+        point, sigma = point_at(problem, problem.x0), weight
         while True:
             yield point
             operator = problem.operator(point.x)
@@ -231,7 +231,7 @@ def cubic_regularization(
                     raise Stopped("the step is below the rounding of the parameters")
             if ratio > 0.9:
                 sigma = max(sigma / 3, 1e-12)
-            point = local_point(problem, trial)
+            point = point_at(problem, trial)
 
     return iterate(
         problem, steps(), "cubic", gtol=gtol, maxiter=maxiter, callback=callback, progress=progress

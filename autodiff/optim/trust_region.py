@@ -12,7 +12,7 @@ import numpy as np
 
 from ..objective import Objective
 from ..result import Result
-from .iteration import Point, Stopped, iterate, local_point, method, point_at
+from .iteration import Point, Stopped, iterate, method, point_at
 from .newton import gain, newton_solution
 from .secular import damped_step
 from .truncated_cg import to_boundary, truncated_cg
@@ -41,10 +41,9 @@ def trust_region(
     """
     if step not in _MODELS:
         raise ValueError(f"step={step!r} is none of {', '.join(map(repr, _MODELS))}")
-    evaluate = point_at if step == "steihaug" else local_point
 
     def steps() -> Iterator[Point]:
-        point, size = evaluate(problem, problem.x0), radius
+        point, size = point_at(problem, problem.x0), radius
         while True:
             yield point
             within, product = _MODELS[step](problem, point)
@@ -61,7 +60,7 @@ def trust_region(
                     break
                 if length <= 1e-16 * (1 + np.linalg.norm(point.x)):
                     raise Stopped("the trust region is below the rounding of the parameters")
-            point = evaluate(problem, trial)
+            point = point_at(problem, trial)
 
     return iterate(
         problem,

@@ -94,6 +94,14 @@ class BlocksOperator(StructuredOperator):
     def smallest_eigenvalue(self) -> float:
         return float(np.linalg.eigvalsh(self.core).min())
 
+    def todense(self) -> Any:
+        """The whole matrix, each block written where it belongs."""
+        n = self.shape[0]
+        places = self._gathered(np.arange(n)[:, None]).astype(int)
+        result = np.zeros((n, n), self.dtype)
+        result[places[:, :, None, :], places[:, None, :, :]] = self.core[..., None]
+        return result
+
     def to_scipy_sparse(self) -> Any:
         n = self.shape[0]
         places = self._gathered(np.arange(n)[:, None])

@@ -133,7 +133,16 @@ class PlusLowRankOperator(StructuredOperator):
         return anchor._inverse_diagonal(rest) - np.einsum("ir,rs,is->i", spread, middle, spread)
 
     def todense(self) -> Any:
-        return self.base.todense() + self.Z.T @ self._weighted(self.Z)
+        return self.base.todense() + self._gram()
+
+    def _gram(self) -> Any:
+        """``Z' M Z``; with weights of one sign by half the work, as NumPy takes syrk for ``A' A``."""
+        if self.M.ndim == 1 and (np.all(self.M >= 0) or np.all(self.M <= 0)):
+            unit = bool(np.all(np.abs(self.M) == 1))
+            scaled = self.Z if unit else np.sqrt(np.abs(self.M))[:, None] * self.Z
+            gram = scaled.T @ scaled
+            return np.negative(gram, out=gram) if self.M.min(initial=0.0) < 0 else gram
+        return self.Z.T @ self._weighted(self.Z)
 
     def _absolute_solution(self, V: Any, damping: float) -> Any:
         return DenseOperator(self.todense(), self.parameter_shape)._absolute_solution(V, damping)

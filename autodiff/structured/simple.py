@@ -94,7 +94,8 @@ class DenseOperator(StructuredOperator):
         require_symmetric(
             self.name, lambda v: self.matrix @ v, lambda v: self.matrix.T @ v, self.shape[0]
         )
-        damped = self.matrix + damping * np.eye(len(self.matrix))
+        damped = np.array(self.matrix, dtype=self.dtype)
+        damped.flat[:: len(damped) + 1] += damping
         try:
             return linalg.cho_factor(damped, lower=True, overwrite_a=True)
         except np.linalg.LinAlgError:
