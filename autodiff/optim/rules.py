@@ -41,9 +41,9 @@ def sgd(param: Any, grad: Any, state: State, options: Mapping[str, Any]) -> Upda
 
 
 def adam(param: Any, grad: Any, state: State, options: Mapping[str, Any]) -> Updated:
-    """``m' = b1 m + (1-b1) g``, ``v' = b2 v + (1-b2) g²``, ``p' = p - size m'/(sqrt(v')/root + eps)``.
+    """``m' = b1 m + (1-b1) g``, ``v' = b2 v + (1-b2) g²``, ``p' = p - s m'/(sqrt(v')/root + eps)``.
 
-    ``size = lr/(1-b1^t)`` and ``root = sqrt(1-b2^t)`` correct the averages for having begun at
+    ``s = lr/(1-b1^t)`` and ``root = sqrt(1-b2^t)`` correct the averages for having begun at
     zero. Source: Kingma and Ba 2015; amsgrad: Reddi et al. 2018.
     """
     return _adam(param, _decayed(param, grad, options), state, options)

@@ -1,0 +1,261 @@
+"""A training step as one program: forward, backward and update.
+
+The model is run once on expressions, the gradient of the loss is derived, and the optimizer's rule
+(:mod:`autodiff.optim.rules`) is applied to the expressions of parameters and gradients. What comes
+out is one list of expressions, compiled for any target: the loss, new parameters, new optimizer
+state, new buffers. Nothing of the graph is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tensorcalc.derivatives import pullback
+from tensorcalc.errors import DerivativeError, ShapeError
+from tensorcalc.nodes import Constant, Node, Variable, free_variables
+from tensorcalc.simplify import simplify_all
+
+from .. import pytrees
+from ..arguments import arguments_of
+from ..graph import Tensor
+from ..graph.operations import Program
+from ..nn.module import functional_call
+from ..optim.base import Optimizer
+from ..optim.clipping import clip_factor, total_norm
+from ..running import may_alias
+from ..tracing import Trace, run_symbolically
+from .effects import StepEffects
+
+
+class Layout(NamedTuple):
+    """Which parameter is updated with which options; what a program depends on beside shapes.
+
+    ``updated`` pairs names of parameters with labels; all parameters of a label share their group
+    and their count of steps, hence the numbers that change from step to step.
+    """
+
+    updated: tuple[tuple[str, str, int], ...]
+    constants: tuple[Any, ...]
+    training: tuple[bool, ...]
+
+
+class CompiledStep:
+    """``step(*inputs, target)`` updates the model's parameters and gives the loss.
+
+    ``loss(output, target)`` is any function in NumPy's terms, as those of :mod:`autodiff.losses`.
+    Parameters that want no gradient, or that the optimizer does not hold, stay as they are. The
+    same numbers come out as from forward, ``backward`` and ``optimizer.step()``, to rounding. With
+    ``clip_norm`` gradients are scaled as by :func:`autodiff.optim.clip_grad_norm_`.
+
+    Programs are traced anew for other shapes, options of the optimizer that are no learning rate,
+    and training modes. Raises DerivativeError if the loss is no scalar.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Callable[..., Any],
+        optimizer: Optimizer,
+        clip_norm: float | None = None,
+        target: str = "auto",
+    ) -> None:
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.clip_norm = clip_norm
+        self.target = "numpy" if target == "auto" else target
+        self.parameters: dict[str, Tensor] = dict(model.named_parameters())
+        self._names = {id(p): name for name, p in self.parameters.items()}
+        missing = [p for p in optimizer.parameters() if id(p) not in self._names]
+        if missing:
+            raise ValueError(
+                f"compile_step: the optimizer holds {len(missing)} parameters that the model lacks"
+            )
+        self._steps: dict[Any, BoundStep] = {}
+
+    def __call__(self, *batch: Any) -> Any:
+        """Take one step on ``(*inputs, target)``; gives the loss before the step."""
+        arrays = tuple([x.data if isinstance(x, Tensor) else np.asarray(x) for x in batch])
+        layout, numbers = self._layout()
+        key = (layout, tuple([(x.shape, x.dtype) for x in arrays]))
+        step = self._steps.get(key)
+        values = self._values(layout, numbers, arrays)
+        if step is None:
+            step = self._steps[key] = BoundStep(self, layout, values)
+        loss, parameters, states, buffers = step(values)
+        for name, _, _ in layout.updated:
+            if name in parameters:
+                self._store(name, parameters[name], states[name])
+        own = dict(self.model.named_buffers())
+        for name, value in buffers.items():
+            own[name][...] = value
+        return loss
+
+    def _store(self, name: str, value: Any, state: dict[str, Any]) -> None:
+        param = self.parameters[name]
+        param.data = value
+        count = self.optimizer.state[param]["step"] + 1
+        self.optimizer.state[param] = {**state, "step": count}
+
+    def _layout(self) -> tuple[Layout, dict[str, dict[str, float]]]:
+        optimizer = self.optimizer
+        updated: list[tuple[str, str, int]] = []
+        numbers: dict[str, dict[str, float]] = {}
+        for g, group in enumerate(optimizer.param_groups):
+            labels: dict[int, str] = {}
+            for param in group["params"]:
+                if not param.requires_grad:
+                    continue
+                step = optimizer.state_of(param, group)["step"] + 1
+                if step not in labels:
+                    label = labels[step] = f"group{g}_{len(labels)}"
+                    numbers[label] = optimizer.numbers(group, step)
+                updated.append((self._names[id(param)], labels[step], g))
+        constants = [
+            tuple([(k, v) for k, v in g.items() if k not in ("params", "lr", "initial_lr")])
+            for g in optimizer.param_groups
+        ]
+        training = tuple([m.training for m in self.model.modules()])
+        return Layout(tuple(updated), tuple(constants), training), numbers
+
+    def _values(
+        self, layout: Layout, numbers: Mapping[str, Any], batch: Sequence[Any]
+    ) -> tuple[Any, ...]:
+        """All that a step reads, nested as its program takes it."""
+        params = {name: self.parameters[name] for name, _, _ in layout.updated}
+        fixed = {n: p.data for n, p in self.parameters.items() if n not in params}
+        states = {name: dict(self.optimizer.state[p]) for name, p in params.items()}
+        for state in states.values():
+            del state["step"]
+        dtypes = {label: params[name].dtype for name, label, _ in reversed(layout.updated)}
+        scalars = {
+            label: {name: dtypes[label].type(value) for name, value in own.items()}
+            for label, own in numbers.items()
+        }
+        buffers = dict(self.model.named_buffers())
+        arrays = {name: p.data for name, p in params.items()}
+        return arrays, states, scalars, fixed, buffers, tuple(batch)
+
+    @property
+    def sources(self) -> list[str]:
+        """The generated programs so far."""
+        return [step.program.compiled.source for step in self._steps.values()]
+
+
+class BoundStep:
+    """The program of a step for arrays of given shapes."""
+
+    def __init__(self, step: CompiledStep, layout: Layout, values: tuple[Any, ...]) -> None:
+        self.effects = StepEffects(step.model)
+        arguments = arguments_of(values, {})
+        forward = _forward(step, self.effects)
+        with self.effects.collected():
+            trace = run_symbolically(forward, arguments, {}, type(step.model).__name__)
+        nodes, self.definition, self.dtypes = _derived(step, layout, trace, values)
+        self.bound = list(trace.bound.values())
+        leaves = [*arguments.leaves, *self.bound]
+        self.program = Program(nodes, trace.inputs, step.target)
+        reads = self.program.reads
+        self.reads = reads
+        self.copied = may_alias(nodes)
+        self.function = self.program.bind([leaves[k] for k in reads], trace.guards.sizes)
+
+    def __call__(self, values: tuple[Any, ...]) -> Any:
+        """The loss and everything new, nested."""
+        self.effects.refill()
+        leaves = [*pytrees.flatten(values)[0], *self.bound]
+        results = self.function(*[leaves[k] for k in self.reads])
+        finished = [
+            _finished(result, dtype, copied)
+            for result, dtype, copied in zip(results, self.dtypes, self.copied, strict=True)
+        ]
+        return pytrees.unflatten(self.definition, finished)
+
+
+def _finished(result: Any, dtype: Any, copied: bool) -> Any:
+    if dtype is None:
+        return np.asarray(result)[()]
+    array = np.asarray(result)
+    return array.astype(dtype) if copied or array.dtype != dtype else array
+
+
+def _forward(step: CompiledStep, effects: StepEffects) -> Callable[..., Any]:
+    """The loss and the new buffers as a function of everything that a step reads."""
+    model, loss = step.model, step.loss
+
+    def forward(
+        params: Any, states: Any, numbers: Any, fixed: Any, buffers: Any, batch: Any
+    ) -> Any:
+        for name, state in states.items():
+            for key, value in state.items():
+                if np.shape(value) != np.shape(params[name]):  # asking makes the extents one
+                    raise ShapeError(f"optimizer state {key} has not the shape of {name}")
+        *inputs, target = batch
+        values = {**params, **fixed, **buffers}
+        output = functional_call(model, values, *inputs)
+        return loss(output, target), dict(effects.buffers)
+
+    return forward
+
+
+def _derived(
+    step: CompiledStep, layout: Layout, trace: Trace, values: tuple[Any, ...]
+) -> tuple[list[Node], Any, list[Any]]:
+    """Expressions of loss, new parameters, states and buffers; their nesting and dtypes."""
+    leaves, definition = pytrees.flatten(values)
+    params, states, numbers, *_ = pytrees.unflatten(definition, trace.variables)
+    shown, changed = pytrees.unflatten(trace.definition, trace.outputs)
+    if not isinstance(shown, Node) or shown.ndim:
+        raise DerivativeError(
+            "compile_step needs a loss that is a scalar", [f"loss: {shown!s:.60}"], "take its mean"
+        )
+    loss = simplify_all([shown])[0]
+    read = set(free_variables(loss))
+    used = [entry for entry in layout.updated if params[entry[0]] in read]
+    grads = _gradients(loss, [params[name] for name, _, _ in used], step, layout, used)
+    new_params, new_states = {}, {}
+    for (name, label, g), grad in zip(used, grads, strict=True):
+        options = {**dict(layout.constants[g]), **numbers[label]}
+        rule = type(step.optimizer).rule
+        new_params[name], new_states[name] = rule(params[name], grad, states[name], options)
+    result = (loss, new_params, new_states, changed)
+    nodes, nesting = pytrees.flatten(result)
+    own = pytrees.flatten(({n: values[0][n].dtype for n in new_params},))[0]
+    dtypes: list[Any] = [None, *own]
+    dtypes += pytrees.flatten(
+        {n: {k: values[0][n].dtype for k in s} for n, s in new_states.items()}
+    )[0]
+    dtypes += pytrees.flatten({n: values[4][n].dtype for n in changed})[0]
+    return simplify_all(nodes), nesting, dtypes
+
+
+def _gradients(
+    loss: Node,
+    xs: Sequence[Variable],
+    step: CompiledStep,
+    layout: Layout,
+    used: Sequence[tuple[str, str, int]],
+) -> list[Node]:
+    grads: list[Any] = list(pullback(loss, xs, Constant(1), 0))
+    if step.clip_norm is not None:
+        grads = simplify_all(grads)
+        factor = clip_factor(total_norm(grads), step.clip_norm)
+        grads = [factor * grad for grad in grads]
+    maximized = [dict(layout.constants[g])["maximize"] for _, _, g in used]
+    return [-grad if up else grad for grad, up in zip(grads, maximized, strict=True)]
+
+
+def compile_step(
+    model: Any,
+    loss: Callable[..., Any],
+    optimizer: Optimizer,
+    clip_norm: float | None = None,
+    target: str = "auto",
+) -> CompiledStep:
+    """A whole training step, traced into one program for any target.
+
+    ``step(*inputs, target)`` changes the model's parameters and the optimizer's state and returns
+    the loss; see :class:`CompiledStep`.
+    """
+    return CompiledStep(model, loss, optimizer, clip_norm, target)
