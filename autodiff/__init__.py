@@ -2,11 +2,12 @@
 
 from .check import CheckError, check
 from .graph import GraphError, Tensor, enable_grad, function, manual_seed, no_grad
+from .budget import Choice
+from .hessians import hessian
 from .objective import Objective, objective
 from .transforms import (
     Transform,
     grad,
-    hessian,
     hvp,
     jacobian,
     jvp,
@@ -14,26 +15,48 @@ from .transforms import (
     value_and_grad,
     vjp,
 )
-from . import optim
+from . import init, losses, nn, optim
+from .training import (
+    Batches,
+    Callback,
+    EarlyStopping,
+    History,
+    compile_step,
+    evaluate,
+    fit,
+    predict,
+)
 
 __all__ = [
+    "Batches",
+    "Callback",
     "CheckError",
+    "Choice",
+    "EarlyStopping",
     "GraphError",
+    "History",
     "Objective",
     "Tensor",
     "Transform",
     "check",
+    "compile_step",
     "enable_grad",
+    "evaluate",
+    "fit",
     "function",
     "grad",
     "hessian",
     "hvp",
+    "init",
     "jacobian",
     "jvp",
+    "losses",
     "manual_seed",
+    "nn",
     "no_grad",
     "objective",
     "optim",
+    "predict",
     "trace_count",
     "value_and_grad",
     "vjp",

@@ -301,12 +301,15 @@ def test_evaluation_of_batches_is_that_of_the_whole():
 
 # -- data, metrics, history, files ----------------------------------------------------------------
 def test_shuffled_batches_hold_every_example_once_in_an_order_of_seed_and_epoch():
-    batches = Batches(np.arange(10), batch_size=3, shuffle=True, seed=4)
-    first, second = (np.concatenate([x for (x,) in batches]) for _ in range(2))
-    again = np.concatenate([x for (x,) in Batches(np.arange(10), batch_size=3, shuffle=True, seed=4)])
+    def batches():
+        return Batches(np.arange(10), batch_size=3, shuffle=True, seed=4)
+
+    passes = batches()
+    first, second = (np.concatenate([x for (x,) in passes]) for _ in range(2))
+    again = np.concatenate([x for (x,) in batches()])
     assert sorted(first) == sorted(second) == list(range(10))
     assert first.tolist() == again.tolist() != second.tolist()
-    assert len(batches) == 4
+    assert len(passes) == 4
     assert len(Batches(np.arange(10), batch_size=3, drop_last=True)) == 3
 
 

@@ -8,9 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..graph import Tensor, enable_grad
-from .rules import Updated
-
-Rule = Callable[[Any, Any, dict[str, Any], Mapping[str, Any]], Updated]
 
 
 class Optimizer:
@@ -24,7 +21,8 @@ class Optimizer:
     arrays; it exists after the first step.
     """
 
-    rule: ClassVar[Rule]
+    #: A function of :mod:`autodiff.optim.rules`.
+    rule: ClassVar[Any]
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -33,7 +31,7 @@ class Optimizer:
         given = list(params.items()) if isinstance(params, dict) else list(params)
         if not given:
             raise ValueError(f"{type(self).__name__} got no parameters")
-        groups = given if isinstance(given[0], dict) else [{"params": given}]
+        groups: list[Any] = given if isinstance(given[0], dict) else [{"params": given}]
         for group in groups:
             self.add_param_group(group)
 

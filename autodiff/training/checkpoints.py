@@ -22,12 +22,12 @@ def save_tree(path: Any, tree: Any) -> None:
     Raises TypeError for a leaf that is neither an array, a number, a string, a truth value nor None.
     """
     arrays: dict[str, Any] = {}
-    text = json.dumps(_described(tree, "", arrays))
+    arrays[STRUCTURE] = np.array(json.dumps(_described(tree, "", arrays)))
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "wb") as file:
-            np.savez(file, **{STRUCTURE: np.array(text)}, **arrays)
+            np.savez(file, **arrays)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

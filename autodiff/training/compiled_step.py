@@ -29,6 +29,9 @@ from ..running import may_alias
 from ..tracing import Trace, run_symbolically
 from .effects import StepEffects
 
+#: In place of a dtype: the result is a number.
+SCALAR = "scalar"
+
 
 class Layout(NamedTuple):
     """Which parameter is updated with which options; what a program depends on beside shapes.
@@ -174,7 +177,7 @@ class BoundStep:
 
 
 def _finished(result: Any, dtype: Any, copied: bool) -> Any:
-    if dtype is None:
+    if dtype is SCALAR:
         return np.asarray(result)[()]
     array = np.asarray(result)
     return array.astype(dtype) if copied or array.dtype != dtype else array
@@ -203,7 +206,7 @@ def _derived(
     step: CompiledStep, layout: Layout, trace: Trace, values: tuple[Any, ...]
 ) -> tuple[list[Node], Any, list[Any]]:
     """Expressions of loss, new parameters, states and buffers; their nesting and dtypes."""
-    leaves, definition = pytrees.flatten(values)
+    definition = pytrees.flatten(values)[1]
     params, states, numbers, *_ = pytrees.unflatten(definition, trace.variables)
     shown, changed = pytrees.unflatten(trace.definition, trace.outputs)
     if not isinstance(shown, Node) or shown.ndim:
@@ -219,14 +222,15 @@ def _derived(
         options = {**dict(layout.constants[g]), **numbers[label]}
         rule = type(step.optimizer).rule
         new_params[name], new_states[name] = rule(params[name], grad, states[name], options)
-    result = (loss, new_params, new_states, changed)
-    nodes, nesting = pytrees.flatten(result)
-    own = pytrees.flatten(({n: values[0][n].dtype for n in new_params},))[0]
-    dtypes: list[Any] = [None, *own]
-    dtypes += pytrees.flatten(
-        {n: {k: values[0][n].dtype for k in s} for n, s in new_states.items()}
-    )[0]
-    dtypes += pytrees.flatten({n: values[4][n].dtype for n in changed})[0]
+    nodes, nesting = pytrees.flatten((loss, new_params, new_states, changed))
+    arrays, old_states, _, _, buffers, _ = values
+    old = (
+        SCALAR,
+        {name: arrays[name] for name in new_params},
+        {name: old_states[name] for name in new_states},
+        {name: buffers[name] for name in changed},
+    )
+    dtypes = [getattr(leaf, "dtype", SCALAR) for leaf in pytrees.flatten(old)[0]]
     return simplify_all(nodes), nesting, dtypes
 
 
