@@ -22,20 +22,17 @@ from typing import Any
 import numpy as np
 
 from .errors import TraceError
+from .monomials import (
+    Quotient,
+    Terms,
+    added,
+    divided,
+    monomial_name,
+    multiplied,
+    term_text,
+)
 
-Monomial = tuple[tuple["str | Quotient", int], ...]
 Size = "int | Extent"
-
-
-@dataclass(frozen=True, order=False)
-class Quotient:
-    """Floor division of two extents where it is not exact."""
-
-    numerator: int | Extent
-    denominator: int | Extent
-
-    def __str__(self) -> str:
-        return f"(({self.numerator})//({self.denominator}))"
 
 
 @dataclass
@@ -46,6 +43,7 @@ class Guards:
     answers: dict[tuple[str, Any, Any], bool] = field(default_factory=dict)
 
     def ask(self, relation: str, left: Any, right: Any) -> bool:
+        """The answer for the sizes at hand, recorded with its question."""
         key = (relation, left, right)
         if key not in self.answers:
             self.answers[key] = _holds(relation, left, right, self.sizes)
@@ -58,8 +56,8 @@ _RELATIONS: dict[str, Callable[[int, int], bool]] = {
     "<=": lambda a, b: a <= b,
 }
 
-#: Turns an extent into a scalar expression; set by :mod:`tensorcalc.nodes`, which comes later.
-lift: Callable[[Any], Any]
+#: What extents ask of expressions; filled by :mod:`tensorcalc.nodes`, which comes later.
+EXPRESSIONS: dict[str, Callable[[int | Extent], Any]] = {}
 
 _guards: ContextVar[Guards | None] = ContextVar("guards", default=None)
 
@@ -101,9 +99,10 @@ class Extent:
 
     __slots__ = ("terms",)
     _table: dict[frozenset[Any], Extent] = {}
-    terms: dict[Monomial, int]
+    terms: Terms
 
-    def __new__(cls, terms: dict[Monomial, int]) -> Extent:
+    def __new__(cls, terms: Terms) -> Extent:
+        """The extent with these terms, at least one of which has a symbol."""
         key = frozenset(terms.items())
         found = cls._table.get(key)
         if found is None:
@@ -122,7 +121,7 @@ class Extent:
     def __add__(self, other: Any) -> Any:
         if not isinstance(other, (int, Extent)):
             return _lifted(operator.add, self, other)
-        return _from_terms(_add(self.terms, _terms(other)))
+        return _from_terms(added(self.terms, _terms(other)))
 
     __radd__ = __add__
 
@@ -140,7 +139,7 @@ class Extent:
     def __mul__(self, other: Any) -> Any:
         if not isinstance(other, (int, Extent)):
             return _lifted(operator.mul, self, other)
-        return _from_terms(_multiply(self.terms, _terms(other)))
+        return _from_terms(multiplied(self.terms, _terms(other)))
 
     __rmul__ = __mul__
 
@@ -150,13 +149,13 @@ class Extent:
         return math.prod([self] * power)
 
     def __truediv__(self, other: Any) -> Any:
-        return lift(self) / other
+        return _as_scalar(self) / other
 
     def __rtruediv__(self, other: Any) -> Any:
-        return other / lift(self)
+        return other / _as_scalar(self)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        lifted = [lift(x) if isinstance(x, Extent) else x for x in inputs]
+        lifted = [_as_scalar(x) if isinstance(x, Extent) else x for x in inputs]
         return getattr(ufunc, method)(*lifted, **options)
 
     def __floordiv__(self, other: Any) -> Any:
@@ -221,8 +220,8 @@ class Extent:
 
     # -- text -------------------------------------------------------------------------------
     def __repr__(self) -> str:
-        ordered = sorted(self.terms.items(), key=lambda item: (-len(item[0]), _name(item[0])))
-        text = " + ".join(_term_text(monomial, c) for monomial, c in ordered)
+        ordered = sorted(self.terms, key=lambda m: (-len(m), monomial_name(m)))
+        text = " + ".join(term_text(monomial, self.terms[monomial]) for monomial in ordered)
         return text.replace("+ -", "- ")
 
     def _sympy_(self) -> Any:
@@ -234,10 +233,15 @@ class Extent:
         )
 
 
+def _as_scalar(extent: Extent) -> Any:
+    """An extent as a scalar expression."""
+    return EXPRESSIONS["scalar"](extent)
+
+
 def _lifted(operation: Callable[[Any, Any], Any], extent: Extent, other: Any) -> Any:
     """Arithmetic with a float leaves the integers: the extent becomes a scalar expression."""
     if isinstance(other, float):
-        return operation(lift(extent), other)
+        return operation(_as_scalar(extent), other)
     return NotImplemented
 
 
@@ -299,14 +303,14 @@ def is_nonnegative(extent: int | Extent) -> bool:
     """
     if not isinstance(extent, Extent):
         return extent >= 0
-    total: dict[Monomial, int] = {}
+    total: Terms = {}
     for monomial, c in extent.terms.items():
-        product: dict[Monomial, int] = {(): c}
+        product: Terms = {(): c}
         for atom, p in monomial:
-            one = {(): 1} if isinstance(atom, str) else {}
+            one: Terms = {(): 1} if isinstance(atom, str) else {}
             for _ in range(p):
-                product = _multiply(product, {((atom, 1),): 1, **one})
-        total = _add(total, product)
+                product = multiplied(product, {((atom, 1),): 1, **one})
+        total = added(total, product)
     return all(c >= 0 for c in total.values()) or _is_nonnegative_without_floor(extent)
 
 
@@ -328,7 +332,7 @@ def floor_divide(numerator: int | Extent, denominator: int | Extent) -> int | Ex
         return numerator // denominator
     if isinstance(denominator, int) and denominator == 1:
         return numerator
-    whole, rest = _divide_terms(_terms(numerator), _terms(denominator))
+    whole, rest = divided(_terms(numerator), _terms(denominator))
     quotient = _from_terms(whole)
     remainder = _from_terms(rest)
     if isinstance(remainder, int) and isinstance(denominator, int):
@@ -368,66 +372,18 @@ def _ordered(relation: str, left: Any, right: Any) -> bool:
     )
 
 
-def _terms(extent: int | Extent) -> dict[Monomial, int]:
+def _terms(extent: int | Extent) -> Terms:
     if isinstance(extent, Extent):
         return extent.terms
     return {(): int(extent)} if extent else {}
 
 
-def _from_terms(terms: dict[Monomial, int]) -> int | Extent:
+def _from_terms(terms: Terms) -> int | Extent:
     if not terms:
         return 0
     if len(terms) == 1 and () in terms:
         return terms[()]
     return Extent(terms)
-
-
-def _add(left: dict[Monomial, int], right: dict[Monomial, int]) -> dict[Monomial, int]:
-    total = dict(left)
-    for monomial, c in right.items():
-        value = total.get(monomial, 0) + c
-        if value:
-            total[monomial] = value
-        else:
-            total.pop(monomial, None)
-    return total
-
-
-def _multiply(left: dict[Monomial, int], right: dict[Monomial, int]) -> dict[Monomial, int]:
-    total: dict[Monomial, int] = {}
-    for a, c in left.items():
-        for b, d in right.items():
-            total = _add(total, {_times(a, b): c * d})
-    return total
-
-
-def _times(left: Monomial, right: Monomial) -> Monomial:
-    powers = dict(left)
-    for atom, p in right:
-        powers[atom] = powers.get(atom, 0) + p
-    return tuple(sorted(powers.items(), key=lambda item: str(item[0])))
-
-
-def _divide_terms(
-    numerator: dict[Monomial, int], denominator: dict[Monomial, int]
-) -> tuple[dict[Monomial, int], dict[Monomial, int]]:
-    """Terms of the numerator that a one-term denominator divides, and the rest."""
-    if numerator == denominator:
-        return {(): 1}, {}
-    if len(denominator) != 1:
-        return {}, numerator
-    ((divisor, d),) = denominator.items()
-    whole: dict[Monomial, int] = {}
-    rest: dict[Monomial, int] = {}
-    for monomial, c in numerator.items():
-        powers = dict(monomial)
-        for atom, p in divisor:
-            powers[atom] = powers.get(atom, 0) - p
-        if c % d == 0 and all(p >= 0 for p in powers.values()):
-            whole[tuple(item for item in powers.items() if item[1])] = c // d
-        else:
-            rest[monomial] = c
-    return whole, rest
 
 
 def _atom_value(atom: str | Quotient, sizes: Mapping[str, int]) -> int:
@@ -448,15 +404,3 @@ def _atom_sympy(sympy: Any, atom: str | Quotient) -> Any:
     if isinstance(atom, str):
         return sympy.Symbol(atom)
     return sympy.floor(sympy.sympify(atom.numerator) / sympy.sympify(atom.denominator))
-
-
-def _name(monomial: Monomial) -> str:
-    return "*".join(f"{atom}**{p}" if p > 1 else str(atom) for atom, p in monomial)
-
-
-def _term_text(monomial: Monomial, coefficient: int) -> str:
-    if not monomial:
-        return str(coefficient)
-    if coefficient == 1:
-        return _name(monomial)
-    return f"-{_name(monomial)}" if coefficient == -1 else f"{coefficient}*{_name(monomial)}"

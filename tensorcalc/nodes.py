@@ -28,7 +28,6 @@ from weakref import WeakValueDictionary
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from . import extents as _extents
-from .errors import TraceError
 
 if TYPE_CHECKING:
     from .extents import Extent
@@ -58,6 +57,7 @@ class Node(NDArrayOperatorsMixin):
 
     @property
     def operands(self) -> tuple[Node, ...]:
+        """The nodes that this one is computed from; a leaf has none."""
         return ()
 
     @property
@@ -129,7 +129,7 @@ for _name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshi
 
 
 class Variable(Node):
-    """A leaf with a name; ``value`` is the array it stands for, if it was met rather than declared."""
+    """A leaf with a name; ``value`` is the array it stands for, if it was met, not declared."""
 
     __slots__ = ("flags", "name", "value")
     name: str
@@ -143,6 +143,7 @@ class Variable(Node):
         flags: Iterable[str] = (),
         value: Any = None,
     ) -> Variable:
+        """The variable of these fields; a ``value`` is compared by identity."""
         extents, flags = tuple(extents), frozenset(flags)
         key = (cls, name, extents, flags, None if value is None else id(value))
         return _intern(key, cls, extents, name=name, flags=flags, value=value)
@@ -155,9 +156,10 @@ class Constant(Node):
     value: int | float
 
     def __new__(cls, value: float) -> Constant:
-        number: int | float = float(value)
+        """The constant; an integral value is kept as an ``int``, so 2.0 and 2 are one node."""
+        number = float(value)
         if number.is_integer() and abs(number) < 2**53:
-            number = int(number)
+            return _intern((cls, int(number)), cls, (), value=int(number))
         return _intern((cls, number), cls, (), value=number)
 
 
@@ -172,6 +174,7 @@ class Delta(Node):
     rows: tuple[Row, ...]
 
     def __new__(cls, rows: Iterable[Row], extents: Iterable[int | Extent]) -> Delta:
+        """The delta of these rows, one coefficient per axis in each, and one offset."""
         rows, extents = tuple(rows), tuple(extents)
         return _intern((cls, rows, extents), cls, extents, rows=rows)
 
@@ -194,11 +197,13 @@ class Product(Node):
         output: Labels,
         extents: Extents,
     ) -> Product:
+        """The product of operands already in normal form; ``output`` is ``0, 1, ...``."""
         key = (cls, operands, subscripts, output)
         return _intern(key, cls, extents, _operands=operands, subscripts=subscripts, output=output)
 
     @property
     def operands(self) -> tuple[Node, ...]:
+        """The factors; a constant other than 1 comes first."""
         return self._operands  # type: ignore[attr-defined]
 
     def label_extents(self) -> dict[int, int | Extent]:
@@ -216,10 +221,12 @@ class Sum(Node):
     __slots__ = ("_operands",)
 
     def __new__(cls, operands: tuple[Node, ...]) -> Sum:
+        """The sum of operands already in normal form: two or more, of equal shape."""
         return _intern((cls, operands), cls, operands[0].extents, _operands=operands)
 
     @property
     def operands(self) -> tuple[Node, ...]:
+        """The terms."""
         return self._operands  # type: ignore[attr-defined]
 
 
@@ -237,6 +244,7 @@ class Apply(Node):
         params: tuple[tuple[str, Any], ...],
         extents: Extents,
     ) -> Apply:
+        """The application of a row to operands that fit it; ``params`` are sorted by name."""
         key = (cls, operation.name, operands, params)
         return _intern(
             key, cls, extents, operation=operation, _operands=operands, params=params
@@ -244,11 +252,12 @@ class Apply(Node):
 
     @property
     def operands(self) -> tuple[Node, ...]:
+        """The arguments of the operation, in the order of its signature."""
         return self._operands  # type: ignore[attr-defined]
 
 
 def _intern(key: tuple[Any, ...], cls: type, extents: Extents, **fields: Any) -> Any:
-    found = _table.get(key)
+    found: Any = _table.get(key)
     if found is None:
         found = object.__new__(cls)
         found.extents = extents
@@ -261,7 +270,7 @@ def _intern(key: tuple[Any, ...], cls: type, extents: Extents, **fields: Any) ->
 
 
 def _digest(key: tuple[Any, ...]) -> bytes:
-    """A hash of the structure that is the same in every process: the canonical order of operands."""
+    """A hash of the structure, the same in every process: the canonical order of operands."""
     text = "|".join([key[0].__name__, *map(_digest_text, key[1:])])
     return blake2b(text.encode(), digest_size=8).digest()
 
@@ -299,7 +308,8 @@ def as_expression(value: Any) -> Any:
 
 def free_variables(*roots: Node) -> tuple[Variable, ...]:
     """The variables that expressions depend on, in order of first use."""
-    return tuple(node for node in postorder(*map(as_expression, roots)) if isinstance(node, Variable))
+    nodes = postorder(*map(as_expression, roots))
+    return tuple(node for node in nodes if isinstance(node, Variable))
 
 
 def node_count(*roots: Node) -> int:
@@ -328,4 +338,4 @@ def extent_scalar(extent: int | Extent) -> Node:
     return Product((ones((extent,)),), ((0,),), (), ())
 
 
-_extents.lift = extent_scalar
+_extents.EXPRESSIONS["scalar"] = extent_scalar
