@@ -33,6 +33,7 @@ class BlocksOperator(StructuredOperator):
 
     @property
     def arrays(self) -> tuple[Any, ...]:
+        """The blocks, ``(blocks, size, size)``."""
         return (self.core,)
 
     def _gathered(self, V: Any) -> Any:
@@ -92,6 +93,7 @@ class BlocksOperator(StructuredOperator):
         return self._spread_diagonal(np.diagonal(inverse, axis1=1, axis2=2))
 
     def smallest_eigenvalue(self) -> float:
+        """The least eigenvalue of all blocks."""
         return float(np.linalg.eigvalsh(self.core).min())
 
     def todense(self) -> Any:
@@ -103,6 +105,7 @@ class BlocksOperator(StructuredOperator):
         return result
 
     def to_scipy_sparse(self) -> Any:
+        """The matrix with the entries of the blocks, repeated ones included."""
         n = self.shape[0]
         places = self._gathered(np.arange(n)[:, None])
         rows = np.broadcast_to(

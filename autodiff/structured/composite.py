@@ -24,6 +24,7 @@ class InverseOperator(StructuredOperator):
 
     @property
     def arrays(self) -> tuple[Any, ...]:
+        """The cores of the inverted operator."""
         return self.inner.arrays
 
     def _product(self, V: Any) -> Any:
@@ -51,6 +52,7 @@ class InverseOperator(StructuredOperator):
         return (1 - self.inner._inverse_diagonal(1 / damping) / damping) / damping
 
     def smallest_eigenvalue(self) -> float:
+        """The reciprocal of the largest eigenvalue of the inverted operator."""
         return 1 / float(self.inner.eigsh(1, "LA")[0][0])
 
 
@@ -73,6 +75,7 @@ class SystemOperator(StructuredOperator):
 
     @property
     def arrays(self) -> tuple[Any, ...]:
+        """The cores of the diagonal blocks, then the couplings."""
         return (*(a for block in self.blocks for a in block.arrays), *self.coupling.values())
 
     def _slice(self, p: int) -> slice:

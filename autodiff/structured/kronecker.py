@@ -31,6 +31,7 @@ class SpectralOperator(StructuredOperator):
 
     @property
     def arrays(self) -> tuple[Any, ...]:
+        """The factors."""
         return tuple(self.factors)
 
     def _gathered(self, V: Any) -> Any:
@@ -97,6 +98,7 @@ class SpectralOperator(StructuredOperator):
         return self._scattered(combined[..., None])[:, 0]
 
     def smallest_eigenvalue(self) -> float:
+        """The least combination of eigenvalues of the factors."""
         return float(self._eigenvalues.min())
 
 

@@ -35,6 +35,7 @@ class PlusLowRankOperator(StructuredOperator):
 
     @property
     def arrays(self) -> tuple[Any, ...]:
+        """The cores of ``D``, then ``Z`` and ``M``."""
         return (*self.base.arrays, self.Z, self.M)
 
     def _weighted(self, W: Any) -> Any:
@@ -133,10 +134,11 @@ class PlusLowRankOperator(StructuredOperator):
         return anchor._inverse_diagonal(rest) - np.einsum("ir,rs,is->i", spread, middle, spread)
 
     def todense(self) -> Any:
+        """``D + Z' M Z``, without products by columns of the identity."""
         return self.base.todense() + self._gram()
 
     def _gram(self) -> Any:
-        """``Z' M Z``; with weights of one sign by half the work, as NumPy takes syrk for ``A' A``."""
+        """``Z' M Z``; for weights of one sign by half the work: NumPy takes syrk for ``A' A``."""
         if self.M.ndim == 1 and (np.all(self.M >= 0) or np.all(self.M <= 0)):
             unit = bool(np.all(np.abs(self.M) == 1))
             scaled = self.Z if unit else np.sqrt(np.abs(self.M))[:, None] * self.Z

@@ -26,6 +26,7 @@ class DiagonalOperator(StructuredOperator):
 
     @property
     def arrays(self) -> tuple[Any, ...]:
+        """The diagonal, or the one number on it."""
         return (self.core,)
 
     def _values(self) -> Any:
@@ -57,9 +58,11 @@ class DiagonalOperator(StructuredOperator):
         return 1 / self._damped(damping)
 
     def smallest_eigenvalue(self) -> float:
+        """The least entry of the diagonal."""
         return float(self.core.min())
 
     def to_scipy_sparse(self) -> Any:
+        """The sparse diagonal matrix."""
         return diagonal_array(self._values())
 
 
@@ -80,6 +83,7 @@ class DenseOperator(StructuredOperator):
 
     @property
     def arrays(self) -> tuple[Any, ...]:
+        """The matrix."""
         return (self.matrix,)
 
     def _product(self, V: Any) -> Any:
@@ -118,7 +122,9 @@ class DenseOperator(StructuredOperator):
         return np.array(np.diagonal(self.matrix))
 
     def smallest_eigenvalue(self) -> float:
+        """The least eigenvalue, by LAPACK without the others."""
         return float(linalg.eigh(self.matrix, eigvals_only=True, subset_by_index=[0, 0])[0])
 
     def todense(self) -> Any:
+        """A copy of the matrix."""
         return np.array(self.matrix)

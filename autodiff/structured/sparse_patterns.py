@@ -22,9 +22,11 @@ class BandedOperator(StructuredOperator):
 
     @property
     def arrays(self) -> tuple[Any, ...]:
+        """The band, one column per diagonal."""
         return (self.band,)
 
     def to_scipy_sparse(self) -> Any:
+        """The entries of the band that lie inside the matrix."""
         n = self.shape[0]
         rows = np.arange(n)[:, None]
         columns = rows + self.low + np.arange(self.band.shape[1])
@@ -75,6 +77,7 @@ class BandedOperator(StructuredOperator):
         return self._lower()[0]
 
     def smallest_eigenvalue(self) -> float:
+        """The least eigenvalue, by LAPACK's band routine without the others."""
         lower = self._lower()
         return float(
             linalg.eig_banded(
@@ -93,9 +96,11 @@ class SparseOperator(StructuredOperator):
 
     @property
     def arrays(self) -> tuple[Any, ...]:
+        """Entries, column indices and row pointers of the CSR form."""
         return self.matrix.data, self.matrix.indices, self.matrix.indptr
 
     def to_scipy_sparse(self) -> Any:
+        """A copy of the stored matrix."""
         return self.matrix.copy()
 
     def _product(self, V: Any) -> Any:
@@ -135,6 +140,7 @@ class SparseOperator(StructuredOperator):
         return self.matrix.diagonal()
 
     def todense(self) -> Any:
+        """The whole matrix, zeros written out."""
         return self.matrix.toarray()
 
 

@@ -44,6 +44,7 @@ class Curvature(str):
     strict: bool
 
     def __new__(cls, kind: str, certificate: Reason, strict: bool = False) -> Curvature:
+        """The word ``kind`` with its certificate."""
         made = super().__new__(cls, kind)
         made.certificate = certificate
         made.strict = strict

@@ -35,6 +35,7 @@ class Form:
 
     @property
     def output(self) -> tuple[Label, ...]:
+        """All labels that are not summed: rows, columns, batch."""
         return (*self.rows, *self.columns, *self.batch)
 
     def extents(self) -> dict[Label, Any]:
@@ -47,6 +48,7 @@ class Form:
         return collected(factors, self.output, self.extents())
 
     def negated(self) -> Form:
+        """The form with the opposite sign."""
         return replace(self, coefficient=-self.coefficient)
 
     def without(self, *positions: int) -> tuple[Factor, ...]:

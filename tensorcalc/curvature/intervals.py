@@ -31,26 +31,32 @@ class Interval:
 
     @property
     def is_nonnegative(self) -> bool:
+        """Whether no number is below zero."""
         return self.low >= 0
 
     @property
     def is_nonpositive(self) -> bool:
+        """Whether no number is above zero."""
         return self.high <= 0
 
     @property
     def is_positive(self) -> bool:
+        """Whether every number is above zero; an open end at zero counts."""
         return self.low > 0 or (self.low == 0 and self.low_open)
 
     @property
     def is_negative(self) -> bool:
+        """Whether every number is below zero; an open end at zero counts."""
         return self.high < 0 or (self.high == 0 and self.high_open)
 
     @property
     def excludes_zero(self) -> bool:
+        """Whether zero is not inside, so that a quotient by it exists."""
         return self.is_positive or self.is_negative
 
     @property
     def is_point(self) -> bool:
+        """Whether there is one number only."""
         return self.low == self.high
 
     def __neg__(self) -> Interval:

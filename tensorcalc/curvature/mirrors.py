@@ -38,6 +38,7 @@ class Mirror:
 
     @property
     def tied_rows(self) -> set[Label]:
+        """Row labels that are their own column label."""
         return {r for r, c in zip(self.form.rows, self.form.columns, strict=True) if r == c}
 
     def kernel_axes(self, kernel: Factor) -> tuple[tuple[int, ...], tuple[int, ...]]:

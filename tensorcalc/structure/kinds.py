@@ -69,6 +69,7 @@ class Identity(Structure):
 
     @property
     def cores(self) -> tuple[Node, ...]:
+        """The factor."""
         return (self.factor,)
 
 
@@ -81,6 +82,7 @@ class Diagonal(Structure):
 
     @property
     def cores(self) -> tuple[Node, ...]:
+        """The diagonal, of the shape of the rows."""
         return (self.core,)
 
 
@@ -98,6 +100,7 @@ class Blocks(Structure):
 
     @property
     def name(self) -> str:
+        """The word, by whether blocks differ along all, none or some of the tied axes."""
         if self.batch == self.tied:
             return "block diagonal"
         kind = "Kronecker product of an identity and a matrix"
@@ -105,6 +108,7 @@ class Blocks(Structure):
 
     @property
     def cores(self) -> tuple[Node, ...]:
+        """The stacked blocks."""
         return (self.core,)
 
 
@@ -118,6 +122,7 @@ class Kronecker(Structure):
 
     @property
     def cores(self) -> tuple[Node, ...]:
+        """The factors, in the order of ``axes``."""
         return self.factors
 
 
@@ -131,6 +136,7 @@ class KroneckerSum(Structure):
 
     @property
     def cores(self) -> tuple[Node, ...]:
+        """The two summands ``A`` and ``B``."""
         return self.factors
 
 
@@ -149,10 +155,12 @@ class LowRank(Structure):
 
     @property
     def is_gram(self) -> bool:
+        """Whether both sides are one tensor, so that the whole is ``A' D A``."""
         return self.left is self.right
 
     @property
     def name(self) -> str:
+        """The word, by whether anything is summed and whether the sides are equal."""
         if not self.middle:
             return "rank one"
         return "Gram matrix A' D A" if self.is_gram else "low rank product"
@@ -164,6 +172,7 @@ class LowRank(Structure):
 
     @property
     def cores(self) -> tuple[Node, ...]:
+        """The sides, one of them for a Gram matrix, and the weights."""
         parts = (self.left,) if self.is_gram else (self.left, self.right)
         return (*parts, self.weights)
 
@@ -177,10 +186,12 @@ class PlusLowRank(Structure):
 
     @property
     def name(self) -> str:
+        """The word for the base with what is added."""
         return "low rank" if isinstance(self.base, Zero) else f"{self.base.name} plus low rank"
 
     @property
     def cores(self) -> tuple[Node, ...]:
+        """The cores of the base and of all terms, each once."""
         return _distinct([*self.base.cores, *(core for term in self.terms for core in term.cores)])
 
 
@@ -194,6 +205,7 @@ class Banded(Structure):
 
     @property
     def name(self) -> str:
+        """The word, by whether the diagonals are constant."""
         return "banded Toeplitz" if self.toeplitz else "banded"
 
     @property
@@ -203,6 +215,7 @@ class Banded(Structure):
 
     @property
     def cores(self) -> tuple[Node, ...]:
+        """The band, one column per diagonal."""
         return (self.band,)
 
 
@@ -216,6 +229,7 @@ class Diagonals(Structure):
 
     @property
     def cores(self) -> tuple[Node, ...]:
+        """One band per pattern."""
         return self.bands
 
 
@@ -233,6 +247,7 @@ class Scatter(Structure):
 
     @property
     def cores(self) -> tuple[Node, ...]:
+        """Index arrays and values, each once."""
         return _distinct([*(node for place in self.places for node in place), *self.values])
 
 
@@ -244,10 +259,12 @@ class Inverse(Structure):
 
     @property
     def name(self) -> str:
+        """The word for what is inverted."""
         return f"inverse of {self.of.name}"
 
     @property
     def cores(self) -> tuple[Node, ...]:
+        """The cores of what is inverted; the inverse itself is never formed."""
         return self.of.cores
 
 
@@ -259,6 +276,7 @@ class Dense(Structure):
 
     @property
     def cores(self) -> tuple[Node, ...]:
+        """The formula itself."""
         return (self.formula,)
 
 
