@@ -123,6 +123,7 @@ def constant_axes(node: Node) -> set[int]:
 
 
 def without_axes(node: Node, kept: Sequence[int]) -> Node:
+    """``node`` less the axes not in ``kept``, along which it is constant."""
     if not node.ndim:
         return node
     if isinstance(node, Delta):

@@ -106,7 +106,9 @@ class _Search:
         classes = self.classes[k]
         if classes is None:
             return tuple(numbers)
-        pools = {c: sorted(n for n, own in zip(numbers, classes, strict=True) if own == c) for c in classes}
+        pools: dict[int, list[int]] = {}
+        for own, number in sorted(zip(classes, numbers, strict=True)):
+            pools.setdefault(own, []).append(number)
         return tuple(pools[c].pop(0) for c in classes)
 
     def _axis_class(self, k: int, axis: int) -> int:

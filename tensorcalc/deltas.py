@@ -73,7 +73,7 @@ def kronecker_pair(row: LabelRow, extents: Mapping[Label, Size]) -> tuple[Label,
     if len(terms) != 2 or not _is_zero(offset):
         return None
     (a, c), (b, d) = terms.items()
-    if isinstance(c, int) and c == 1 and isinstance(d, int) and d == -1 or (
+    if (isinstance(c, int) and c == 1 and isinstance(d, int) and d == -1) or (
         isinstance(c, int) and c == -1 and isinstance(d, int) and d == 1
     ):
         return (a, b) if same_extents((extents[a],), (extents[b],)) else None
@@ -106,7 +106,7 @@ def value_range(
 
 def split_rows(row: LabelRow, extents: Mapping[Label, Size]) -> list[LabelRow]:
     """``d*u + v = 0`` with ``|v| < d`` says ``u = 0`` and ``v = 0`` (mixed radix)."""
-    terms, offset = row
+    terms, _ = row
     for divisor in terms.values():
         if isinstance(divisor, int) and divisor < 0:
             divisor = -divisor
@@ -163,7 +163,9 @@ def canonical_rows(rows: Iterable[LabelRow]) -> list[LabelRow]:
     return list(seen.values())
 
 
-def ordered_terms(row: LabelRow, extents: Mapping[Label, Size]) -> tuple[list[Label], tuple[Any, Any]]:
+def ordered_terms(
+    row: LabelRow, extents: Mapping[Label, Size]
+) -> tuple[list[Label], tuple[Any, Any]]:
     """Labels and coefficients of a row in an order and sign that do not depend on label names."""
 
     def arranged(sign: int) -> list[tuple[bool, str, str, Label]]:

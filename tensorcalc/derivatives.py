@@ -12,7 +12,17 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Literal
 
 from .errors import DerivativeError, ShapeError
-from .nodes import Apply, Constant, Node, Product, Sum, Variable, as_expression, node_count, postorder
+from .nodes import (
+    Apply,
+    Constant,
+    Node,
+    Product,
+    Sum,
+    Variable,
+    as_expression,
+    node_count,
+    postorder,
+)
 from .products import kronecker, product, transpose, zeros
 from .simplify import simplify
 from .sums import add
@@ -343,7 +353,8 @@ def _active(expression: Node, xs: Sequence[Node]) -> set[Node]:
     for node in postorder(expression):
         if isinstance(node, (Constant, Variable)):
             continue
-        partials = node.operation.partials if isinstance(node, Apply) else (True,) * len(node.operands)
+        everywhere: Sequence[Any] = (True,) * len(node.operands)
+        partials = node.operation.partials if isinstance(node, Apply) else everywhere
         if any(o in active and p is not None for o, p in zip(node.operands, partials, strict=True)):
             active.add(node)
     return active

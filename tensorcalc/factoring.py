@@ -115,16 +115,16 @@ def _matched(left: Factors, right: Factors) -> tuple[Factors, Factors, Factors]:
     left_rest: Factors = []
     right_rest = list(right)
     for node, labels in sorted(left, key=lambda factor: -factor[0].ndim):
-        found = next((f for f in right_rest if f[0] is node and _unify(f[1], labels, renamed)), None)
+        same = (f for f in right_rest if f[0] is node and _unify(f[1], labels, renamed))
+        found = next(same, None)
         if found is None:
             left_rest.append((node, labels))
         else:
             right_rest = [factor for factor in right_rest if factor is not found]
-            renamed.update(
-                {r: label for r, label in zip(found[1], labels, strict=True) if not isinstance(r, int)}
-            )
+            pairs = zip(found[1], labels, strict=True)
+            renamed.update({r: label for r, label in pairs if not isinstance(r, int)})
             common.append((node, labels))
-    rest = [(node, tuple(renamed.get(label, label) for label in labels)) for node, labels in right_rest]
+    rest = [(node, tuple(renamed.get(x, x) for x in own)) for node, own in right_rest]
     return common, left_rest, rest
 
 
@@ -155,8 +155,7 @@ def _common_labels(left: list[Hashable], right: list[Hashable]) -> list[Hashable
 
 
 def _extents(factors: Factors) -> dict[Hashable, Any]:
-    pairs = ((label, e) for node, own in factors for label, e in zip(own, node.extents, strict=True))
-    return dict(pairs)
+    return {x: e for node, own in factors for x, e in zip(own, node.extents, strict=True)}
 
 
 def _is_spread(rest: Factors, outside: set[Hashable]) -> bool:

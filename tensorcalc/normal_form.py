@@ -36,8 +36,8 @@ def assembled(
     if not factors:
         return Constant(coefficient)
     if len(factors) == 1:
-        node, labels = factors[0]
-        if coefficient == 1 and labels == output:
+        node, own = factors[0]
+        if coefficient == 1 and own == output:
             return node
     order, labels = canonical_order(factors, output, [axis_classes(node) for node, _ in factors])
     operands = tuple(factors[k][0] for k in order)
@@ -236,10 +236,10 @@ def rebuilt(
 
 def _freely_summed(node: Product) -> bool:
     """Whether a summed label runs over more than one nonzero term."""
-    extents = node.label_extents()
+    extents: dict[Any, Any] = node.label_extents()
     free = {label for label, extent in extents.items() if type(extent) is not int or extent != 1}
     free -= set(node.output)
-    rows = [
+    rows: list[dict[Any, Any]] = [
         dict(zip(labels, operand.rows[0][0], strict=True))
         for operand, labels in zip(node.operands, node.subscripts, strict=True)
         if isinstance(operand, Delta) and operand.rows

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from .errors import ShapeError, UnknownNameError
-from .extents import Extent
+from .extents import Extent, symbol_name
 from .extents import evaluate as extent_value
-from .extents import symbol_name
 from .nodes import (
     Apply,
     Constant,
@@ -42,7 +41,7 @@ def evaluate(expression: Node, /, **values: Any) -> Any:
     arrays = _bound(variables, values)
     sizes = {name: size for name, size in values.items() if isinstance(size, int)}
     sizes |= axis_sizes(variables, arrays)
-    results: dict[Node, Any] = dict(arrays)
+    results: dict[Node, Any] = dict(arrays.items())
     for node in postorder(expression):
         if node not in results:
             results[node] = _value(node, results, sizes)

@@ -218,9 +218,9 @@ class _Work:
 
     def _settle_products(self) -> None:
         """A nested product that stands alone is opened; among others, its outer factors part."""
-        if len(self.factors) == 1 and isinstance(self.factors[0][0], Product):
+        if len(self.factors) == 1:
             ((node, labels),) = self.factors
-            if len(set(labels)) == len(labels):
+            if isinstance(node, Product) and len(set(labels)) == len(labels):
                 self.factors = []
                 self._inline(node, labels)
                 return
@@ -386,7 +386,7 @@ def _transposition_inside(
 
 def outer_parts(node: Product) -> list[tuple[Node, tuple[int, ...]]]:
     """The factors of an outer product of contractions, each with its axes in ``node``."""
-    factors = list(zip(node.operands, node.subscripts, strict=True))
+    factors: list[Factor] = list(zip(node.operands, node.subscripts, strict=True))
     parts = []
     for group in components(factors):
         members = [factors[k] for k in group]
@@ -406,7 +406,8 @@ def _extent_mismatch(label: Label, operands: Any, subscripts: Any, output: Any) 
     for k, (operand, own) in enumerate(zip(operands, subscripts, strict=True)):
         if label in own:
             extent = operand.extents[list(own).index(label)]
-            details.append(f"operand {k}: {operand}, shape {operand.extents}, {names[label]} = {extent}")
+            shape = f"shape {operand.extents}, {names[label]} = {extent}"
+            details.append(f"operand {k}: {operand}, {shape}")
     return ShapeError(
         f"index '{names[label]}' has two extents in product "
         f'"{text}->{"".join(names[each] for each in output)}"',

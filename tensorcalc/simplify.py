@@ -7,7 +7,7 @@ flattening, 385 without).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .applications import PRODUCT_RULES, SUM_RULES, apply
@@ -56,8 +56,8 @@ def _repetitions_shared(roots: list[Node]) -> list[Node]:
     new: dict[Node, Node] = {}
     for node in postorder(*roots):
         new[node] = rebuilt(node, new)
-        if node in repeated and new[node] is node:
-            new[node] = contracted(node, repeated[node])  # type: ignore[arg-type]
+        if isinstance(node, Product) and node in repeated and new[node] is node:
+            new[node] = contracted(node, repeated[node])
     return [new[root] for root in roots]
 
 
@@ -73,12 +73,17 @@ def _rewritten(node: Node, new: Mapping[Node, Node], counts: Mapping[Node, int])
 
 def _ruled(node: Node) -> Node:
     """Apply the first rule for whole products or sums that fires."""
-    rules: Any = PRODUCT_RULES if isinstance(node, Product) else SUM_RULES if isinstance(node, Sum) else ()
-    for rewrite in rules:
+    for rewrite in _rules(node):
         rewritten = rewrite(node)
         if rewritten is not None:
             return rewritten
     return node
+
+
+def _rules(node: Node) -> Iterable[Any]:
+    if isinstance(node, Product):
+        return PRODUCT_RULES
+    return SUM_RULES if isinstance(node, Sum) else ()
 
 
 def _rebuilt_apply(node: Apply, new: Mapping[Node, Node]) -> Node:
@@ -98,7 +103,7 @@ def _flat_product(node: Product, new: Mapping[Node, Node], counts: Mapping[Node,
         changed = changed or inner is not old
         if isinstance(inner, Product) and labels and _opens(inner, counts[old], len(operands)):
             changed = True
-            names = dict(zip(inner.output, labels, strict=True))
+            names: dict[Any, Any] = dict(zip(inner.output, labels, strict=True))
             for operand, own in zip(inner.operands, inner.subscripts, strict=True):
                 operands.append(operand)
                 subscripts.append(
@@ -117,7 +122,8 @@ def _flat_sum(node: Sum, new: Mapping[Node, Node], counts: Mapping[Node, int]) -
         inner = new[old]
         opens = isinstance(inner, Sum) and _opens(inner, counts[old], len(terms))
         terms.extend(inner.operands if opens else [inner])
-    return node if len(terms) == len(node.operands) and all(map(_is, terms, node.operands)) else add(*terms)
+    same = len(terms) == len(node.operands) and all(map(_is, terms, node.operands))
+    return node if same else add(*terms)
 
 
 def _opens(inner: Node, uses: int, operands: int) -> bool:

@@ -95,7 +95,7 @@ def _orientation_key(node: Sum) -> tuple[int, bytes]:
 
 
 def _sign(coefficients: dict[Node, float]) -> int:
-    """The sign that leaves fewer minuses; a tie goes to constants, then diagonals, then the first."""
+    """The sign that leaves fewer minuses; ties go to constants, then diagonals, then the first."""
     negative = sum(c < 0 for c in coefficients.values())
     if 2 * negative == len(coefficients):
         return 1 if coefficients[min(coefficients, key=_sign_key)] > 0 else -1

@@ -73,7 +73,9 @@ def test_cut_that_may_leave_its_range_is_kept():
     assert evaluate(value, x=[1.0, 2.0]) == 0
 
 
-@pytest.mark.parametrize(("stride", "padding", "dilation"), list(itertools.product((1, 2), (0, 1), (1, 2))))
+@pytest.mark.parametrize(
+    ("stride", "padding", "dilation"), list(itertools.product((1, 2), (0, 1), (1, 2)))
+)
 def test_convolution_and_its_derivatives_match_loops(stride, padding, dilation):
     h, u = 7, 3
     y = (h + 2 * padding - dilation * (u - 1) - 1) // stride + 1

@@ -81,9 +81,9 @@ def _with_arity(define, emit):
     # numba reads the number of arguments from the signature: it must be spelled out
     count = emit.__code__.co_argcount - 2
     made = {
-        1: lambda typing, a: define(typing, a),  # noqa: PLW0108
-        2: lambda typing, a, b: define(typing, a, b),  # noqa: PLW0108
-        3: lambda typing, a, b, c: define(typing, a, b, c),  # noqa: PLW0108
+        1: lambda typing, a: define(typing, a),
+        2: lambda typing, a, b: define(typing, a, b),
+        3: lambda typing, a, b, c: define(typing, a, b, c),
     }[count]
     made.__name__ = made.__qualname__ = emit.__name__
     made.__doc__ = emit.__doc__

@@ -5,7 +5,7 @@ Importing this package fills the dispatch tables of :mod:`tensorcalc.nodes`. Its
 NumPy functions and its dispatch), then the functions by what they do, then the array methods.
 """
 
-from . import convert, ufuncs, functions  # noqa: I001
+from . import convert, ufuncs, functions
 from . import shapes, indexing, joining, reductions, selections, windows, tensor_products
 from . import linear_algebra, special, activations, methods
 
