@@ -1,4 +1,4 @@
-"""Transforms of functions: grad, value_and_grad, jacobian, hessian, jvp, vjp and hvp.
+"""Transforms of functions: grad, value_and_grad, jacobian, jvp, vjp and hvp.
 
 Arguments, ``argnums`` and the nesting of results are those of the functions of the same name in
 JAX. A function is traced once for all sizes (see :mod:`autodiff.tracing`), its derivative is
@@ -298,34 +298,6 @@ def jacobian(
            [0., 4.]])
     """
     return Transform(fun, rules.jacobian, "jacobian", argnums, has_aux, target)
-
-
-def hessian(
-    fun: Callable[..., Any],
-    argnums: int | Sequence[int] = 0,
-    has_aux: bool = False,
-    target: str = "auto",
-    structured: bool = False,
-) -> Transform:
-    """Second derivatives: ``H[i..., j...] = d^2 fun / d x[i...] d y[j...]``.
-
-    The nesting of the argument twice: of ``{"U": ..., "V": ...}`` a dict of dicts of blocks.
-
-    With ``structured`` the result is a ``scipy.sparse.linalg.LinearOperator`` between flattened
-    arguments that stores and solves with what the formula of the Hessian is made of (see
-    :mod:`autodiff.structured`); several leaves are one block system, in the order of the leaves.
-
-    >>> import numpy as np
-    >>> hessian(lambda x: x[0] * x[1])(np.array([1.0, 2.0]))
-    array([[0., 1.],
-           [1., 0.]])
-    >>> hessian(lambda x: np.sum(x**3), structured=True)(np.ones(1000))
-    <diagonal, 1000 x 1000, 8000 bytes>
-    """
-    if structured:
-        rule = curvature_rules.structured_hessian
-        return StructuredTransform(fun, rule, "structured hessian", argnums, has_aux, target)
-    return Transform(fun, rules.hessian, "hessian", argnums, has_aux, target)
 
 
 def jvp(

@@ -8,9 +8,12 @@ import importlib
 import pytest
 
 MODULES = [
+    "autodiff.budget",
     "autodiff.check",
+    "autodiff.hessians",
     "autodiff.objective",
     "autodiff.pytrees",
+    "autodiff.result",
     "autodiff.transforms",
 ]
 

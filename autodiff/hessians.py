@@ -1,0 +1,51 @@
+"""The Hessian: dense, structured, or whatever fits into a memory budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import curvature_rules, rules
+from .budget import BudgetedHessian
+from .transforms import StructuredTransform, Transform
+
+
+def hessian(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    target: str = "auto",
+    structured: bool = False,
+    memory: str | int | float | None = None,
+) -> Any:
+    """Second derivatives: ``H[i..., j...] = d^2 fun / d x[i...] d y[j...]``.
+
+    The nesting of the argument twice: of ``{"U": ..., "V": ...}`` a dict of dicts of blocks.
+
+    With ``structured`` the result is a ``scipy.sparse.linalg.LinearOperator`` between flattened
+    arguments that stores and solves with what the formula of the Hessian is made of (see
+    :mod:`autodiff.structured`); several leaves are one block system, in the order of the leaves.
+
+    With ``memory``, a number of bytes or a text like ``"2 GB"``, it is such an operator as well,
+    represented in the best way that fits; its ``choice`` says which, and what the others need.
+
+    >>> import numpy as np
+    >>> hessian(lambda x: x[0] * x[1])(np.array([1.0, 2.0]))
+    array([[0., 1.],
+           [1., 0.]])
+    >>> hessian(lambda x: np.sum(x**3), structured=True)(np.ones(1000))
+    <diagonal, 1000 x 1000, 8000 bytes>
+    >>> hessian(lambda x: np.sum(x**3), memory="1 MB")(np.ones(1000)).choice.kind
+    'structured'
+
+    Raises DerivativeError if the function is not scalar or the argument not real, SizeError if it
+    does not fit into the memory.
+    """
+    if memory is not None:
+        if has_aux or structured or not isinstance(argnums, int):
+            raise TypeError("hessian: memory= goes with one argnum, without structured and has_aux")
+        return BudgetedHessian(fun, memory, argnums, target)
+    if structured:
+        rule = curvature_rules.structured_hessian
+        return StructuredTransform(fun, rule, "structured hessian", argnums, has_aux, target)
+    return Transform(fun, rules.hessian, "hessian", argnums, has_aux, target)
