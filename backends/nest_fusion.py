@@ -22,11 +22,13 @@ CHEAP = 3
 
 def fused(program: Program) -> Program:
     """The program with producers inside the loops of their consumers, verified."""
-    steps = list(program.steps)
+    steps, before = list(program.steps), -1
     outputs = set(program.outputs)
-    for step in reversed(program.steps):
-        if isinstance(step, Nest) and not step.reduced and step.value not in outputs:
-            steps = _moved(steps, step.value)
+    while len(steps) != before:
+        before = len(steps)
+        for step in reversed(steps):
+            if isinstance(step, Nest) and not step.reduced and step.value not in outputs:
+                steps = _moved(steps, step.value)
     result = Program(steps, program.outputs)
     result.verify()
     return result

@@ -173,7 +173,7 @@ class NumbaNests(NumbaTerms):
         """Labels from the outermost loop to the innermost: the one most loads step through last."""
         loads = [self._places(value, own) for value, own in term.loads()]
         loads += [output] if output == labels else []
-        votes = {label: 0 for label in labels}
+        votes = dict.fromkeys(labels, 0)
         for own in dict.fromkeys(loads):
             if len(own) > 1:
                 votes[own[-1]] += len(own) + (own is output)

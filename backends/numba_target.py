@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, NamedTuple
 
 from tensorcalc.extents import evaluate
 
@@ -27,12 +28,23 @@ _CORES = threading.Lock()
 
 def available() -> None:
     """Raise TargetError unless numba can be imported."""
-    try:
-        import numba  # noqa: F401
-    except ImportError as missing:
-        raise TargetError(
-            "target 'numba' needs numba", [str(missing)], "pip install numba"
-        ) from None
+    if find_spec("numba") is None:
+        raise TargetError("target 'numba' needs numba", [], "pip install numba")
+
+
+class Recipe(NamedTuple):
+    """What is left to do once the text is written; needs no symbols, so any thread may do it."""
+
+    source: str
+    parallel: bool
+    dtypes: list[Any]
+
+    def function(self) -> Callable[..., Any]:
+        """The function of arrays: loaded now, compiled when first called."""
+        function = loaded(self.source).f
+        if self.parallel:
+            function = _one_at_a_time(function)
+        return converting(function, self.dtypes) if any(self.dtypes) else function
 
 
 class NumbaVariant(Variant):
@@ -42,7 +54,7 @@ class NumbaVariant(Variant):
         program, self.choices = lowered
         self.program = prepared(program)
         self.template = template
-        self.texts: dict[tuple[str, bool], Code] = {}
+        self.texts: dict[tuple[str, bool], str] = {}
         self.last = "float64", False
         self.symbols = self._writer(*self.last)[1]
 
@@ -50,13 +62,17 @@ class NumbaVariant(Variant):
         writer = NumbaWriter(self.program, self.template, dtype, parallel)
         return writer.source(), writer.open_symbols
 
+    def text(self, dtype: str, parallel: bool) -> str:
+        """The module for a precision, for one core or several."""
+        self.last = dtype, parallel
+        if self.last not in self.texts:
+            self.texts[self.last] = self._writer(dtype, parallel)[0]
+        return self.texts[self.last]
+
     def code(self, pooled: bool = False) -> Code:
         """The text and the function of the signature planned last."""
-        if self.last not in self.texts:
-            source, symbols = self._writer(*self.last)
-            function = loaded(source).f
-            self.texts[self.last] = Code(source, function, symbols)
-        return self.texts[self.last]
+        source = self.text(*self.last)
+        return Code(source, loaded(source).f, self.symbols)
 
 
 class NumbaFunction(CompiledFunction):
@@ -77,6 +93,10 @@ class NumbaFunction(CompiledFunction):
         super().__init__(*arguments)
 
     def _planned(self, arrays: Sequence[Any], given: Mapping[str, int]) -> Callable[..., Any]:
+        return self.recipe(arrays, given).function()
+
+    def recipe(self, arrays: Sequence[Any], given: Mapping[str, int]) -> Recipe:
+        """The text for arguments of these shapes and dtypes, and what remains to be done."""
         sizes = sizes_of(self.variables, arrays, given)
         self._choose_variant(sizes)
         variant: NumbaVariant = self._variants[0]
@@ -84,11 +104,8 @@ class NumbaFunction(CompiledFunction):
         floats = [a for v, a in zip(self.variables, arrays, strict=True) if _is_real(v)]
         dtype = "float32" if precision(floats) == "float32" else "float64"
         check_memory(variant.program, sizes, 4 if dtype == "float32" else 8, self.result_names)
-        variant.last = dtype, largest_nest(variant.program, sizes) >= PARALLEL_FROM
-        function = variant.code().function
-        if variant.last[1]:
-            function = _one_at_a_time(function)
-        return converting(function, dtypes) if any(dtypes) else function
+        parallel = largest_nest(variant.program, sizes) >= PARALLEL_FROM
+        return Recipe(variant.text(dtype, parallel), parallel, dtypes)
 
 
 def largest_nest(program: Program, sizes: Mapping[str, int]) -> int:

@@ -125,10 +125,11 @@ class NumbaTerms(Scope):
         return " and ".join(f"0 <= {form} < {self.integer(e)}" for form, e in pairs) or "True"
 
     def _rows(self, step: Indicator, indices: Sequence[str]) -> list[str]:
-        return [
-            f"{self.integer(row.low)} <= {self.affine(row.form, indices)} < {self.integer(row.high)}"
-            for row in step.rows
-        ]
+        tests = []
+        for row in step.rows:
+            form = self.affine(row.form, indices)
+            tests.append(f"{self.integer(row.low)} <= {form} < {self.integer(row.high)}")
+        return tests
 
     def affine(self, form: Affine, indices: Sequence[str]) -> str:
         """An affine form of index texts."""

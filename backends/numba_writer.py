@@ -120,7 +120,8 @@ class NumbaWriter(NumbaKernels):
         if not parallel:
             body = body.replace("prange(", "range(")
         name = f"kernel{number}" if len(self.segments) > 1 else "kernel"
-        text = f"@njit({options})\ndef {name}({parameters}):\n{body}\n    return {_tuple(returns)}\n"
+        body += f"\n    return {_tuple(returns)}\n"
+        text = f"@njit({options})\ndef {name}({parameters}):\n{body}"
         arguments = ", ".join(f"{n}[()]" if n in self._scalars() else n for n in sorted(reads))
         lines = f"{_tuple(returns)} = {name}({arguments})"
         between = [n for n in returns if n in self._numbers() and len(self.segments) > 1]

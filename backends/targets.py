@@ -8,6 +8,7 @@ from typing import Any
 from tensorcalc.nodes import Node, Variable, free_variables
 from tensorcalc.simplify import simplify_all
 
+from .auto_target import AutoFunction
 from .compiled import CompiledFunction, Results, TargetError, specialised
 from .jax_target import JaxFunction
 from .numba_target import NumbaFunction
@@ -17,6 +18,7 @@ TARGETS: dict[str, type[CompiledFunction]] = {
     "numpy": CompiledFunction,
     "jax": JaxFunction,
     "numba": NumbaFunction,
+    "auto": AutoFunction,
 }
 
 

@@ -1,0 +1,245 @@
+"""The numba target against the oracle, its files on disk, and the automatic target."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backends
+import tensorcalc as tc
+from backends import auto_target
+from backends.nest_fusion import fused
+from backends.numba_target import NumbaFunction, Recipe
+from backends.steps import Nest
+from tensorcalc.nodes import free_variables
+
+from .examples import EXAMPLES
+from .test_numpy_target import CASES, SIZES, arguments, reference, roots_of
+
+pytest.importorskip("numba", reason="numba, an optional extra, is not installed")
+
+ROOT = Path(__file__).parent.parent
+
+
+def compiled(name: str, target: str = "numba") -> Any:
+    roots = roots_of(name)
+    return backends.compile(roots, target, variables=free_variables(*roots, CASES[name][1]))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_values_and_derivatives_agree_with_the_oracle_at_every_size(name: str) -> None:
+    function = compiled(name)
+    for sizes in SIZES:
+        arrays = arguments(name, sizes)
+        kept = {key: np.copy(array) for key, array in arrays.items()}
+        for root, found in zip(roots_of(name), function(**arrays), strict=True):
+            expected = reference(root, arrays, sizes)
+            np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-11)
+            assert np.shape(found) == np.shape(expected)
+        for key, array in arrays.items():
+            np.testing.assert_array_equal(array, kept[key])
+
+
+@pytest.mark.parametrize("example", EXAMPLES[::8], ids=str)
+def test_examples_and_their_derivatives_agree_with_the_oracle(example: Any) -> None:
+    variables = example.declared()
+    tower = [example.expression()]
+    for _ in range(min(example.order, 2)):
+        tower.append(tc.derivative(tower[-1], variables[0]))
+    function = backends.compile(tower, "numba", variables=variables, real=True)
+    for order, found in enumerate(function(**example.values())):
+        wanted = example.evaluate(tower[order])
+        scale = 1 + float(np.max(np.abs(wanted), initial=0, where=np.isfinite(wanted)))
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9 * scale)
+
+
+FLOAT32 = ["nested", "softmax", "weighted_gram", "diagonal_plus_outer", "where", "powers"]
+
+
+@pytest.mark.parametrize("name", FLOAT32)
+def test_float32_kernels_do_no_float64_arithmetic(name: str) -> None:
+    function = compiled(name)
+    arrays = arguments(name, SIZES[0], np.float32)
+    for root, found in zip(roots_of(name), function(**arrays), strict=True):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, reference(root, arrays, SIZES[0]), rtol=3e-4, atol=1e-4)
+    for kernel in kernels(function):
+        for text in kernel.inspect_llvm().values():
+            assert not re.findall(r"= (?:f(?:add|sub|mul|div) .*double|fpext) .*", text)
+
+
+def kernels(function: NumbaFunction) -> list[Any]:
+    """The compiled functions of the text that ran last."""
+    names = function._variants[0].code().function.__globals__
+    return [value for name, value in names.items() if name.startswith("kernel")]
+
+
+@pytest.mark.parametrize("name", ["weighted_gram", "transpose_of_three", "identity", "windows"])
+def test_results_own_their_memory(name: str) -> None:
+    arrays = arguments(name, SIZES[0])
+    results = compiled(name)(**arrays)
+    for k, result in enumerate(results):
+        others = [*arrays.values(), *results[:k]]
+        assert not any(np.may_share_memory(result, other) for other in others)
+        if np.ndim(result):
+            result[...] = 1.0
+
+
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+def test_arguments_of_every_memory_order_are_read_as_they_are(order: str) -> None:
+    function = compiled("weighted_gram")
+    arrays = arguments("weighted_gram", SIZES[0])
+    wanted = function(**arrays)
+    A = arrays["A"]
+    arrays["A"] = np.repeat(A, 2, axis=1)[:, ::2] if order == "strided" else np.array(A, order=order)
+    for found, expected in zip(function(**arrays), wanted, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_an_index_out_of_range_raises() -> None:
+    function = compiled("gather_rows")
+    arrays = arguments("gather_rows", SIZES[0])
+    with pytest.raises(IndexError):
+        function(**{**arrays, "pick": np.array([0, 99])})
+
+
+# -- fusion ---------------------------------------------------------------------------------------
+def test_a_loss_of_a_margin_is_one_loop() -> None:
+    y, z = tc.variables("y: n, z: n")
+    function = backends.compile(np.sum(np.log1p(np.exp(-y * z))), "numba")
+    assert sum(isinstance(step, Nest) for step in function.program.steps) == 1
+
+
+def test_pairwise_sums_and_their_derivatives_keep_nothing_of_rank_two() -> None:
+    x, y, w, v = tc.variables("x: m, y: n, w: m, v: m")
+    loss = np.sum(w * np.sum(np.exp(-((x[:, None] - y) ** 2)), axis=1))
+    gradient = tc.gradient(loss, x)
+    product = tc.derivative(np.sum(gradient * v), x)
+    roots = [loss, gradient, product]
+    function = backends.compile(roots, "numba", variables=(x, y, w, v))
+    assert all(step.value.ndim < 2 for step in function.program.steps)
+    rng = np.random.default_rng(0)
+    arrays = {"x": rng.normal(size=7), "y": rng.normal(size=5)}
+    arrays |= {"w": rng.normal(size=7), "v": rng.normal(size=7)}
+    for root, found in zip(roots, function(**arrays), strict=True):
+        wanted = tc.evaluate(root, **{k: arrays[k] for k in map(str, free_variables(root))})
+        np.testing.assert_allclose(found, wanted, rtol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["nested", "shared", "softmax", "where"])
+def test_fusion_twice_is_fusion_once(name: str) -> None:
+    program = compiled(name).program
+    assert str(fused(program)) == str(program)
+
+
+def test_several_cores_agree_with_one() -> None:
+    X, y, w = tc.variables("X: m n, y: m, w: n")
+    margin = y * (X @ w)
+    loss = np.sum(np.log1p(np.exp(-margin)))
+    roots = [loss, tc.gradient(loss, w), np.exp(-margin), np.sum(np.exp(X), axis=0)]
+    function = backends.compile(roots, "numba", variables=(X, y, w))
+    rng = np.random.default_rng(1)
+    arrays = {"X": rng.normal(size=(40_000, 6)), "y": rng.normal(size=40_000)}
+    arrays["w"] = rng.normal(size=6)
+    found = function(**arrays)
+    assert "prange(" in function.source
+    wanted = backends.compile(roots, variables=(X, y, w))(**arrays)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11)
+
+
+# -- files on disk --------------------------------------------------------------------------------
+SECOND_PROCESS = """
+import time, numpy as np, tensorcalc as tc, backends
+x, y = tc.variables("x: n, y: n")
+loss = np.sum(np.log1p(np.exp(-x * y)))
+start = time.perf_counter()
+f = backends.compile([loss, tc.gradient(loss, x)], "numba")
+f(x=np.ones(10), y=np.ones(10))
+seconds = time.perf_counter() - start
+kernel = f._variants[0].code().function.__globals__["kernel"]
+print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()), seconds)
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
+    environment = {**os.environ, "TENSORCALC_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    outputs = []
+    for _ in range(2):
+        command = [sys.executable, "-c", SECOND_PROCESS]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        hits, misses, seconds = done.stdout.split()
+        outputs.append((int(hits), int(misses)))
+        print(f"first call of a process after {float(seconds):.2f} s")
+    assert outputs == [(0, 1), (1, 0)]
+
+
+# -- the automatic target -------------------------------------------------------------------------
+def logistic() -> tuple[list[Any], dict[str, Any]]:
+    X, y, w = tc.variables("X: m n, y: m, w: n")
+    loss = np.sum(np.log1p(np.exp(-y * (X @ w))))
+    rng = np.random.default_rng(2)
+    arrays = {"X": rng.normal(size=(20, 10)), "y": rng.normal(size=20), "w": rng.normal(size=10)}
+    return [loss, tc.gradient(loss, w), tc.hessian(loss, w)], arrays
+
+
+def test_the_automatic_target_starts_on_numpy_and_goes_over(monkeypatch: Any) -> None:
+    monkeypatch.setattr(auto_target, "SECONDS", 0.0)
+    roots, arrays = logistic()
+    function = backends.compile(roots, "auto")
+    wanted = function(**arrays)
+    assert function.target == "numpy"
+    errors: list[str] = []
+
+    def work() -> None:
+        end = time.monotonic() + 50
+        while function.target == "numpy" and time.monotonic() < end:
+            for a, b in zip(function(**arrays), wanted, strict=True):
+                if not np.allclose(a, b, rtol=1e-11):
+                    errors.append("differs")
+            time.sleep(0.001)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert function.target == "numba" and not errors and function.failure is None
+    for a, b in zip(function(**arrays), wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11)
+
+
+def test_a_few_calls_compile_nothing() -> None:
+    roots, arrays = logistic()
+    function = backends.compile(roots, "auto")
+    for _ in range(auto_target.CALLS + 1):
+        function(**arrays)
+    assert function.target == "numpy" and function._numba is None
+
+
+def test_an_error_in_the_background_is_warned_of_once(monkeypatch: Any) -> None:
+    def failing(self: Recipe) -> Any:
+        raise RuntimeError("no compiler today")
+
+    monkeypatch.setattr(auto_target, "SECONDS", 0.0)
+    monkeypatch.setattr(Recipe, "function", failing)
+    roots, arrays = logistic()
+    function = backends.compile(roots, "auto")
+    with pytest.warns(RuntimeWarning, match="no compiler today") as caught:
+        for _ in range(200):
+            function(**arrays)
+            if function.failure is not None:
+                break
+            time.sleep(0.01)
+        function(**arrays)
+    assert len(caught) == 1
+    assert function.target == "numpy" and str(function.failure) == "no compiler today"
