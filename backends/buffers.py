@@ -47,6 +47,16 @@ class BufferPool:
         return result
 
 
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Like ``np.zeros``, whose large results come with a page fault every 4 kB."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if not SMALLEST <= size <= LARGEST:
+            return np.zeros(shape, dtype)
+        result = self.empty(shape, dtype)
+        result.fill(0)
+        return result
+
+
 def _unused(held: list[Any]) -> Any:
     """A buffer of the list that nobody uses, taken out of it; other threads cannot see it then."""
     for _ in range(len(held)):

@@ -51,7 +51,7 @@ class Variant:
             source = writer.source()
             namespace: dict[str, Any] = {}
             exec(builtins.compile(source, "<tensorcalc>", "exec"), namespace)  # noqa: S102
-            namespace["empty"] = self.pool.empty
+            namespace["empty"], namespace["zeros"] = self.pool.empty, self.pool.zeros
             self.codes[pooled] = Code(source, namespace["f"], writer.open_symbols)
         return self.codes[pooled]
 
@@ -105,7 +105,7 @@ class CompiledFunction:
     @property
     def source(self) -> str:
         """Readable Python that needs NumPy, and SciPy where an operation does."""
-        return self._variants[0].code(self._pooled).source
+        return self._variants[0].code(pooled=False).source
 
     @property
     def symbols(self) -> list[str]:

@@ -181,7 +181,8 @@ def _clipped_insertion(writer: NumpyWriter, step: Insert) -> str:
 
 def _base(writer: NumpyWriter, step: Insert) -> str:
     if step.base is None:
-        return writer.bind(f"np.zeros({writer.shape(step.value.extents)}, {writer.dtype()})")
+        zeros = "zeros" if writer.pooled else "np.zeros"
+        return writer.bind(f"{zeros}({writer.shape(step.value.extents)}, {writer.dtype()})")
     if writer.dies(step.base) and writer.base(step.core) is not step.base:
         return writer.names[step.base]
     return writer.bind(f"{writer.names[step.base]}.copy()")

@@ -309,3 +309,20 @@ def test_axes_of_size_zero(name: str) -> None:
     arrays = arguments(name, sizes)
     for root, found in zip(roots, function(**arrays), strict=True):
         np.testing.assert_array_equal(found, reference(root, arrays, sizes))
+
+
+def test_source_stays_standalone_after_a_call_with_large_arrays(tmp_path):
+    """Large results come from a pool, but the text that is shown and saved allocates by itself."""
+    U, V = tc.variables("U: m k, V: n k")
+    function = backends.compile(tc.hessian(np.sum((U @ V.T) ** 2), U), variables=[U, V])
+    arrays = {"U": np.ones((100, 5)), "V": np.ones((40, 5))}
+    first, second = function(**arrays), function(**arrays)
+    assert first.nbytes >= 2**20 and not np.shares_memory(first, second)
+    first[...] = 7
+    del first
+    np.testing.assert_array_equal(function(**arrays), second)
+    path = tmp_path / "saved.py"
+    function.save(path)
+    namespace = {}
+    exec(path.read_text(), namespace)
+    np.testing.assert_array_equal(namespace["f"](**arrays), second)
