@@ -33,11 +33,13 @@ class Plan:
         outputs: Outputs,
         directions: Sequence[Variable | None],
         what: str,
+        leaves: Sequence[Any],
         sizes: Mapping[str, int],
         shapes: Sequence[tuple[int, ...]],
     ) -> None:
         self.derived = made
-        #: Sizes of the symbols, and shapes of the selected leaves.
+        #: Sizes of the symbols, and shapes of the selected leaves. The leaves are those of the call:
+        #: the trace may be of an earlier one with another precision.
         self.sizes, self.shapes = sizes, shapes
         definition = made.derivation.definition
         self.formulas = pytrees.unflatten(definition, made.formulas)
@@ -45,12 +47,11 @@ class Plan:
         given = [*trace.variables, *(v for v in directions if v is not None)]
         self._positions = [k for k, variable in enumerate(given) if variable is not None]
         self._bound = list(trace.bound.values())
-        self._numbers = _python_floats(trace, self._positions)
+        self._numbers = _python_floats(leaves, self._positions)
         self._nest = _nesting(what, definition, outputs)
         assemble = made.derivation.assemble
         if assemble is not None:
             self._nest = lambda results: assemble(results, sizes, shapes)
-        leaves = trace.arguments.leaves
         owners = [None if k is None else leaves[k] for k in made.derivation.dtypes]
         dtypes = [getattr(owner, "dtype", None) for owner in owners]
         dtypes += [None] * (len(made.formulas) - len(dtypes))
@@ -94,9 +95,8 @@ def _as_scalar(dtype: Any, result: Any) -> Any:
     return np.asarray(result, dtype)[()]
 
 
-def _python_floats(trace: Trace, positions: Sequence[int]) -> list[tuple[int, Any]]:
+def _python_floats(leaves: Sequence[Any], positions: Sequence[int]) -> list[tuple[int, Any]]:
     """Where Python floats are passed, with the dtype of the arrays that they join."""
-    leaves = trace.arguments.leaves
     own = [leaves[k] if k < len(leaves) else None for k in positions]
     arrays = [leaf.dtype for leaf in own if isinstance(leaf, (np.ndarray, np.generic))]
     real = [dtype for dtype in arrays if dtype.kind == "f"]

@@ -119,7 +119,8 @@ class Transform:
         made = self._derived(trace, selection, outputs, directions)
         sizes = trace.sizes_for(arguments.leaves)
         shapes = [np.shape(arguments.leaves[k]) for k in selection.leaves]
-        return Plan(made, trace, outputs, directions, self.what, sizes, shapes)
+        leaves = arguments.leaves
+        return Plan(made, trace, outputs, directions, self.what, leaves, sizes, shapes)
 
     def _extras(self, directions: list[Any]) -> Any:
         """What the rule is given beside the trace."""

@@ -207,6 +207,15 @@ def test_results_have_the_dtype_of_the_argument(dtype: Any) -> None:
     assert value.dtype == gradient.dtype == dtype
     assert ad.hessian(function)(*args).dtype == dtype
     assert ad.hessian(lambda x: np.sum(x**2))(args[0]).dtype == dtype
+
+
+@pytest.mark.parametrize("transform", [ad.grad, ad.jacobian, ad.hessian])
+def test_one_trace_serves_both_precisions_with_their_own_dtypes(transform: Any) -> None:
+    derived = transform(lambda x, scale: scale * np.sum(np.tanh(x)) ** 2)
+    x = np.linspace(0.1, 0.5, 4)
+    for dtype in (np.float64, np.float32, np.float64):
+        assert derived(x.astype(dtype), 0.5).dtype == dtype
+    assert derived.traces == 1
     np.testing.assert_allclose(gradient, ad.grad(function)(w, X, y), rtol=1e-4)
 
 
