@@ -154,7 +154,8 @@ class Nest(Step):
     reduced: Labels
     sizes: dict[int, Any]
 
-    def operands(self) -> list[Value]:  # noqa: D102 - see Step
+    def operands(self) -> list[Value]:
+        """What the term loads."""
         return [value for value, _ in self.term.loads()]
 
 
@@ -167,7 +168,8 @@ class Contract(Step):
     subscripts: tuple[Labels, Labels]
     output: Labels
 
-    def operands(self) -> list[Value]:  # noqa: D102 - see Step
+    def operands(self) -> list[Value]:
+        """Both factors."""
         return [self.left, self.right]
 
     def sizes(self) -> dict[int, Any]:
@@ -184,7 +186,8 @@ class View(Step):
     axes: tuple[Affine, ...]
     inside: bool = True
 
-    def operands(self) -> list[Value]:  # noqa: D102 - see Step
+    def operands(self) -> list[Value]:
+        """The array that is viewed."""
         return [self.source]
 
 
@@ -194,7 +197,8 @@ class Reshape(Step):
 
     source: Value
 
-    def operands(self) -> list[Value]:  # noqa: D102 - see Step
+    def operands(self) -> list[Value]:
+        """The array whose entries they are."""
         return [self.source]
 
 
@@ -212,7 +216,8 @@ class Insert(Step):
     sizes: dict[int, Any]
     inside: bool = True
 
-    def operands(self) -> list[Value]:  # noqa: D102 - see Step
+    def operands(self) -> list[Value]:
+        """What is written into, if anything, and what is added."""
         return [self.core] if self.base is None else [self.base, self.core]
 
 
@@ -227,7 +232,8 @@ class Gather(Step):
     index_labels: Labels
     output: Labels
 
-    def operands(self) -> list[Value]:  # noqa: D102 - see Step
+    def operands(self) -> list[Value]:
+        """What is read from, then the index."""
         return [self.source, self.index]
 
 
@@ -242,7 +248,8 @@ class Scatter(Step):
     index_labels: Labels
     output: Labels
 
-    def operands(self) -> list[Value]:  # noqa: D102 - see Step
+    def operands(self) -> list[Value]:
+        """What is added, then the index."""
         return [self.core, self.index]
 
 
@@ -269,7 +276,8 @@ class Call(Step):
     arguments: tuple[Value, ...]
     params: tuple[tuple[str, Any], ...] = ()
 
-    def operands(self) -> list[Value]:  # noqa: D102 - see Step
+    def operands(self) -> list[Value]:
+        """The arguments, in the order of the signature."""
         return list(self.arguments)
 
     @property

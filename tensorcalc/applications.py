@@ -41,7 +41,7 @@ def apply(name: str, *operands: Node, **params: Any) -> Node:
         if rewritten is not None:
             return rewritten
     if operation.is_elementwise and all(isinstance(operand, Constant) for operand in operands):
-        return Constant(operation.reference(*[o.value for o in operands], **params))  # type: ignore[attr-defined]
+        return Constant(operation.reference(*[o.value for o in operands], **params))
     extents = result_extents(operation, operands, params)
     if operation.is_elementwise:
         hoisted = _views_commute(name, operands, params, extents)

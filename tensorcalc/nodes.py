@@ -187,6 +187,7 @@ class Product(Node):
     """
 
     __slots__ = ("_operands", "output", "subscripts")
+    _operands: tuple[Node, ...]
     subscripts: tuple[Labels, ...]
     output: Labels
 
@@ -204,7 +205,7 @@ class Product(Node):
     @property
     def operands(self) -> tuple[Node, ...]:
         """The factors; a constant other than 1 comes first."""
-        return self._operands  # type: ignore[attr-defined]
+        return self._operands
 
     def label_extents(self) -> dict[int, int | Extent]:
         """Extent of every label."""
@@ -219,6 +220,7 @@ class Sum(Node):
     """Addition of two or more operands of equal shape."""
 
     __slots__ = ("_operands",)
+    _operands: tuple[Node, ...]
 
     def __new__(cls, operands: tuple[Node, ...]) -> Sum:
         """The sum of operands already in normal form: two or more, of equal shape."""
@@ -227,13 +229,14 @@ class Sum(Node):
     @property
     def operands(self) -> tuple[Node, ...]:
         """The terms."""
-        return self._operands  # type: ignore[attr-defined]
+        return self._operands
 
 
 class Apply(Node):
     """A row of the operation table applied to operands of shapes ``batch + core``."""
 
     __slots__ = ("_operands", "operation", "params")
+    _operands: tuple[Node, ...]
     operation: Operation
     params: tuple[tuple[str, Any], ...]
 
@@ -253,7 +256,7 @@ class Apply(Node):
     @property
     def operands(self) -> tuple[Node, ...]:
         """The arguments of the operation, in the order of its signature."""
-        return self._operands  # type: ignore[attr-defined]
+        return self._operands
 
 
 def _intern(key: tuple[Any, ...], cls: type, extents: Extents, **fields: Any) -> Any:

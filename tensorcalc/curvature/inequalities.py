@@ -102,7 +102,7 @@ def _expansions(form: Form) -> Iterator[list[Form]]:
     for k, (node, labels) in enumerate(form.factors):
         base, exponent = base_and_exponent(node)
         if exponent < 0:
-            at_zero = dict(node.params)["at_zero"]  # type: ignore[attr-defined]
+            at_zero = dict(node.params)["at_zero"]
             lowered = power(base, exponent - 1, at_zero)
             factors = (*form.without(k), (lowered, labels), (base, labels))
             grown = opened(replace(form, factors=factors))
@@ -166,7 +166,7 @@ def _cover(
     here = [pair[0] for pair in pairs]
     moved = [next(x for x in own if mirror.image[x] != x) for _, own in here]
     extent = form.extents()[label]
-    delta = Delta((((1, -1), 0),), (extent, extent))  # type: ignore[arg-type]
+    delta = Delta((((1, -1), 0),), (extent, extent))
     summed = ("cover", next(_fresh))
     elsewhere = [(n, _replaced(own, x, summed)) for (n, own), x in zip(here, moved, strict=True)]
     at_label = [(n, _replaced(own, x, label)) for (n, own), x in zip(here, moved, strict=True)]
@@ -177,7 +177,7 @@ def _cover(
     kernel = Variable(
         f"kernel_{next(_fresh)}",
         [*(sizes[x] for x in shared), extent, extent],
-        {"psd"},  # type: ignore[misc, list-item]
+        {"psd"},
     )
     covered_form = replace(form, factors=(*rest, (kernel, (*shared, label, other))))
     return Cover(needed, covered_form, name)

@@ -20,7 +20,7 @@ from ..errors import ShapeError, TraceError
 from ..nodes import FUNCTIONS, Node
 
 #: What NumPy passes for an option that was not given.
-_NOT_GIVEN = np._NoValue  # type: ignore[attr-defined]
+_NOT_GIVEN = np._NoValue
 #: Values of options that change nothing.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "out": (None,),
@@ -52,13 +52,13 @@ class Meaning:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Parameters that the meaning takes."""
-        code = self.implementation.__code__  # type: ignore[attr-defined]
+        code = self.implementation.__code__
         return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
     @cached_property
     def positions(self) -> tuple[str, ...]:
         """NumPy's names of positional arguments from the first on that is not at its own place."""
-        code = self.implementation.__code__  # type: ignore[attr-defined]
+        code = self.implementation.__code__
         if code.co_flags & inspect.CO_VARARGS:
             return ()
         try:
@@ -69,7 +69,7 @@ class Meaning:
 
     def bound(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Positional arguments whose place differs from NumPy's are passed by NumPy's name."""
-        own = self.implementation.__code__.co_varnames  # type: ignore[attr-defined]
+        own = self.implementation.__code__.co_varnames
         places = list(zip(self.positions, own, strict=False))[1:]
         agree = 1 + next((k for k, (a, b) in enumerate(places) if a != b), len(args))
         if not self.positions or len(args) <= agree:

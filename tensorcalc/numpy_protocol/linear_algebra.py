@@ -106,7 +106,7 @@ def solve(a: Any, b: Any) -> Node:
             described(left, right),
             "pass a vector or a matrix with one row per row of the matrix",
         )
-    return np.matmul(apply("inv", left), right)  # type: ignore[return-value]
+    return np.matmul(apply("inv", left), right)
 
 
 @implements(np.linalg.matrix_power)

@@ -325,7 +325,7 @@ def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
         result = add(scale(1 - share, _entry(ordered, low)), scale(share, above))
         return expand_dims(result, axes) if keepdims else result
 
-    return np.stack([at(float(each)) for each in q]) if np.ndim(q) else at(float(q))  # type: ignore[type-var]
+    return np.stack([at(float(each)) for each in q]) if np.ndim(q) else at(float(q))
 
 
 @implements(np.percentile)
@@ -340,4 +340,4 @@ def argsort(a: Any, axis: Any = -1) -> Node:
     node, along = _raveled_without_axis(a, axis)
     permutation = apply("sort_permutation", moveaxis(node, along, -1))
     positions = cumsum(broadcast_to(Constant(1), permutation.extents[-1:])) - 1
-    return moveaxis(np.matmul(permutation, positions), -1, along)  # type: ignore[arg-type]
+    return moveaxis(np.matmul(permutation, positions), -1, along)

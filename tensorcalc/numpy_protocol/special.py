@@ -50,7 +50,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -
     """
     node = as_node(a)
     if b is not None:
-        node = node + np.log(as_node(b))  # type: ignore[assignment]
+        node = node + np.log(as_node(b))
     return reduced("logsumexp", node, axis, keepdims)
 
 

@@ -210,7 +210,7 @@ def vecdot_last(x: Node, y: Node) -> Node:
 @composite("matvec")
 def matvec(x: Node, y: Node) -> Node:
     """``out[..., i] = sum over j of x[..., i, j] y[..., j]``."""
-    return np.matmul(x, y[..., None])[..., 0]  # type: ignore[return-value]
+    return np.matmul(x, y[..., None])[..., 0]
 
 
 @composite("vecmat")

@@ -316,7 +316,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Node:
     sources = affine_view(
         longer, ("j",), ("i", "k"), {"i": count, "k": m}, [({"i": 1, "j": -1, "k": -1}, start)]
     )
-    return np.matmul(sources, shorter)  # type: ignore[return-value]
+    return np.matmul(sources, shorter)
 
 
 @implements(np.correlate)

@@ -308,7 +308,7 @@ class MatrixReader:
         return replace(opened(apply("abs", self.node(formula.operands[0]))), output=())
 
     def _norm2_function(self, formula: Call) -> Chain:
-        return opened(np.sqrt(np.sum(np.square(self.node(formula.operands[0])))))  # type: ignore[arg-type]
+        return opened(np.sqrt(np.sum(np.square(self.node(formula.operands[0])))))
 
     def _adj_function(self, formula: Call) -> Chain:
         node = self.node(formula.operands[0])

@@ -274,7 +274,7 @@ class Typing:
             return Shape("row", sizes)
         return Shape(
             ("scalar", "column", "matrix")[len(sizes)] if len(sizes) < 3 else "tensor", sizes
-        )  # type: ignore[arg-type]
+        )
 
     # -- errors -----------------------------------------------------------------------------
     def _unify(

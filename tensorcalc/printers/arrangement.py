@@ -21,7 +21,7 @@ def arranged_factors(node: Product) -> list[tuple[Node, tuple[int, ...]]]:
     scalars = sorted((pair for pair in pairs if not pair[1]), key=lambda pair: _name_key(pair[0]))
     deltas = [pair for pair in pairs if pair[1] and isinstance(pair[0], Delta)]
     rest = [pair for pair in pairs if pair[1] and not isinstance(pair[0], Delta)]
-    deltas.sort(key=lambda pair: (not pair[0].rows, min(pair[1])))  # type: ignore[attr-defined]
+    deltas.sort(key=lambda pair: (not pair[0].rows, min(pair[1])))
     return scalars + _chained(rest, node.output) + deltas
 
 

@@ -93,7 +93,7 @@ def is_reciprocal(node: Node) -> bool:
 
 def exponent(node: Node) -> float:
     """The exponent of a power."""
-    return dict(node.params)["exponent"]  # type: ignore[attr-defined]
+    return dict(node.params)["exponent"]
 
 
 def has_minus(node: Sum) -> bool:

@@ -284,9 +284,9 @@ class _IndexPrinter(FunctionPrinter):
                 text = self.ordered(text, own)
                 text = text.replaced(text=f"{text.at(ATOM)}^{exponent}", level=POWER)
             return text, False
-        is_power = isinstance(node, Apply) and node.operation.name == "power"
-        if is_power and node not in self.definitions and exponent == 1 and distinct(own):
-            params = dict(node.params)  # type: ignore[attr-defined]
+        inline = node not in self.definitions and exponent == 1 and distinct(own)
+        if isinstance(node, Apply) and node.operation.name == "power" and inline:
+            params = dict(node.params)
             if params.get("at_zero") is None and params["exponent"] < 0:
                 return self._power(node.operands[0], -params["exponent"], own, used), True
         text = self.render(node, own, used)

@@ -170,8 +170,9 @@ def _binary(formula: Binary) -> tuple[str, int]:
 def _factor(formula: Formula, operator: str) -> str:
     """A factor; products joined by different signs keep their parentheses."""
     inner = _bare(formula)
-    mixed = isinstance(inner, Binary) and inner.operator in (".*", "./", "⊗", "*")
-    if mixed and inner.operator != operator and isinstance(formula, Group):  # type: ignore[attr-defined]
+    own = inner.operator if isinstance(inner, Binary) else None
+    mixed = own in (".*", "./", "⊗", "*") and own != operator
+    if mixed and isinstance(formula, Group):
         return rf"\left({_latex(inner)}\right)"
     return _at(inner, PRODUCT)
 

@@ -245,7 +245,7 @@ def _in_bands(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
     if len(known) < len(limits):
         return None
     if rank == 1:
-        hull = _hull([each[0] for each in limits])  # type: ignore[misc]
+        hull = _hull([pair for (pair,) in limits if pair is not None])
         if hull is not None and not is_nonnegative(hull[1] - hull[0] + 1 - H.extents[0]):
             band = band_of(H, hull[0], hull[1] - hull[0] + 1)
             return Banded(H, rank, hull[0], band, 0 in invariant_axes(band))

@@ -145,13 +145,13 @@ def components(term: Term) -> list[tuple[set[int], set[int], list[Factor]]]:
 def split_sides(form: Form) -> tuple[list[Factor], list[Factor], list[Factor]] | None:
     """Factors with rows, with columns and with neither; None if one has both or a side has none."""
     rows, columns = set(form.rows), set(form.columns)
-    sides: tuple[list[Factor], ...] = ([], [], [])
+    sides: tuple[list[Factor], list[Factor], list[Factor]] = ([], [], [])
     for factor in plain_factors(form):
         labels = set(factor[1])
         if labels & rows and labels & columns:
             return None
         sides[0 if labels & rows else 1 if labels & columns else 2].append(factor)
-    return sides  # type: ignore[return-value]
+    return sides
 
 
 def low_rank_parts(term: Term) -> tuple[int, Node, Node, Node] | None:
