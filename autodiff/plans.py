@@ -38,8 +38,8 @@ class Plan:
         shapes: Sequence[tuple[int, ...]],
     ) -> None:
         self.derived = made
-        #: Sizes of the symbols, and shapes of the selected leaves. The leaves are those of the call:
-        #: the trace may be of an earlier one with another precision.
+        #: Sizes of the symbols, and shapes of the selected leaves. The leaves are those of the
+        #: call: the trace may be of an earlier one with another precision.
         self.sizes, self.shapes = sizes, shapes
         definition = made.derivation.definition
         self.formulas = pytrees.unflatten(definition, made.formulas)
