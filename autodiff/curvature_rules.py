@@ -25,6 +25,7 @@ from tensorcalc.structure import (
     Dense,
     LowRank,
     Structure,
+    Zero,
     structure,
     structure_of_system,
 )
@@ -89,27 +90,19 @@ def local_gauss_newton(
 
 
 def local_fisher(log_partition: Callable[[Any], Any]) -> Any:
-    """A rule for functions that return ``(natural parameters, observed statistics)``.
+    """A rule for functions that return the loss ``A(eta) - sum(eta * y)`` and ``eta``.
 
-    The loss is ``A(eta) - sum(eta * y)``, the negative log-likelihood up to a constant; its
-    expected Hessian ``J' (d2 A / d eta^2) J`` is the Fisher information, which has no ``y`` in it.
+    The loss is a negative log-likelihood up to a constant; its expected Hessian
+    ``J' (d2 A / d eta^2) J`` is the Fisher information, which has no ``y`` in it.
     """
 
     def rule(trace: Trace, selection: Selection, outputs: Outputs, dense: Positions) -> Derivation:
-        if len(outputs.value) != 2 or outputs.definition[0] != "tuple":
-            raise DerivativeError(
-                "the Fisher information needs a function that returns a pair",
-                [f"returned: {len(outputs.value)} arrays"],
-                "return (natural parameters, observed sufficient statistics)",
-            )
         xs = rules.variables_of(trace, selection)
-        eta, observed = simplify_all(list(outputs.value))
+        loss, eta = simplify_all(list(outputs.value))
         inner = Variable("natural_parameters", eta.extents)
-        partition = log_partition(inner)
-        (gradient,) = simplify_all(pullback(partition, [inner], Constant(1), 0))
+        (gradient,) = simplify_all(pullback(log_partition(inner), [inner], Constant(1), 0))
         (hessian,) = rules.hessian_blocks([gradient], [inner])
-        loss = add(partition, scale(-1, _inner_product(inner, observed)))
-        loss, hessian = _with_inner([loss, hessian], inner, eta)
+        (hessian,) = _with_inner([hessian], inner, eta)
         blocks = simplify_all(_gram(_jacobians(eta, xs), hessian, eta, xs))
         loss, *gradients = simplify_all([loss, *pullback(loss, xs, Constant(1), 0)])
         return _local(loss, gradients, blocks, xs, dense)
@@ -131,14 +124,24 @@ def half_squares(residuals: Callable[..., Any]) -> Callable[..., Any]:
 def exponential_family(
     function: Callable[..., Any], log_partition: Callable[[Any], Any]
 ) -> Callable[..., Any]:
-    """The function ``A(eta) - sum(eta * y)`` of a function that returns ``(eta, y)``."""
+    """``(A(eta) - sum(eta * y), eta)`` of a function that returns ``(eta, y)``."""
 
     @functools.wraps(function)
     def loss(*args: Any, **kwargs: Any) -> Any:
         eta, observed = function(*args, **kwargs)
-        return log_partition(eta) - np.sum(eta * observed)
+        return log_partition(eta) - np.sum(eta * observed), eta
 
     return loss
+
+
+def first_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that returns the first of several results."""
+
+    @functools.wraps(function)
+    def first(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)[0]
+
+    return first
 
 
 def _with_inner(roots: Sequence[Node], inner: Node, value: Node) -> list[Node]:
@@ -214,7 +217,7 @@ def _operator(blocks: Sequence[Node], xs: Sequence[Node], dense: Positions) -> t
         found: Any = Dense(blocks[0], xs[0].ndim) if dense else structure(blocks[0])
     else:
         rows = [blocks[k : k + len(xs)] for k in range(0, len(blocks), len(xs))]
-        found = _with_dense(structure_of_system(rows, [x.ndim for x in xs]), dense)
+        found = _as_stored(structure_of_system(rows, [x.ndim for x in xs]), dense)
     cores = list(found.cores)
 
     def assemble(results: Sequence[Any], sizes: Mapping[str, int], shapes: Sequence[Any]) -> Any:
@@ -226,16 +229,24 @@ def _operator(blocks: Sequence[Node], xs: Sequence[Node], dense: Positions) -> t
     return found, assemble
 
 
-def _with_dense(found: BlockSystem, dense: Positions) -> BlockSystem:
-    """The system with some diagonal blocks taken as dense."""
+def _as_stored(found: BlockSystem, dense: Positions) -> BlockSystem:
+    """The system with those blocks dense that are stored so.
+
+    These are diagonal blocks whose structure is larger, and couplings: they are not symmetric, and
+    of their structures only zero and low rank are of use to a solve.
+    """
     rows = [
-        tuple(
-            Dense(block.formula, block.rank) if p == q and p in dense else block
+        [
+            Dense(block.formula, block.rank) if _stored_dense(block, p, q, dense) else block
             for q, block in enumerate(row)
-        )
+        ]
         for p, row in enumerate(found.blocks)
     ]
-    return replace(found, blocks=tuple(rows)) if dense else found
+    return replace(found, blocks=tuple(map(tuple, rows)))
+
+
+def _stored_dense(block: Structure, p: int, q: int, dense: Positions) -> bool:
+    return p in dense if p == q else not isinstance(block, (Zero, LowRank))
 
 
 def wasteful(
@@ -263,6 +274,7 @@ def _flat(nodes: Sequence[Node]) -> Any:
 __all__ = [
     "Local",
     "exponential_family",
+    "first_of",
     "half_squares",
     "local_fisher",
     "local_gauss_newton",

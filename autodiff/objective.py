@@ -156,9 +156,9 @@ class Objective:
         """
         rule = curvature_rules.local_fisher(log_partition)
         label = _labels.setdefault(log_partition, next(_fresh))
-        curvature = StructuredTransform(self.function, rule, f"fisher information {label}")
-        loss = curvature_rules.exponential_family(self.function, log_partition)
-        return self._with(loss, curvature)
+        both = curvature_rules.exponential_family(self.function, log_partition)
+        curvature = StructuredTransform(both, rule, f"fisher information {label}")
+        return self._with(curvature_rules.first_of(both), curvature)
 
     def _with(self, fun: Callable[..., Any], curvature: Transform) -> Objective:
         start = self._layout.params(self.x0)

@@ -79,6 +79,9 @@ def levenberg_marquardt(
         scale = gradients["columns"] * max(np.sqrt(2 * point.value), 1e-300)
         return float(np.max(np.abs(box.free_gradient(point)) / scale, initial=0.0))
 
+    def free_norm(point: Point) -> float:
+        return float(np.linalg.norm(box.free_gradient(point)))
+
     def steps() -> Iterator[Point]:
         point = local_point(model, box.projected(problem.x0))
         mu, growth, scale = damping, 2.0, np.zeros(len(point.x))
@@ -96,7 +99,7 @@ def levenberg_marquardt(
                 step = box.limited(point, _damped(operator, J, r, point, mu, scale, box))
                 moved = operator @ step
                 predicted = -(point.gradient @ step + step @ moved / 2)
-                ratio, trial = gain(model, point, step, predicted)
+                ratio, trial = gain(model, point, step, predicted, free_norm)
                 relative = np.linalg.norm(step) / max(float(np.linalg.norm(point.x)), 1e-300)
                 if ratio > 0:
                     break

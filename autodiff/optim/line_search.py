@@ -55,8 +55,10 @@ def wolfe(
 ) -> float:
     """A step with sufficient decrease and ``|g(x + t d).d| <= curvature * |g(x).d|``.
 
-    SciPy's search; where it finds none, which happens within rounding of a minimum, the Armijo
-    step. Raises Stopped if there is none either.
+    SciPy's search from ``first``, then from the Armijo step, which has the right scale; where it
+    finds none, which happens within rounding of a minimum, the Armijo step itself.
+
+    Raises Stopped if there is none either.
     """
     slope = float(point.gradient @ direction)
     if not slope < 0:
@@ -68,12 +70,19 @@ def wolfe(
     def derivative(t: float) -> float:
         return float(problem.jac(point.x + t * direction) @ direction)
 
-    # The search starts at min(1, 1.01 * 2 (f - f_old) / slope): an f_old that makes it `first`.
-    older = point.value - first * slope / 2.02
-    t, *_ = scalar_search_wolfe2(
-        value, derivative, point.value, older, slope, c1=sufficient, c2=curvature, maxiter=30
-    )
-    return armijo(problem, point, direction, first, sufficient) if t is None else float(t)
+    def search(start: float) -> float | None:
+        # SciPy starts at min(1, 1.01 * 2 (f - f_old) / slope): an f_old that makes it `start`.
+        older = point.value - start * slope / 2.02
+        found: float | None = scalar_search_wolfe2(
+            value, derivative, point.value, older, slope, c1=sufficient, c2=curvature, maxiter=30
+        )[0]
+        return found
+
+    t = search(first)
+    if t is None:
+        shorter = armijo(problem, point, direction, first, sufficient)
+        t = search(shorter) or shorter
+    return float(t)
 
 
 def fixed(length: float) -> LineSearch:

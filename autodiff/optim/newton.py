@@ -12,8 +12,8 @@ import numpy as np
 
 from ..objective import Objective
 from ..result import Result
-from ..structured import NotPositiveDefinite, StructuredOperator
-from .iteration import Point, Stopped, iterate, method, point_at
+from ..structured import DenseOperator, NotPositiveDefinite, StructuredOperator
+from .iteration import Point, Stopped, iterate, method, point_at, small_gradient
 from .line_search import LineSearch, line_search_of, moved
 from .secular import damped_step
 from .truncated_cg import truncated_cg
@@ -69,8 +69,15 @@ def newton_solution(
         if indefinite == "raise":
             raise
         if indefinite == "absolute":
-            return operator.solve(gradient, damping=damping, modified="absolute")
+            return _with_spectrum(operator).solve(gradient, damping=damping, modified="absolute")
         return _shifted(operator, gradient, damping, error.smallest)
+
+
+def _with_spectrum(operator: StructuredOperator) -> StructuredOperator:
+    """The operator itself, or the dense matrix where the structure does not give eigenvectors."""
+    if type(operator)._absolute_solution is StructuredOperator._absolute_solution:
+        return DenseOperator(operator.todense(), operator.parameter_shape)
+    return operator
 
 
 def _shifted(operator: StructuredOperator, gradient: Any, damping: float, smallest: float) -> Any:
@@ -180,10 +187,16 @@ def _definite_step(operator: StructuredOperator, gradient: Any, mu: float) -> tu
         return _definite_step(operator, gradient, mu)
 
 
-def gain(problem: Objective, point: Point, step: Any, predicted: float) -> tuple[float, Any]:
+def gain(
+    problem: Objective,
+    point: Point,
+    step: Any,
+    predicted: float,
+    measure: Callable[[Point], float] = small_gradient,
+) -> tuple[float, Any]:
     """Actual decrease over predicted, and the trial vector.
 
-    Where both are within the rounding of the value, the norm of the gradient decides.
+    Where both are within the rounding of the value, ``measure`` (of the gradient) decides.
     """
     trial = point.x + step
     value = problem.value(trial)
@@ -191,7 +204,7 @@ def gain(problem: Objective, point: Point, step: Any, predicted: float) -> tuple
         return -1.0, trial
     actual = point.value - value
     if max(abs(actual), abs(predicted)) <= 1e-13 * max(abs(point.value), abs(value)):
-        better = np.linalg.norm(problem.jac(trial)) <= point.norm
+        better = measure(Point(trial, value, problem.jac(trial))) <= measure(point)
         return (0.5 if better else -1.0), trial
     return (actual / predicted if predicted > 0 else -1.0), trial
 

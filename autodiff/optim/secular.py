@@ -15,8 +15,8 @@ from scipy.optimize import brentq
 
 from ..structured import NotPositiveDefinite, StructuredOperator
 
-#: Relative accuracy of the length of a step.
-ACCURACY = 1e-6
+#: Relative accuracy of the damping; near a singular matrix the length is far more sensitive.
+ACCURACY = 1e-11
 
 
 def damped_step(

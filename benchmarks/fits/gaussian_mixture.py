@@ -14,7 +14,7 @@ import autodiff as ad
 
 
 def negative_log_likelihood(params: Any, X: Any) -> Any:
-    """``-sum_i log(sum_c pi_c N(x_i | mu_c, diag(v_c)))``, plus what fixes the scores' mean at 0."""
+    """``-sum_i log(sum_c pi_c N(x_i | mu_c, diag(v_c)))``, and what fixes the scores' sum."""
     scores, means, logs = params["scores"], params["means"], params["log_variances"]
     distances = (X[:, None, :] - means[None]) ** 2 * np.exp(-logs)[None]
     densities = -np.sum(distances + logs[None] + np.log(2 * np.pi), axis=2) / 2
@@ -31,7 +31,12 @@ def fit(X: Any, start: Any, method: str = "trust-region", **options: Any) -> Any
 def reference(X: Any, components: int, seed: int = 0, tol: float = 1e-3) -> tuple[Any, float]:
     """Parameters by scikit-learn's expectation maximisation, and their total log-likelihood."""
     model = GaussianMixture(
-        components, covariance_type="diag", reg_covar=0.0, tol=tol, max_iter=100_000, random_state=seed
+        components,
+        covariance_type="diag",
+        reg_covar=0.0,
+        tol=tol,
+        max_iter=100_000,
+        random_state=seed,
     ).fit(X)
     scores = np.log(model.weights_)
     params = {

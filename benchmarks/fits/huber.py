@@ -24,7 +24,12 @@ def loss(params: Any, X: Any, y: Any, alpha: Any, epsilon: Any) -> Any:
 
 
 def fit(
-    X: Any, y: Any, alpha: float = 1e-4, epsilon: float = 1.35, method: str = "newton", **options: Any
+    X: Any,
+    y: Any,
+    alpha: float = 1e-4,
+    epsilon: float = 1.35,
+    method: str = "newton",
+    **options: Any,
 ) -> Any:
     """``{"w", "b", "log_scale"}``."""
     start = {
