@@ -10,6 +10,17 @@ from tensorcalc.extents import same_extents
 from .numba_nests import NumbaNests
 from .steps import Contract, Labels, Nest, Term, Value, View, load
 
+#: Axes of what each function of :mod:`.numba_runtime` returns.
+RANKS = {
+    "dot": 0,
+    "matrix_vector": 1,
+    "vector_matrix": 1,
+    "matrix_matrix": 2,
+    "gram": 2,
+    "row_gram": 2,
+    "batched": 3,
+}
+
 
 class NumbaContractions(NumbaNests):
     """Writes contractions, and lays values out as arrays."""
@@ -30,22 +41,51 @@ class NumbaContractions(NumbaNests):
         self.arrays[step.value] = name, tuple(step.output.index(x) for x in natural)
 
     def _product(
-        self, step: Contract, batch: Labels, rows: Labels, summed: Labels, columns: Labels
+        self,
+        step: Contract,
+        batch: Sequence[int],
+        rows: Sequence[int],
+        summed: Sequence[int],
+        columns: Sequence[int],
     ) -> tuple[str, Sequence[int]]:
+        if not batch and step.left is step.right and rows and columns:
+            text = self._gram(step, rows, summed, columns)
+            if text:
+                return self._named(text, step, [*rows, *columns])
         a = self._matrix(step.left, step.subscripts[0], batch, rows, summed)
         b = self._matrix(step.right, step.subscripts[1], batch, summed, columns)
         function = "batched" if batch else _function(rows, columns)
+        return self._named(f"{function}({a}, {b})", step, [*batch, *rows, *columns])
+
+    def _named(
+        self, text: str, step: Contract, natural: Sequence[int]
+    ) -> tuple[str, Sequence[int]]:
+        """The result under a name, with an axis for every label."""
         name = self.fresh()
-        self.line(f"{name} = {function}({a}, {b})")
-        natural = [*batch, *rows, *columns]
-        if len(rows) > 1 or len(columns) > 1 or len(batch) > 1:
+        self.line(f"{name} = {text}")
+        if len(natural) != RANKS[text.partition("(")[0]]:
             sizes = step.sizes()
             shape = self.shape([sizes[x] for x in natural])
             flat, name = name, self.fresh()
             self.line(f"{name} = {flat}.reshape({shape})")
         return name, natural
 
-    def _matrix(self, value: Value, own: Labels, *groups: Labels) -> str:
+    def _gram(
+        self, step: Contract, rows: Sequence[int], summed: Sequence[int], columns: Sequence[int]
+    ) -> str:
+        """A matrix by itself: one triangle is enough; "" if the labels lie otherwise."""
+        partner = dict(zip(step.subscripts[0], step.subscripts[1], strict=True))
+        if any(partner[x] != x for x in summed) or [partner[x] for x in rows] != list(columns):
+            return ""
+        name, places = self._memory(step.left, step.subscripts[0])
+        groups = [tuple(rows), tuple(summed)]
+        for function, order in (("row_gram", groups), ("gram", groups[::-1])):
+            if places == (*order[0], *order[1]):
+                matrix = self._merged(name, step.left, step.subscripts[0], order)
+                return f"{function}({matrix})"
+        return ""
+
+    def _matrix(self, value: Value, own: Labels, *groups: Sequence[int]) -> str:
         """The value with each group of labels as one axis; transposed, not copied, if it can be."""
         name, places = self._memory(value, own)
         batch, first, second = groups
@@ -77,7 +117,7 @@ class NumbaContractions(NumbaNests):
         self.nest(Nest(copy, load(value, own), order, (), extents))
         return self.arrays[copy][0]
 
-    def _merged(self, name: str, value: Value, own: Labels, groups: Sequence[Labels]) -> str:
+    def _merged(self, name: str, value: Value, own: Labels, groups: Sequence[Sequence[int]]) -> str:
         if all(len(group) <= 1 for group in groups):
             return name
         extents = dict(zip(own, value.extents, strict=True))
@@ -104,7 +144,7 @@ class NumbaContractions(NumbaNests):
         return self.arrays[value][0]
 
 
-def _function(rows: Labels, columns: Labels) -> str:
+def _function(rows: Sequence[int], columns: Sequence[int]) -> str:
     if rows and columns:
         return "matrix_matrix"
     if rows:
@@ -133,7 +173,7 @@ def _permutation(step: View) -> list[int] | None:
     if not step.inside:
         return None
     sizes = [step.value.extents[label] for label in labels if label is not None]
-    whole = same_extents(sizes, step.source.extents)
+    whole = same_extents(tuple(sizes), step.source.extents)
     return [label for label in labels if label is not None] if whole else None
 
 

@@ -30,7 +30,7 @@ from .steps import (
 #: Names that the text of kernels uses.
 TAKEN = set(
     "np math real vm prange range min max abs select int dot matrix_vector vector_matrix "
-    "matrix_matrix batched njit f kernel"
+    "matrix_matrix batched gram row_gram njit f kernel"
     .split()
 )
 
@@ -237,7 +237,8 @@ class NumbaKernels(NumbaContractions):
         self.line(f"    {place} += {size}")
 
 
-_ALLOCATION = re.compile(rf"    (t\d+) = np\.(?:empty|zeros)\(.*, (?:{'|'.join(map(re.escape, DTYPES.values()))})\)$")
+_DTYPE = "|".join(map(re.escape, DTYPES.values()))
+_ALLOCATION = re.compile(rf"    (t\d+) = np\.(?:empty|zeros)\(.*, (?:{_DTYPE})\)$")
 
 
 class _ByLabel:

@@ -49,6 +49,7 @@ class NumbaNests(NumbaTerms):
             self._elementwise(step, wanted)
         else:
             self._reducing(step, wanted)
+        self.unsigned = set()
 
     def _elementwise(self, step: Nest, wanted: str) -> None:
         name = self.new_array(step.value)
@@ -75,9 +76,10 @@ class NumbaNests(NumbaTerms):
         zero = self.number(0)
         first = outer[0] if outer else None
         loops = Loops({x: k + 1 for k, x in enumerate((*outer, last))}, len(outer) + 1)
+        self.unsigned = {f"i{x}" for x in (*outer[:1], *(() if outer else (last,)))}
         result = self.term(step.term, loops)
         self._emit(loops, 0)
-        count = self.size(step.sizes[first]) if outer else f"({extent} + {BLOCK - 1}) // {BLOCK}"
+        count = self.size(step.sizes[outer[0]]) if outer else f"({extent} + {BLOCK - 1}) // {BLOCK}"
         parts = f"{name}_parts"
         counter = f"i{first}" if outer else f"{name}_block"
         self.line(f"{parts} = np.empty({count}, real)")
@@ -85,8 +87,9 @@ class NumbaNests(NumbaTerms):
         self.indent += 1
         self._emit(loops, 1) if outer else None
         if not outer:
-            start = f"{counter} * {BLOCK}"
-            self._inner(loops, last, f"{start}, min({start} + {BLOCK}, {extent})", name, result)
+            self.line(f"{name}_start = {BLOCK} * {counter}")
+            span = f"min({BLOCK}, {extent} - {name}_start)"
+            self._inner(loops, last, span, name, result, f"{name}_start")
             self.line(f"{parts}[{counter}] = {name}_sum")
         else:
             self.line(f"{name}_row = {zero}")
@@ -102,10 +105,15 @@ class NumbaNests(NumbaTerms):
         self.line(f"for {counter} in range({count}):")
         self.line(f"    {name} += {parts}[{counter}]")
 
-    def _inner(self, loops: Loops, label: int, span: str, name: str, result: str) -> None:
+    def _inner(
+        self, loops: Loops, label: int, span: str, name: str, result: str, start: str = ""
+    ) -> None:
+        """The innermost loop; from ``start`` with indices that are seen to be positive."""
         self.line(f"{name}_sum = {self.number(0)}")
-        self.line(f"for i{label} in range({span}):")
+        self.line(f"for {name}_k in range({span}):" if start else f"for i{label} in range({span}):")
         self.indent += 1
+        if start:
+            self.line(f"i{label} = np.uint64({start} + {name}_k)")
         self._emit(loops, len(loops.lines) - 1)
         self.line(f"{name}_sum += {result}")
         self.indent -= 1
@@ -154,6 +162,7 @@ class NumbaNests(NumbaTerms):
         Every part of the term is computed in the outermost loop that has its labels.
         """
         loops = Loops({label: k + 1 for k, label in enumerate(order)}, len(order))
+        self.unsigned = {f"i{label}" for label in order[:1] if parallel}
         result = self.term(term, loops, wanted)
         self._emit(loops, 0)
         top = self.indent

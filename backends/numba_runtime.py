@@ -8,11 +8,93 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import binding
+from numba import types
+from numba.extending import get_cython_function_address
 
 #: Multiplications below which loops are faster than a call of BLAS.
 SMALL = 2048
 
 _compiled: Any = numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+
+#: Columns and rows of a block that is mirrored at once.
+TILE = 32
+
+
+def _blas(name: str, parameters: int) -> Any:
+    """A function of SciPy's BLAS that takes addresses; a symbol, so that callers can be kept."""
+    address = get_cython_function_address("scipy.linalg.cython_blas", name)
+    binding.add_symbol(f"tensorcalc_{name}", address)
+    signature = types.void(*[types.intp] * parameters)
+    return types.ExternalFunction(f"tensorcalc_{name}", signature)
+
+
+_dsyrk = _blas("dsyrk", 10)
+_ssyrk = _blas("ssyrk", 10)
+
+
+@_compiled
+def gram(a):
+    """``out[i, j] = sum a[k, i] a[k, j]``: one triangle by syrk, then mirrored."""
+    n = a.shape[1]
+    if a.size * n <= SMALL:
+        return _small_gram(a)
+    out = np.empty((n, n), a.dtype)
+    _syrk(np.ascontiguousarray(a), out, 78, a.shape[0], n)
+    _mirror(out)
+    return out
+
+
+@_compiled
+def row_gram(a):
+    """``out[i, j] = sum a[i, k] a[j, k]``."""
+    n = a.shape[0]
+    if a.size * n <= SMALL:
+        return _small_gram(a.T)
+    out = np.empty((n, n), a.dtype)
+    _syrk(np.ascontiguousarray(a), out, 84, a.shape[1], a.shape[1])
+    _mirror(out)
+    return out
+
+
+@_compiled
+def _small_gram(a):
+    out = np.zeros((a.shape[1], a.shape[1]), a.dtype)
+    for k in range(a.shape[0]):
+        for i in range(a.shape[1]):
+            for j in range(a.shape[1]):
+                out[i, j] += a[k, i] * a[k, j]
+    return out
+
+
+@_compiled
+def _syrk(a, out, trans, depth, leading):
+    """The upper triangle, in row-major order, of a row-major matrix times its transpose.
+
+    ``trans`` is the letter N or T of the column-major matrix that BLAS sees.
+    """
+    letters = np.array([76, trans], np.uint8)
+    numbers = np.array([out.shape[0], depth, leading, out.shape[0]], np.int32)
+    scales = np.array([1, 0], a.dtype)
+    letter, number, scale = letters.ctypes.data, numbers.ctypes.data, scales.ctypes.data
+    source, target = a.ctypes.data, out.ctypes.data
+    if a.itemsize == 8:
+        _dsyrk(letter, letter + 1, number, number + 4, scale, source, number + 8,
+               scale + 8, target, number + 12)
+    else:
+        _ssyrk(letter, letter + 1, number, number + 4, scale, source, number + 8,
+               scale + 4, target, number + 12)
+
+
+@_compiled
+def _mirror(a):
+    """The upper triangle into the lower, in blocks that stay in cache."""
+    n = a.shape[0]
+    for top in range(0, n, TILE):
+        for left in range(0, top + 1, TILE):
+            for i in range(top, min(top + TILE, n)):
+                for j in range(left, min(left + TILE, i)):
+                    a[i, j] = a[j, i]
 
 
 @_compiled

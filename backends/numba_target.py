@@ -18,8 +18,8 @@ from .numba_writer import NumbaWriter, prepared
 from .program import Program
 from .steps import Nest
 
-#: Operations of a loop nest from which several cores are worth waking.
-PARALLEL_FROM = 200_000
+#: Operations of a loop nest from which several cores are worth waking: about a millisecond of one.
+PARALLEL_FROM = 2_000_000
 
 #: Parallel kernels run one at a time: they use all cores, and not every threading layer of numba
 #: allows more.

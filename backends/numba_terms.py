@@ -88,6 +88,8 @@ class NumbaTerms(Scope):
         self.makers: dict[Value, Step] = {step.value: step for step in program.steps}
         #: Local or passed name of each array, and the axis of it that each axis of the value is.
         self.arrays: dict[Value, tuple[str, tuple[int, ...]]] = {}
+        #: Loop variables that numba takes for unsigned; with signed numbers they would make floats.
+        self.unsigned: set[str] = set()
         #: Names that the kernel being written reads.
         self.reads: set[str] = set()
 
@@ -136,7 +138,10 @@ class NumbaTerms(Scope):
         parts = []
         for label, c in form.terms:
             one = type(c) is int and c == 1
-            parts.append(indices[label] if one else f"{self.integer(c)} * {indices[label]}")
+            plain = one and len(form.terms) == 1 and type(form.offset) is int and not form.offset
+            index = indices[label]
+            index = f"np.int64({index})" if index in self.unsigned and not plain else index
+            parts.append(index if one else f"{self.integer(c)} * {index}")
         if not parts or type(form.offset) is not int or form.offset:
             parts.append(self.integer(form.offset))
         return parts[0] if len(parts) == 1 and parts[0].isalnum() else f"({' + '.join(parts)})"

@@ -21,7 +21,9 @@ import math
 import numpy as np
 from numba import njit, prange
 import backends.vector_math as vm
-from backends.numba_runtime import batched, dot, matrix_matrix, matrix_vector, vector_matrix
+from backends.numba_runtime import (
+    batched, dot, gram, matrix_matrix, matrix_vector, row_gram, vector_matrix
+)
 from backends.vector_math.primitives import select
 
 real = np.{precision}
