@@ -48,10 +48,9 @@ class Plan:
         self._positions = [k for k, variable in enumerate(given) if variable is not None]
         self._bound = list(trace.bound.values())
         self._numbers = _python_floats(leaves, self._positions)
-        self._nest = _nesting(what, definition, outputs)
         assemble = made.derivation.assemble
-        if assemble is not None:
-            self._nest = lambda results: assemble(results, sizes, shapes)
+        build = None if assemble is None else lambda values: assemble(values, sizes, shapes)
+        self._nest = _nesting(what, definition, outputs, build)
         owners = [None if k is None else leaves[k] for k in made.derivation.dtypes]
         dtypes = [getattr(owner, "dtype", None) for owner in owners]
         dtypes += [None] * (len(made.formulas) - len(dtypes))
@@ -104,9 +103,13 @@ def _python_floats(leaves: Sequence[Any], positions: Sequence[int]) -> list[tupl
     return [(k, dtype) for k, leaf in enumerate(own) if type(leaf) is float]
 
 
-def _nesting(what: str, definition: Any, outputs: Outputs) -> Callable[[list[Any]], Any]:
-    """From a list of results to the nesting that the caller sees."""
+def _nesting(
+    what: str, definition: Any, outputs: Outputs, build: Callable[[list[Any]], Any] | None
+) -> Callable[[list[Any]], Any]:
+    """From a list of results to the nesting that the caller sees, or what ``build`` makes of it."""
     if outputs.aux_definition is None:
+        if build is not None:
+            return build
         if definition == LEAF:
             return lambda results: results[0]
         return lambda results: pytrees.unflatten(definition, results)
@@ -115,6 +118,8 @@ def _nesting(what: str, definition: Any, outputs: Outputs) -> Callable[[list[Any
     def nest(results: list[Any]) -> Any:
         remaining = iter(results)
         value = pytrees.unflatten(definition, remaining)
+        if build is not None:
+            value = build(list(value))
         leaves = [next(remaining) if isinstance(leaf, Node) else leaf for leaf in aux]
         return with_aux(what, value, pytrees.unflatten(aux_definition, leaves))
 

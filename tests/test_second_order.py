@@ -165,6 +165,45 @@ def test_an_indefinite_hessian_is_shifted_or_reported() -> None:
         ad.optim.newton(saddle, start, indefinite="raise")
 
 
+# -- structured Hessians of functions -------------------------------------------------------------
+def least_squares(p: Any, X: Any, y: Any) -> Any:
+    return np.sum((X @ p["w"] + p["b"] - y) ** 2)
+
+
+def test_a_structured_hessian_of_nested_parameters_is_a_block_system() -> None:
+    X, y = rng.normal(size=(20, 4)), rng.normal(size=20)
+    params = {"w": rng.normal(size=4), "b": 0.5}
+    operator = ad.hessian(least_squares, structured=True)(params, X, y)
+    blocks = ad.hessian(least_squares)(params, X, y)
+    np.testing.assert_allclose(operator.todense()[1:, 1:], blocks["w"]["w"])
+    np.testing.assert_allclose(operator.todense()[0, 1:], blocks["b"]["w"])
+    b = rng.normal(size=5)
+    np.testing.assert_allclose(operator @ operator.solve(b), b, atol=1e-10)
+
+
+def test_a_tall_gram_matrix_is_formed_and_a_wide_one_is_not() -> None:
+    def loss(w: Any, A: Any) -> Any:
+        return np.sum((A @ w) ** 4) / 12 + w @ w / 2
+
+    hessian = ad.hessian(loss, structured=True)
+    for m, n in ((200, 5), (5, 200)):
+        A, w = rng.normal(size=(m, n)), rng.normal(size=n)
+        operator = hessian(w, A)
+        expected = A.T @ np.diag((A @ w) ** 2) @ A + np.eye(n)
+        np.testing.assert_allclose(operator.todense(), expected, atol=1e-9 * np.abs(expected).max())
+        assert operator.nbytes <= 8 * min(n * n, n * m + m + n + 1)
+
+
+def test_a_structured_hessian_goes_with_aux_but_not_into_a_trace() -> None:
+    operator, aux = ad.hessian(lambda x: (np.sum(x**3), x * 2), has_aux=True, structured=True)(
+        START
+    )
+    np.testing.assert_allclose(operator.diagonal(), 6 * START)
+    np.testing.assert_allclose(aux, 2 * START)
+    with pytest.raises(DerivativeError, match="structured"):
+        ad.grad(lambda x: ad.hessian(rosenbrock, structured=True)(x) @ x)(START)
+
+
 # -- results --------------------------------------------------------------------------------------
 def test_a_result_has_what_is_asked_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[Any] = []
