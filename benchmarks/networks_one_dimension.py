@@ -127,7 +127,7 @@ def spreads(axis: Any) -> list[Row]:
     kept: dict[tuple[str, str], float] = {}
     for name, function in (("ReLU", lambda x: np.maximum(x, 0)), ("tanh", np.tanh)):
         for start, fill in (("Glorot", ad.init.glorot_normal_), ("He", ad.init.he_normal_)):
-            options = {"nonlinearity": "relu"} if start == "He" else {}
+            options: dict[str, Any] = {"nonlinearity": "relu"} if start == "He" else {}
             x, spread = rng.normal(size=(256, 200)), []
             for _ in range(20):
                 x = function(x @ fill(np.zeros((200, 200)), generator=rng, **options).T)
@@ -150,7 +150,7 @@ def momentum(axis: Any) -> list[Row]:
     counts = {}
     features = np.concatenate([POINTS, POINTS**2], axis=1) * [1.0, 0.15]
     targets = features @ [[0.7], [4.0]]
-    settings = {"plain": {}, "momentum 0.9": {"momentum": 0.9},
+    settings: dict[str, dict[str, Any]] = {"plain": {}, "momentum 0.9": {"momentum": 0.9},
                 "Nesterov 0.9": {"momentum": 0.9, "nesterov": True}}
     for name, options in settings.items():
         ad.manual_seed(0)

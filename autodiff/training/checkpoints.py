@@ -19,7 +19,7 @@ STRUCTURE = "structure"
 def save_tree(path: Any, tree: Any) -> None:
     """Write ``tree`` to ``path``; a file that is there is replaced only when all is written.
 
-    Raises TypeError for a leaf that is neither an array, a number, a string, a truth value nor None.
+    Raises TypeError for a leaf that is no array, number, string, truth value or None.
     """
     arrays: dict[str, Any] = {}
     arrays[STRUCTURE] = np.array(json.dumps(_described(tree, "", arrays)))

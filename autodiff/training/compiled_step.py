@@ -70,6 +70,8 @@ class CompiledStep:
         self.target = "numpy" if target == "auto" else target
         self.parameters: dict[str, Tensor] = dict(model.named_parameters())
         self._names = {id(p): name for name, p in self.parameters.items()}
+        self._modules = list(model.modules())
+        self._buffers = {p.name: (p.container, p.key) for p in model.buffer_places()}
         missing = [p for p in optimizer.parameters() if id(p) not in self._names]
         if missing:
             raise ValueError(
@@ -90,9 +92,9 @@ class CompiledStep:
         for name, _, _ in layout.updated:
             if name in parameters:
                 self._store(name, parameters[name], states[name])
-        own = dict(self.model.named_buffers())
         for name, value in buffers.items():
-            own[name][...] = value
+            container, place = self._buffers[name]
+            container[place][...] = value
         return loss
 
     def _store(self, name: str, value: Any, state: dict[str, Any]) -> None:
@@ -119,7 +121,7 @@ class CompiledStep:
             tuple([(k, v) for k, v in g.items() if k not in ("params", "lr", "initial_lr")])
             for g in optimizer.param_groups
         ]
-        training = tuple([m.training for m in self.model.modules()])
+        training = tuple([m.training for m in self._modules])
         return Layout(tuple(updated), tuple(constants), training), numbers
 
     def _values(
@@ -136,7 +138,7 @@ class CompiledStep:
             label: {name: dtypes[label].type(value) for name, value in own.items()}
             for label, own in numbers.items()
         }
-        buffers = dict(self.model.named_buffers())
+        buffers = {name: holder[key] for name, (holder, key) in self._buffers.items()}
         arrays = {name: p.data for name, p in params.items()}
         return arrays, states, scalars, fixed, buffers, tuple(batch)
 
