@@ -119,6 +119,27 @@ def test_log_of_softmax_is_difference_from_logsumexp():
     np.testing.assert_allclose(_at(f, x=np.array([1e3, -1e3])), [0.0, -2e3])
 
 
+@pytest.mark.parametrize("row", [row for row in ROWS if np.isfinite(row).all()], ids=str)
+def test_entries_and_sums_of_softmax_spelled_by_hand_do_not_overflow(row):
+    """The divisor finds its exponential through indexing and through other factors."""
+    z = tc.variables(f"z: {len(row)}")
+    weights, p = np.exp(z) / np.sum(np.exp(z)), special.softmax(row)
+    first = np.eye(len(row))[0]
+    spread = np.diag(p) - np.outer(p, p)
+    cases = [
+        (np.sum(weights**2), 2 * spread @ p),
+        (np.sum(weights**3), 3 * spread @ p**2),
+        (np.sum(weights * np.arange(len(row))), spread @ np.arange(len(row))),
+        (weights[0], spread[0]),
+        (np.log(weights[0]), first - p),
+    ]
+    for loss, gradient in cases:
+        np.testing.assert_allclose(_at(tc.gradient(loss, z), z=row), gradient, atol=1e-12)
+        assert np.isfinite(_at(tc.hessian(loss, z), z=row)).all()
+    assert tc.gradient(np.log(weights[0]), z) is -tc.gradient(-np.log(weights[0]), z)
+    assert tc.node_count(tc.hessian(-np.log(weights[0]), z)) == 7
+
+
 def test_softmax_cross_entropy_hessian_is_diagonal_minus_outer():
     z, y = tc.variables("z: k, y: k")
     hard = np.log(np.sum(np.exp(z))) - z @ y
