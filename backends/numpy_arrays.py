@@ -288,4 +288,4 @@ def scatter(writer: NumpyWriter, step: Scatter) -> str:
 
 def _integers(writer: Scope, step: Gather | Scatter) -> str:
     text = writer.names[step.index]
-    return text if step.index.kind == "integer" else f"np.asarray({text}).astype(int)"
+    return text if step.index.kind == "integer" else f"{writer.module}.asarray({text}).astype(int)"
