@@ -51,7 +51,10 @@ def derivative(expression: Node, x: Node, mode: Mode = "reverse") -> Node:
     elif mode == "cross-country":
         result = _eliminate(expression, x)
     else:
-        raise ValueError(f"mode {mode!r} is none of 'forward', 'reverse', 'cross-country'")
+        raise DerivativeError(
+            f"derivative in an unknown mode {mode!r}",
+            hint="the modes are 'forward', 'reverse' and 'cross-country'",
+        )
     return simplify(result)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from .applications import PRODUCT_RULES, SUM_RULES, apply
 from .factoring import factored
-from .nodes import Apply, Node, Product, Sum, postorder, use_counts
+from .nodes import Apply, Node, Product, Sum, as_expression, postorder, use_counts
 from .pairs import contracted, repeated_reductions
 from .products import is_view, product
 from .sums import add
@@ -27,7 +27,7 @@ ROUNDS = 12
 
 def simplify(root: Node) -> Node:
     """A shorter expression with the same value; see :func:`simplify_all`."""
-    return simplify_all([root])[0]
+    return simplify_all([as_expression(root)])[0]
 
 
 def simplify_all(roots: list[Node]) -> list[Node]:

@@ -167,3 +167,21 @@ def test_indices_are_names():
     assert tc.indices("i").name == "i"
     with pytest.raises(ParseError, match="'2' is not the name of an index"):
         tc.indices("i 2")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [tc.simplify, tc.to_matrix, tc.to_latex, tc.to_dot, tc.to_sympy, tc.structure, tc.diagonal,
+     tc.trace, tc.free_variables, tc.node_count],
+)  # fmt: skip
+def test_what_takes_expressions_takes_index_notation(function):
+    X = tc.variables("X: m n")
+    i, j, k = tc.indices("i j k")
+    assert str(function(X[k, i] * X[k, j])) == str(function(X.T @ X))
+
+
+def test_a_restriction_in_index_notation_is_the_diagonal():
+    X, w = tc.variables("X: m n, w: n")
+    H = tc.hessian(np.sum(np.exp(X @ w)), w)
+    (i,) = [tc.indices("i")]
+    assert tc.simplify(H[i, i][i]) is tc.diagonal(H)

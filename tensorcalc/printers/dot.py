@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..nodes import Apply, Constant, Delta, Node, Product, Sum, Variable, postorder
+from ..nodes import Apply, Constant, Delta, Node, Product, Sum, Variable, as_expression, postorder
 from .arrangement import number_text
 from .index_text import index_text
 from .pieces import parameter_list
@@ -36,7 +36,7 @@ def to_dot(expression: Node) -> str:
       n2 -> n1 [label="i"];
     }
     """
-    order = postorder(expression)
+    order = postorder(as_expression(expression))
     names = {node: f"n{k}" for k, node in enumerate(order)}
     lines = ["digraph expression {", '  node [fontname="Helvetica"];']
     for node in order:

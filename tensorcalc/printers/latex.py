@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ..errors import NotationError
-from ..nodes import METHODS, Node
+from ..nodes import METHODS, Node, as_expression
 from ..notation.calls import with_defaults
 from ..notation.formula import (
     Arrow,
@@ -60,6 +60,7 @@ def to_latex(expression: Node, notation: Notation = "auto") -> str:
 
     Raises NotationError for notation "matrix" where there is none.
     """
+    expression = as_expression(expression)
     if notation not in ("auto", "index", "matrix"):
         raise NotationError(
             f"unknown notation {notation!r}", hint='the notations are "auto", "index" and "matrix"'

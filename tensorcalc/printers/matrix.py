@@ -13,7 +13,18 @@ from typing import Any
 
 from ..errors import NotationError, ParseError
 from ..extents import symbols_of
-from ..nodes import Apply, Constant, Delta, Node, Product, Sum, Variable, free_variables, postorder
+from ..nodes import (
+    Apply,
+    Constant,
+    Delta,
+    Node,
+    Product,
+    Sum,
+    Variable,
+    as_expression,
+    free_variables,
+    postorder,
+)
 from ..notation.formula import COMPARISONS
 from ..parser.grammar import read
 from ..parser.matrix_text import MatrixReader
@@ -61,6 +72,7 @@ def to_matrix(expression: Node) -> str:
     Raises NotationError, which shows the index form, where there is no matrix notation: for tensors
     of order three, contractions that matrices cannot say, shifts.
     """
+    expression = as_expression(expression)
     variables = free_variables(expression)
     try:
         text = _MatrixPrinter(expression, explicit=False).document()

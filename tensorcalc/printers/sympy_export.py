@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import NotationError
-from ..nodes import Apply, Constant, Delta, Node, Product, Sum, Variable
+from ..nodes import Apply, Constant, Delta, Node, Product, Sum, Variable, as_expression
 from .index_text import index_text
 
 _NAMES = "ijklabcdefghpqrstuvwxyz"
@@ -74,6 +74,7 @@ def to_sympy(expression: Node) -> Any:
     """
     import sympy
 
+    expression = as_expression(expression)
     return _Export(sympy).entry(expression, tuple(map(sympy.Symbol, _NAMES[: expression.ndim])), 0)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from ..curvature.forms import collected
 from ..errors import ShapeError
 from ..extents import is_nonnegative, same_extents
-from ..nodes import Apply, Node
+from ..nodes import Apply, Node, as_expression
 from ..products import is_zero, kronecker, product
 from ..simplify import simplify
 from ..sums import add
@@ -58,6 +58,7 @@ def structure(H: Node, row_axes: int | None = None) -> Structure:
 
     Raises ShapeError if ``H`` has an odd number of axes and ``row_axes`` is not given.
     """
+    H = as_expression(H)
     if row_axes is None and H.ndim % 2:
         raise ShapeError(
             "the structure of a tensor that has no middle",

@@ -15,7 +15,7 @@ from typing import Any
 from ..applications import constant_axes, without_axes
 from ..errors import ShapeError
 from ..extents import is_equal
-from ..nodes import Delta, Node, Sum
+from ..nodes import Delta, Node, Sum, as_expression
 from ..products import product, scale, split_coefficient
 from ..simplify import simplify
 from ..sums import add
@@ -31,6 +31,7 @@ def diagonal(H: Node) -> Node:
 
     Raises ShapeError if the two halves of the axes differ.
     """
+    H = as_expression(H)
     rank = half_rank(H, "diagonal")
     labels = tuple(range(rank))
     return simplify(product((H,), ((*labels, *labels),), labels))
@@ -41,6 +42,7 @@ def trace(H: Node) -> Node:
 
     Raises ShapeError if the two halves of the axes differ.
     """
+    H = as_expression(H)
     rank = half_rank(H, "trace")
     labels = tuple(range(rank))
     return simplify(product((H,), ((*labels, *labels),), ()))
