@@ -43,6 +43,15 @@ class JaxFunction(CompiledFunction):
 
     variant_class = JaxVariant
 
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The pure function before ``jax.jit``, of arrays in the order of ``variables``.
+
+        For ``jax.jit`` with shardings of one's own, inside other jitted functions, and for
+        arguments that are no concrete arrays.
+        """
+        return self._variants[0].code(pooled=False).function.__wrapped__
+
     def _arrays(self, values: Sequence[Any]) -> list[Any]:
         jax = _jax()
         for variable, value in zip(self.variables, values, strict=True):
