@@ -9,6 +9,7 @@ import pytest
 from scipy.optimize import NonlinearConstraint
 
 import autodiff as ad
+from autodiff.optim.iteration import point_at
 from autodiff.optim.line_search import armijo, wolfe
 from autodiff.optim.natural_gradient import FAMILIES
 from autodiff.optim.secular import damped_step
@@ -105,7 +106,7 @@ def test_functions_take_a_function_and_its_parameters() -> None:
 # -- parts ----------------------------------------------------------------------------------------
 def test_a_line_search_meets_its_conditions() -> None:
     problem = ad.objective(rosenbrock, START)
-    point = ad.optim.newton.__globals__["point_at"](problem, problem.x0)
+    point = point_at(problem, problem.x0)
     d = -point.gradient
     slope = point.gradient @ d
     t = armijo(problem, point, d)

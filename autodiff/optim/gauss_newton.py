@@ -70,71 +70,81 @@ def levenberg_marquardt(
     None. It ends when the cosine between ``r`` and every column of ``J`` is at most ``gtol``, or
     a step is at most ``xtol`` relative to the parameters.
     """
-    model = problem.least_squares()
-    box = box_of(problem, bounds)
-    jacobian = _Jacobian(problem)
-    gradients: dict[str, Any] = {}
-
-    def measure(point: Point) -> float:
-        scale = gradients["columns"] * max(np.sqrt(2 * point.value), 1e-300)
-        return float(np.max(np.abs(box.free_gradient(point)) / scale, initial=0.0))
-
-    def free_norm(point: Point) -> float:
-        return float(np.linalg.norm(box.free_gradient(point)))
-
-    def steps() -> Iterator[Point]:
-        point = local_point(model, box.projected(problem.x0))
-        mu, growth, scale = damping, 2.0, np.zeros(len(point.x))
-        while True:
-            operator = model.operator(point.x)
-            compressed = operator.nbytes < 4 * len(point.x) ** 2
-            J = None if compressed else jacobian(point.x)
-            norms = np.sqrt(operator.diagonal().ravel())
-            gradients["columns"] = np.where(norms > 0, norms, 1.0)
-            yield point
-            unscaled = np.full(len(norms), max(norms.max(initial=0.0), 1e-300))
-            scale = unscaled if compressed else np.maximum(scale, gradients["columns"])
-            r = None if compressed else jacobian.residuals(point.x)
-            while True:
-                step = box.limited(point, _damped(operator, J, r, point, mu, scale, box))
-                moved = operator @ step
-                predicted = -(point.gradient @ step + step @ moved / 2)
-                ratio, trial = gain(model, point, step, predicted, free_norm)
-                relative = np.linalg.norm(step) / max(float(np.linalg.norm(point.x)), 1e-300)
-                if ratio > 0:
-                    break
-                if relative <= xtol:
-                    raise Stopped(f"a step is at most xtol = {xtol:g}", True)
-                mu, growth = mu * growth, 2 * growth
-            mu, growth = max(mu * max(1 / 3, 1 - (2 * min(ratio, 1) - 1) ** 3), 1e-20), 2.0
-            point = local_point(model, trial)
-            if relative <= xtol:
-                yield point
-                raise Stopped(f"a step is at most xtol = {xtol:g}", True)
-
+    model = _Damped(problem, box_of(problem, bounds), xtol)
     return iterate(
-        model,
-        steps(),
+        model.objective,
+        model.steps(damping),
         "levenberg-marquardt",
         gtol=gtol,
         maxiter=maxiter,
         callback=callback,
         progress=progress,
-        measure=measure,
+        measure=model.largest_cosine,
     )
 
 
-def _damped(operator: Any, J: Any, r: Any, point: Point, mu: float, scale: Any, box: Box) -> Any:
-    """The damped step in the free parameters; by QR where ``J`` is given."""
-    free = box.free(point)
-    if J is None:
-        return -reduced_solution(operator, point.gradient, free, mu * scale[0] ** 2)
-    step = np.zeros(len(free))
-    scaled = scale[free]
-    stacked = np.concatenate([J[:, free] / scaled, np.sqrt(mu) * np.eye(len(scaled))])
-    right = np.concatenate([-r, np.zeros(len(scaled))])
-    step[free] = np.linalg.lstsq(stacked, right, rcond=None)[0] / scaled
-    return step
+class _Damped:
+    """The linearised residuals at a point, and steps that are damped until they decrease."""
+
+    def __init__(self, problem: Objective, box: Box, xtol: float) -> None:
+        self.objective, self.box, self.xtol = problem.least_squares(), box, xtol
+        self._jacobian = _Jacobian(problem)
+        self._scale = np.zeros(len(problem.x0))
+
+    def steps(self, mu: float) -> Iterator[Point]:
+        """Accepted points, ``mu`` adapted by Nielsen's rule."""
+        point = self._linearised(self.box.projected(self.objective.x0))
+        growth = 2.0
+        while True:
+            yield point
+            while True:
+                step = self.box.limited(point, self._step(point, mu))
+                predicted = -(point.gradient @ step + step @ (self._operator @ step) / 2)
+                ratio, trial = gain(self.objective, point, step, predicted, self._free_norm)
+                small = np.linalg.norm(step) <= self.xtol * np.linalg.norm(point.x)
+                if ratio > 0 or small:
+                    break
+                mu, growth = mu * growth, 2 * growth
+            if ratio > 0:
+                mu, growth = max(mu * max(1 / 3, 1 - (2 * min(ratio, 1) - 1) ** 3), 1e-20), 2.0
+                point = self._linearised(trial)
+            if small:
+                yield point
+                raise Stopped(f"a step is at most xtol = {self.xtol:g}", True)
+
+    def _linearised(self, x: Any) -> Point:
+        point = local_point(self.objective, x)
+        self._operator = self.objective.operator(x)
+        norms = np.sqrt(self._operator.diagonal().ravel())
+        self._columns = np.where(norms > 0, norms, 1.0)
+        self._J = None
+        if self._operator.nbytes < 4 * len(x) ** 2:  # compressed: solved with its structure
+            self._scale = np.full(len(x), max(norms.max(initial=0.0), 1e-300))
+        else:
+            self._J, self._r = self._jacobian(x), self._jacobian.residuals(x)
+            self._scale = np.maximum(self._scale, self._columns)
+        return point
+
+    def _step(self, point: Point, mu: float) -> Any:
+        """The damped step in the free parameters; by QR where ``J`` is at hand."""
+        free = self.box.free(point)
+        if self._J is None:
+            damping = mu * self._scale[0] ** 2
+            return -reduced_solution(self._operator, point.gradient, free, damping)
+        step = np.zeros(len(free))
+        scaled = self._scale[free]
+        stacked = np.concatenate([self._J[:, free] / scaled, np.sqrt(mu) * np.eye(len(scaled))])
+        right = np.concatenate([-self._r, np.zeros(len(scaled))])
+        step[free] = np.linalg.lstsq(stacked, right, rcond=None)[0] / scaled
+        return step
+
+    def largest_cosine(self, point: Point) -> float:
+        """Between the residuals and the columns of ``J`` of free parameters."""
+        scale = self._columns * max(np.sqrt(2 * point.value), 1e-300)
+        return float(np.max(np.abs(self.box.free_gradient(point)) / scale, initial=0.0))
+
+    def _free_norm(self, point: Point) -> float:
+        return float(np.linalg.norm(self.box.free_gradient(point)))
 
 
 class _Jacobian:

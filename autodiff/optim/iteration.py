@@ -99,11 +99,8 @@ def iterate(
             size = measure(point)
             seconds = perf_counter() - started
             history.append({"fun": point.value, "gradient_norm": size, "seconds": seconds})
-            if bar is not None and len(history) > 1:
-                bar.update()
-                bar.set_postfix(fun=point.value, gradient=size)
-            if callback is not None and len(history) > 1:
-                callback(point.x)
+            if len(history) > 1:
+                _told(bar, callback, point)
             if not np.isfinite(point.value):
                 raise Stopped("the value is not finite")
             if size <= gtol:
@@ -135,6 +132,14 @@ def iterate(
         history=history,
         method=name,
     )
+
+
+def _told(bar: Any, callback: Callable[[Any], Any] | None, point: Point) -> None:
+    if bar is not None:
+        bar.update()
+        bar.set_postfix(fun=point.value, gradient=point.norm)
+    if callback is not None:
+        callback(point.x)
 
 
 def _bar(progress: bool) -> Any:
