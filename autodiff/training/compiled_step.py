@@ -262,6 +262,7 @@ def compile_step(
     """A whole training step, traced into one program for any target.
 
     ``step(*inputs, target)`` changes the model's parameters and the optimizer's state and returns
-    the loss; see :class:`CompiledStep`.
+    the loss; see :class:`CompiledStep`. ``target="auto"`` is "numpy": a target that is chosen by
+    measuring would change the last bits from run to run.
     """
     return CompiledStep(model, loss, optimizer, clip_norm, target)
