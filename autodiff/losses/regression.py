@@ -44,8 +44,8 @@ def _gaussian_nll(input: Any, target: Any, var: Any, full: bool, eps: float, red
 def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     """Squared error, ``(input[i] - target[i])²``.
 
-    >>> mse_loss(np.array([1.0, 2.0]), np.array([0.0, 0.0]))
-    np.float64(2.5)
+    >>> float(mse_loss(np.array([1.0, 2.0]), np.array([0.0, 0.0])))
+    2.5
 
     Raises ShapeError where shapes differ.
     """

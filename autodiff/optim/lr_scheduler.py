@@ -201,8 +201,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 class SequentialLR(LRScheduler):
     """One schedule after the other; each begins at 0 at its milestone.
 
-    >>> # five steps of warm-up, then cosine
-    >>> # SequentialLR(opt, [LinearLR(opt, 0.1, total_iters=5), CosineAnnealingLR(opt, 95)], [5])
+    Five steps of warm-up, then cosine:
+    ``SequentialLR(opt, [LinearLR(opt, 0.1, total_iters=5), CosineAnnealingLR(opt, 95)], [5])``.
 
     Raises ValueError unless there is one milestone between any two schedules.
     """
