@@ -50,7 +50,8 @@ class JaxFunction(CompiledFunction):
         For ``jax.jit`` with shardings of one's own, inside other jitted functions, and for
         arguments that are no concrete arrays.
         """
-        return self._variants[0].code(pooled=False).function.__wrapped__
+        jitted: Any = self._variants[0].code(pooled=False).function
+        return jitted.__wrapped__
 
     def _arrays(self, values: Sequence[Any]) -> list[Any]:
         jax = _jax()

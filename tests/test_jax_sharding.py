@@ -73,7 +73,9 @@ def environment(devices: int) -> dict[str, str]:
 
 def test_the_data_axis_of_a_loss_and_rows_of_a_hessian_over_eight_devices() -> None:
     command = [sys.executable, "-c", DEVICES]
-    done = subprocess.run(command, env=environment(8), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, env=environment(8), capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0 and done.stdout.endswith("ok\n"), done.stderr
 
 
