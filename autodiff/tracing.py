@@ -262,6 +262,9 @@ def _unify(trace: Trace) -> None:
     replacements = solved(equations, trace.guards.sizes)
     if not replacements:
         return
+    for name, value in replacements.items():
+        if isinstance(value, int):  # an equation that could not be solved has pinned the symbol
+            trace.guards.answers["==", ex.symbol(name), value] = True
     nodes = [leaf for leaf in trace.outputs if isinstance(leaf, Node)]
     new = replace_extents(nodes, replacements)
     trace.outputs = [new[x] if isinstance(x, Node) else x for x in trace.outputs]

@@ -29,10 +29,11 @@ def located(what: str, sizes: dict[str, int]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        line = user_line(error.__traceback__)
-        if line and not getattr(error, "_located", False):
+        if not getattr(error, "_located", False):
             error._located = True  # type: ignore[attr-defined]
-            _extend(error, [f"while tracing {what}", line, *_legend(str(error), sizes)])
+            line = user_line(error.__traceback__)
+            where = [f"while tracing {what}", line] if line else []
+            _extend(error, [*where, *_legend(str(error), sizes)])
         raise
 
 
@@ -64,6 +65,8 @@ def _legend(text: str, sizes: dict[str, int]) -> list[str]:
 
 
 def _extend(error: Exception, lines: list[str]) -> None:
+    if not lines:
+        return
     if isinstance(error, TensorcalcError):
         error.args = ("\n  ".join([str(error), *lines]), *error.args[1:])
     else:

@@ -60,7 +60,8 @@ def _choice(lowering: Lowering, core: Core, row: Row, label: int) -> tuple[float
     elsewhere = any(label in terms for terms, _ in core.rows)
     if not holders or (elsewhere and not always_inside_row(core, row, label)):
         return None
-    if abs(row[0][label]) != 1 and (len(holders) > 1 or elsewhere):
+    masked = any(label in own for _, own in core.masks)
+    if abs(row[0][label]) != 1 and (len(holders) > 1 or elsewhere or masked):
         return None
     if not _enforces_range(lowering, core, label):
         return None

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from tensorcalc.errors import ShapeError
+from tensorcalc.errors import ShapeError, TensorcalcError
 
 from . import tensor
 from .calls import record, run
-from .modes import GraphError, Switch, recording
+from .modes import GraphError, Switch, extend, recording
 from .plans import Plan, plans_by_key
 from .record import Record
 from .tensor import Tensor, tracked, untracked
@@ -65,11 +65,12 @@ class Sweep:
             node, sums = self._pending.pop(-heapq.heappop(self._heap))
             if node.edges is None:
                 raise _freed(node)
-            if node.hooks:
-                _run_hooks(node, sums)
             try:
+                if node.hooks:
+                    _run_hooks(node, sums)
                 node.plan.propagate(self, node, sums)
-            except GraphError:
+            except TensorcalcError as error:
+                extend(error, [f"in backward of {node.plan.name}", *node.described()])
                 raise
             except Exception as error:
                 raise _failed(node, error) from error

@@ -10,13 +10,13 @@ its result. What they share is *kept*: walking down from the adjoints, the first
 expressions contain as well, and that is worth storing (a contraction or a row of the operation
 table, but no view of an input, constant or delta), becomes one more result of the forward program
 and a variable of the pullback. Kept nodes count as results of the operation in every respect:
-they have adjoints of their own, so that the pullback can be recorded and differentiated again
-without anything else having been stored.
+they have adjoints of their own, and what those read is kept as well, so that the pullback can be
+recorded and differentiated again without anything else having been stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -110,52 +110,67 @@ class Operation:
 
 
 class Recording:
-    """An operation whose pullback will be asked for, with respect to some of its inputs."""
+    """An operation whose pullback will be asked for, with respect to some of its inputs.
+
+    ``seeds`` stand for the adjoints of results, then of kept nodes; ``stand_ins`` for those results
+    and kept nodes that adjoints read, by position. ``adjoints`` are those that results give.
+    """
 
     def __init__(self, operation: Operation, wanted: tuple[int, ...]) -> None:
         self.operation, self.wanted = operation, wanted
-        self.taken = {variable.name for variable in operation.variables}
-        self.results = simplify_all(operation.results)
-        self.kept: list[Node] = []
+        self.xs = [operation.inputs[k] for k in wanted]
+        self._taken = {variable.name for variable in operation.variables}
         self._pullbacks: dict[tuple[int, ...], Pullback] = {}
         self._derive()
 
     def _derive(self) -> None:
-        """Derive adjoints and keep what they share with the results, until that is closed."""
-        xs = [self.operation.inputs[k] for k in self.wanted]
-        while True:  # ends: every round adds nodes of the finite forward DAG
-            nodes = [*self.results, *self.kept]
-            seeds = [Variable(self._name("adjoint"), node.extents) for node in nodes]
-            adjoints = summed_pullbacks(nodes, xs, seeds)
-            simplified = simplify_all([*nodes, *adjoints])
-            nodes, adjoints = simplified[: len(nodes)], simplified[len(nodes) :]
-            shared = shared_nodes(adjoints, nodes)
-            known = set(nodes)
-            new = [node for node in shared if node not in known]
-            self.results, self.kept = nodes[: len(self.results)], nodes[len(self.results) :]
-            if not new:
-                break
-            self.kept += new
-        self.seeds, self.adjoints = seeds, adjoints
-        self._stand_for_shared()
+        """Derive what the results give, keep what that shares, and close under derivation."""
+        results = list(self.operation.results)
+        self.seeds = [self._seed(node) for node in results]
+        simplified = simplify_all([*results, *summed_pullbacks(results, self.xs, self.seeds)])
+        self.results, adjoints = simplified[: len(results)], simplified[len(results) :]
+        forward = set(postorder(*self.results))
+        shared = shared_nodes(adjoints, forward)
+        known = dict.fromkeys([*self.results, *shared])
+        self.kept = list(known)[len(dict.fromkeys(self.results)) :]
+        kept_adjoints = []
+        for node in self.kept:  # grows, by nodes of the forward DAG only
+            self.seeds.append(self._seed(node))
+            own = pullback(node, self.xs, self.seeds[-1], 0)
+            kept_adjoints.append(own)
+            for found in shared_nodes(own, forward):
+                shared.append(found)
+                if found not in known:
+                    known[found] = None
+                    self.kept.append(found)
+        self._stand_for(shared)
+        self.adjoints = self._read_back(adjoints)
+        #: What kept nodes give, not simplified: needed only where a pullback is differentiated.
+        self._kept_adjoints = [self._read_back(own) for own in kept_adjoints]
 
-    def _stand_for_shared(self) -> None:
-        """Replace shared nodes in the adjoints by variables that stand for kept results."""
+    def _seed(self, node: Node) -> Variable:
+        return Variable(unique_name("adjoint", self._taken), node.extents)
+
+    def _stand_for(self, shared: Sequence[Node]) -> None:
+        """Variables that stand for shared nodes, by their position among results and kept nodes."""
+        wanted = set(shared)
         nodes = [*self.results, *self.kept]
-        shared = set(shared_nodes(self.adjoints, nodes)) & set(nodes)
-        #: Variables of the pullback that stand for results and kept nodes, by position.
         self.stand_ins = {
-            k: Variable(self._name("kept"), node.extents, _flags_of(node))
+            k: Variable(unique_name("kept", self._taken), node.extents, _flags_of(node))
             for k, node in enumerate(nodes)
-            if node in shared
+            if node in wanted
         }
-        new: dict[Node, Node] = {nodes[k]: variable for k, variable in self.stand_ins.items()}
-        for node in postorder_above(self.adjoints, new):
-            new[node] = rebuilt(node, new)
-        self.adjoints = [new[adjoint] for adjoint in self.adjoints]
+        self._variables: dict[Node, Node] = {nodes[k]: v for k, v in self.stand_ins.items()}
 
-    def _name(self, stem: str) -> str:
-        return unique_name(stem, self.taken)
+    def _read_back(self, adjoints: Sequence[Node]) -> list[Node]:
+        """Adjoints that read shared nodes instead of computing them again."""
+        return rebuilt_above(adjoints, self._variables)
+
+    @cached_property
+    def reads(self) -> set[Node]:
+        """All variables that some adjoint reads, those of kept nodes included."""
+        every = [*self.adjoints, *(a for own in self._kept_adjoints for a in own)]
+        return set(free_variables(*every))
 
     @cached_property
     def forward(self) -> Program:
@@ -164,10 +179,21 @@ class Recording:
         return Program([*self.results, *self.kept], operation.variables, operation.target)
 
     def pullback(self, given: tuple[int, ...]) -> Pullback:
-        """The pullback where only the results ``given``, by position, have adjoints."""
+        """The pullback where only the results and kept nodes ``given``, by position, have adjoints."""
         if given not in self._pullbacks:
-            self._pullbacks[given] = Pullback(self, given, self.adjoints)
+            self._pullbacks[given] = Pullback(self, given, self._given(given))
         return self._pullbacks[given]
+
+    def _given(self, given: tuple[int, ...]) -> list[Node]:
+        count = len(self.results)
+        if given == tuple(range(count)):
+            return self.adjoints
+        absent: dict[Node, Node] = {
+            seed: zeros(seed.extents) for k, seed in enumerate(self.seeds[:count]) if k not in given
+        }
+        parts = [rebuilt_above(self.adjoints, absent)]
+        parts += [self._kept_adjoints[k - count] for k in given if k >= count]
+        return simplify_all([add(*column) for column in zip(*parts, strict=True)])
 
 
 class Pullback:
@@ -178,10 +204,7 @@ class Pullback:
     ) -> None:
         operation = recording.operation
         self.seeds = [recording.seeds[k] for k in given]
-        absent: dict[Node, Node] = {
-            s: zeros(s.extents) for k, s in enumerate(recording.seeds) if k not in given
-        }
-        self.adjoints = _substituted(adjoints, absent)
+        self.adjoints = list(adjoints)
         read = set(free_variables(*self.adjoints))
         #: Positions of the inputs, and of the results and kept nodes, whose values are read.
         self.read_inputs = [k for k, v in enumerate(operation.variables) if v in read]
@@ -225,9 +248,8 @@ def summed_pullbacks(
     return [add(*column) for column in zip(*parts, strict=True)]
 
 
-def shared_nodes(adjoints: Sequence[Node], results: Sequence[Node]) -> list[Node]:
-    """The first nodes below the adjoints that the results contain and that are worth keeping."""
-    forward = set(postorder(*results))
+def shared_nodes(adjoints: Sequence[Node], forward: Container[Node]) -> list[Node]:
+    """The first nodes below the adjoints that are in ``forward`` and worth keeping."""
     found: dict[Node, None] = {}
     seen: set[Node] = set()
     stack = list(adjoints)
@@ -243,29 +265,22 @@ def shared_nodes(adjoints: Sequence[Node], results: Sequence[Node]) -> list[Node
     return list(found)
 
 
-def postorder_above(roots: Sequence[Node], leaves: Iterable[Node]) -> list[Node]:
-    """Nodes below ``roots`` in postorder, not looking below ``leaves`` nor listing them."""
-    order: list[Node] = []
-    seen = set(leaves)
+def rebuilt_above(roots: Sequence[Node], replacements: Mapping[Node, Node]) -> list[Node]:
+    """Expressions with nodes replaced, not looking below these."""
+    if not replacements:
+        return list(roots)
+    new = dict(replacements)
+    seen = set(replacements)
     stack: list[tuple[Node, bool]] = [(root, False) for root in roots]
     while stack:
         node, ready = stack.pop()
         if ready:
-            order.append(node)
+            new[node] = rebuilt(node, new)
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
             stack.extend((operand, False) for operand in node.operands)
-    return order
-
-
-def _substituted(roots: Sequence[Node], replacements: dict[Node, Node]) -> list[Node]:
-    if not replacements:
-        return list(roots)
-    new = dict(replacements)
-    for node in postorder_above(roots, replacements):
-        new[node] = rebuilt(node, new)
-    return simplify_all([new[root] for root in roots])
+    return [new[root] for root in roots]
 
 
 def _flags_of(node: Node) -> tuple[str, ...]:

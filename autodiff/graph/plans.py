@@ -98,9 +98,12 @@ class Plan:
         #: What the pullback reads: positions among all inputs, then results, then kept nodes.
         self.saved: list[int] = []
         if self.recording is not None and any(self.tracked):
-            everything = self.recording.pullback(tuple(range(len(self.recording.seeds))))
+            reads = self.recording.reads
             inputs = len(operation.variables)
-            self.saved = [*everything.read_inputs, *(inputs + k for k in everything.read_results)]
+            self.saved = [k for k, variable in enumerate(operation.variables) if variable in reads]
+            self.saved += [
+                inputs + k for k, stand_in in self.recording.stand_ins.items() if stand_in in reads
+            ]
             self.program: Program = self.recording.forward
         else:
             self.program = operation.forward

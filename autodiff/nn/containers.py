@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import functional as F
 from .module import Module
 
 
@@ -115,9 +116,7 @@ class Flatten(Module):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, input: Any) -> Any:
-        shape = np.shape(input)
-        first, last = self.start_dim % len(shape), self.end_dim % len(shape)
-        return np.reshape(input, (*shape[:first], -1, *shape[last + 1 :]))
+        return F.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -92,8 +92,7 @@ class DynamicConv(Module):
         self.conv_bias = filled((input_size,), 0.0, dtype) if conv_bias else None
 
     def forward(self, input: Any) -> Any:
-        flat = self.weight_linear(input)
-        weight = np.reshape(flat, (*np.shape(flat)[:2], self.num_heads, self.kernel_size))
+        weight = F.unflatten(self.weight_linear(input), 2, self.num_heads)
         is_softmax = self.weight_softmax
         if self.training and self.weight_dropout:
             weight = F.softmax(weight, -1) if is_softmax else weight

@@ -35,6 +35,7 @@ from .activations import (
     celu,
     dropout,
     elu,
+    flatten,
     gelu,
     glu,
     hardshrink,
@@ -59,6 +60,7 @@ from .activations import (
     tanh,
     tanhshrink,
     threshold,
+    unflatten,
 )
 from .recurrent import gru_cell, gru_step, lstm_cell, lstm_step, rnn_cell, rnn_step
 from .attention import attend, scaled_dot_product_attention

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tensorcalc.nodes import Constant
 from tensorcalc.products import scale
 
 from ...graph import layer_function
+from .geometry import split_axis
 
 relu = layer_function(tc.relu)
 gelu = layer_function(tc.gelu)
@@ -163,3 +165,18 @@ def dropout(input: Any, mask: Any, p: float = 0.5) -> Any:
     if p == 1:
         return np.zeros_like(input)
     return np.where(mask, scale(1 / (1 - p), input), Constant(0))
+
+
+@layer_function
+def flatten(input: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
+    """Axes ``start_dim`` to ``end_dim`` joined into one."""
+    first, last = start_dim % max(input.ndim, 1), end_dim % max(input.ndim, 1)
+    sizes = input.extents
+    joined = math.prod(sizes[first : last + 1])
+    return input.reshape((*sizes[:first], joined, *sizes[last + 1 :]))
+
+
+@layer_function
+def unflatten(input: Any, dim: int, count: int) -> Any:
+    """Axis ``dim`` split into ``count`` groups: ``out[..., i, e, ...] = x[..., each*i + e, ...]``."""
+    return split_axis(input, dim % input.ndim, count)

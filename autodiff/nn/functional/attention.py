@@ -11,27 +11,16 @@ from typing import Any
 import numpy as np
 
 import tensorcalc as tc
-from tensorcalc.errors import TraceError
-from tensorcalc.extents import floor_divide
 from tensorcalc.numpy_protocol.convert import as_node, broadcast_extents, broadcast_to
 from tensorcalc.products import is_boolean, product, scale
 
 from ...graph import layer_function
+from .geometry import join_axes, split_axis
 
 
 def _scores(query: Any, key: Any, factor: float) -> Any:
     """``sum over e of query[..., l, e] key[..., s, e]``, scaled."""
     return scale(factor, np.matmul(query, np.swapaxes(key, -1, -2)))
-
-
-def _head_scale(width: Any) -> float:
-    try:
-        return 1 / math.sqrt(width)
-    except TypeError as error:
-        raise TraceError(
-            "attention over heads whose width is no number",
-            hint="the width is pinned by its size in the first call; run it inside a trace",
-        ) from error
 
 
 def _masked(scores: Any, mask: Any) -> Any:
@@ -67,7 +56,7 @@ def scaled_dot_product_attention(
     the weights, drawn with probability ``1 - dropout_p``.
     """
     width = int(query.extents[-1])
-    scores = _scores(query, key, _head_scale(width) if scale is None else scale)
+    scores = _scores(query, key, 1 / math.sqrt(width) if scale is None else scale)
     scores = _masked(_causal(scores) if is_causal else scores, attn_mask)
     weights = tc.softmax(scores, axis=-1)
     if dropout_mask is not None:
@@ -91,12 +80,11 @@ def attend(
     Shapes: query ``(b, l, e)``, key and value ``(b, s, e)``; ``mask`` is added to the scores
     ``(b, h, l, s)``, minus infinity where nothing may be seen.
     """
-    width = floor_divide(query.extents[-1], num_heads)
-    q, k, v = (_heads(x, num_heads, width) for x in (query, key, value))
+    q, k, v = (split_axis(x, 2, num_heads) for x in (query, key, value))
     scores = product(
         (q, k), (("b", "l", "h", "e"), ("b", "s", "h", "e")), ("b", "h", "l", "s")
     )
-    scores = scores * (1 / math.sqrt(int(width)))
+    scores = scale(1 / math.sqrt(int(q.extents[3])), scores)
     if is_causal:
         scores = _causal(scores)
     weights = tc.softmax(scores if mask is None else scores + as_node(mask), axis=-1)
@@ -104,9 +92,5 @@ def attend(
     if dropout_mask is not None:
         used = np.where(dropout_mask, weights / (1 - dropout_p), 0.0)
     joined = product((used, v), (("b", "h", "l", "s"), ("b", "s", "h", "e")), ("b", "l", "h", "e"))
-    return joined.reshape(query.extents[:2] + (joined.extents[2] * joined.extents[3],)), used
+    return join_axes(joined, 2), used
 
-
-def _heads(x: Any, heads: int, width: Any) -> Any:
-    """``(b, s, h*e)`` as ``(b, s, h, e)``."""
-    return x.reshape((*x.extents[:2], heads, floor_divide(x.extents[2], heads)))

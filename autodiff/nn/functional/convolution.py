@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from tensorcalc.errors import ShapeError
-from tensorcalc.extents import floor_divide, is_equal
+from tensorcalc.extents import is_equal
 from tensorcalc.products import product
 
 from ...graph import layer_function
-from .geometry import axes_of, per_axis, window_count, window_delta
+from .geometry import axes_of, join_axes, per_axis, split_axis, window_count, window_delta
 
 #: Names that NumPy has for the ways to pad of layers.
 PADDINGS = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -56,10 +56,9 @@ def convolution(
         labels_x.append(h), labels_w.append(u), out.append(y)
     x, w = _grouped(x, 1, groups), _grouped(weight, 0, groups)
     if groups == 1:
-        labels_x, labels_w, out = ([a for a in own if a != "g"] for own in (labels_x, labels_w, out))
+        labels_x, labels_w, out = map(_without_groups, (labels_x, labels_w, out))
     result = product((x, w, *deltas), (labels_x, labels_w, *subscripts), out, sizes)
-    if groups != 1:
-        result = result.reshape((result.extents[0], weight.extents[0], *result.extents[3:]))
+    result = result if groups == 1 else join_axes(result, 1)
     return _finished(result, bias, dims, batched)
 
 
@@ -97,11 +96,9 @@ def transposed_convolution(
         labels_x.append(y), labels_w.append(u), out.append(h)
     x, w = _grouped(x, 1, groups), _grouped(weight, 0, groups)
     if groups == 1:
-        labels_x, labels_w, out = ([a for a in own if a != "g"] for own in (labels_x, labels_w, out))
+        labels_x, labels_w, out = map(_without_groups, (labels_x, labels_w, out))
     result = product((x, w, *deltas), (labels_x, labels_w, *subscripts), out, sizes)
-    if groups != 1:
-        channels = weight.extents[1] * groups
-        result = result.reshape((result.extents[0], channels, *result.extents[3:]))
+    result = result if groups == 1 else join_axes(result, 1)
     return _finished(result, bias, dims, batched)
 
 
@@ -115,11 +112,12 @@ def _batched(x: Any, dims: int) -> tuple[Any, bool]:
     return (x, True) if x.ndim == dims + 2 else (x[None], False)
 
 
+def _without_groups(labels: list[str]) -> list[str]:
+    return [label for label in labels if label != "g"]
+
+
 def _grouped(node: Any, axis: int, groups: int) -> Any:
-    if groups == 1:
-        return node
-    each = floor_divide(node.extents[axis], groups)
-    return node.reshape((*node.extents[:axis], groups, each, *node.extents[axis + 1 :]))
+    return node if groups == 1 else split_axis(node, axis, groups)
 
 
 def _check_channels(channels: Any, expected: Any, x: Any, weight: Any, groups: int) -> None:

@@ -10,17 +10,10 @@ from typing import Any
 import numpy as np
 
 import tensorcalc as tc
-from tensorcalc.extents import floor_divide
 from tensorcalc.products import product
 
 from ...graph import layer_function
-from .geometry import Axis, window_count, window_delta
-
-
-def _heads(x: Any, heads: Any) -> Any:
-    """Channels ``(b, c, t)`` as heads ``(b, h, r, t)``."""
-    b, c, t = x.extents
-    return x.reshape((b, heads, floor_divide(c, heads), t))
+from .geometry import Axis, join_axes, split_axis, window_count, window_delta
 
 
 @layer_function
@@ -33,7 +26,7 @@ def lightweight_conv(
     """
     kernel = weight[:, 0, :]
     kernel = tc.softmax(kernel, axis=-1) if weight_softmax else kernel
-    x = _heads(input, kernel.extents[0])
+    x = split_axis(input, 1, kernel.extents[0])
     axis = Axis(1, padding, padding, 1)
     count = window_count(x.extents[3], kernel.extents[1], axis)
     delta = window_delta(x.extents[3], count, kernel.extents[1], axis)
@@ -43,7 +36,7 @@ def lightweight_conv(
         ("b", "h", "r", "t"),
         {"t": count},
     )
-    out = out.reshape((*input.extents[:2], count))
+    out = join_axes(out, 1)
     return out if bias is None else out + bias[:, None]
 
 
@@ -61,9 +54,9 @@ def dynamic_conv(
     outside are zero.
     """
     kernel = tc.softmax(weight, axis=-1) if weight_softmax else weight
-    t, b, c = input.extents
+    t = input.extents[0]
     heads, width = kernel.extents[2:]
-    x = input.reshape((t, b, heads, floor_divide(c, heads)))
+    x = split_axis(input, 2, heads)
     axis = Axis(1, padding_l, width - 1 - padding_l, 1)
     delta = window_delta(t, t, width, axis)
     out = product(
@@ -71,5 +64,5 @@ def dynamic_conv(
         (("s", "b", "h", "r"), ("t", "b", "h", "u"), ("s", "t", "u")),
         ("t", "b", "h", "r"),
     )
-    out = out.reshape((t, b, c))
+    out = join_axes(out, 2)
     return out if bias is None else np.add(out, bias)

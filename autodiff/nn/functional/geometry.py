@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tensorcalc.errors import ShapeError
-from tensorcalc.extents import floor_divide
+from tensorcalc.extents import floor_divide, is_equal
 from tensorcalc.nodes import Delta, Node
 from tensorcalc.numpy_protocol.shapes import at_most
+from tensorcalc.products import product
 
 
 class Axis(NamedTuple):
@@ -84,6 +85,34 @@ def window_count(extent: Any, width: Any, axis: Axis, ceil_mode: bool = False) -
     count = floor_divide(room + axis.stride - 1, axis.stride) + 1
     last_begins = (count - 1) * axis.stride
     return count if at_most(last_begins, extent + axis.before - 1) else count - 1
+
+
+def split_axis(node: Node, axis: int, count: int) -> Node:
+    """``out[..., i, e, ...] = node[..., each*i + e, ...]``: an axis as ``count`` groups.
+
+    Raises ShapeError if the axis does not divide.
+    """
+    extent = node.extents[axis]
+    each = floor_divide(extent, count)
+    if not is_equal(each * count, extent):
+        raise ShapeError(
+            f"an axis of size {extent} in {count} groups",
+            [f"array: shape {node.extents}, axis {axis}"],
+            "the number of groups must divide the size",
+        )
+    labels: list[Any] = list(range(node.ndim))
+    output = [*labels[:axis], "group", "entry", *labels[axis + 1 :]]
+    delta = Delta((((1, -each, -1), 0),), (extent, count, each))
+    return product((node, delta), (labels, (axis, "group", "entry")), output)
+
+
+def join_axes(node: Node, axis: int) -> Node:
+    """``out[..., each*i + e, ...] = node[..., i, e, ...]``: two neighbouring axes as one."""
+    count, each = node.extents[axis : axis + 2]
+    labels: list[Any] = list(range(node.ndim))
+    output = [*labels[:axis], "joined", *labels[axis + 2 :]]
+    delta = Delta((((1, -each, -1), 0),), (count * each, count, each))
+    return product((node, delta), (labels, ("joined", axis, axis + 1)), output)
 
 
 def window_delta(extent: Any, count: Any, width: Any, axis: Axis) -> Node:

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from tensorcalc.errors import ShapeError
-from tensorcalc.extents import floor_divide, is_equal
+from tensorcalc.extents import is_equal
 from tensorcalc.numpy_protocol.reductions import entries
 
 from ...graph import layer_function
 from ...graph.tensor import Tensor
+from .geometry import join_axes, split_axis
 
 
 def normalized(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, Any]:
@@ -114,17 +115,9 @@ def group_norm(
 
     Raises ShapeError if the channels do not divide into the groups.
     """
-    channels = input.extents[1]
-    each = floor_divide(channels, num_groups)
-    if not is_equal(each * num_groups, channels):
-        raise ShapeError(
-            f"group_norm of {channels} channels in {num_groups} groups",
-            [f"input: shape {input.extents}"],
-            "the number of groups must divide the channels",
-        )
-    grouped = input.reshape((input.extents[0], num_groups, each, *input.extents[2:]))
+    grouped = split_axis(input, 1, num_groups)
     out, _, _ = normalized(grouped, tuple(range(2, grouped.ndim)), eps)
-    return _scaled(out.reshape(input.extents), weight, bias)
+    return _scaled(join_axes(out, 1), weight, bias)
 
 
 @layer_function
