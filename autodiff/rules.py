@@ -89,7 +89,7 @@ def scalar(trace: Trace, outputs: Outputs, what: str) -> Node:
     raise DerivativeError(
         f"{what} needs a function that returns a scalar",
         [f"returned: {got}"],
-        f"use {'jacobian(grad(f))' if what == 'hessian' else 'jacobian'}, or sum the result",
+        f"use {'jacobian(jacobian(f))' if what == 'hessian' else 'jacobian'}, or sum the result",
     )
 
 

@@ -39,8 +39,12 @@ def derivative(expression: Node, x: Node, mode: Mode = "reverse") -> Node:
     >>> A, x = tc.variables("A: m n, x: n")
     >>> derivative(A @ x, x) is A
     True
+
+    Raises DerivativeError if ``x`` was declared an integer, or for an unknown mode. Source: Laue,
+    Mitterreiter, Giesen, *A Simple and Efficient Tensor Calculus* (AAAI 2020), sections 3 to 5.
     """
     expression = as_expression(expression)
+    _check_real(x)
     if isinstance(x, Variable):
         expression = simplify(expression)
     if mode == "reverse":
@@ -61,7 +65,12 @@ def derivative(expression: Node, x: Node, mode: Mode = "reverse") -> Node:
 def gradient(loss: Node, x: Node) -> Node:
     """The gradient of a scalar: ``g[k...] = d loss / d x[k...]``, shape of ``x``.
 
-    Raises DerivativeError if ``loss`` is not a scalar.
+    >>> import numpy as np, tensorcalc as tc
+    >>> A, x = tc.variables("A: n n symmetric, x: n")
+    >>> print(tc.to_matrix(gradient(x @ A @ x, x)))
+    2*A*x
+
+    Raises DerivativeError if ``loss`` is not a scalar, or ``x`` an integer.
     """
     loss = as_expression(loss)
     check_scalar(loss, "gradient")
@@ -73,6 +82,13 @@ def hessian(loss: Node, x: Node, y: Node | None = None) -> Node:
 
     Shape of ``x``, then shape of ``y``; ``y`` is ``x`` unless given. Forward and reverse mode over
     the gradient mostly meet in one formula; where they do not, the shorter one is returned.
+
+    >>> import tensorcalc as tc
+    >>> A, x = tc.variables("A: n n, x: n")
+    >>> print(tc.to_matrix(hessian(x @ A @ x, x)))
+    A + A'
+
+    Raises DerivativeError if ``loss`` is not a scalar, or ``x`` or ``y`` an integer.
     """
     loss = as_expression(loss)
     check_scalar(loss, "hessian")
@@ -108,6 +124,15 @@ def check_scalar(loss: Node, what: str) -> None:
             f"{what} of an expression that is not a scalar",
             [f"expression: {loss}, shape {loss.extents}"],
             "use derivative (autodiff: jacobian), or sum the expression first",
+        )
+
+
+def _check_real(x: Node) -> None:
+    if isinstance(x, Variable) and x.flags & {"integer", "boolean"}:
+        raise DerivativeError(
+            f"derivative by {x.name}, whose values are integers",
+            [f"{x.name}, shape {x.extents}, flags: {', '.join(sorted(x.flags))}"],
+            "declare it without the flag, or differentiate by another variable",
         )
 
 

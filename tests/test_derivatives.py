@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tensorcalc as tc
+from tensorcalc.errors import DerivativeError
 
 from .examples import BY_NAME, EXAMPLES, MEETS, NUMPY
 
@@ -124,3 +125,11 @@ def test_examples_are_many_and_have_names_of_their_own():
 
 def test_exceptions_are_examples():
     assert MEETS.keys() <= BY_NAME.keys()
+
+
+def test_a_derivative_by_an_integer_or_in_an_unknown_mode_is_refused():
+    k, x = tc.variables("k: n integer, x: n")
+    with pytest.raises(DerivativeError, match="by k, whose values are integers"):
+        tc.gradient(np.sum(k * x), k)
+    with pytest.raises(DerivativeError, match="unknown mode 'sideways'"):
+        tc.derivative(x, x, mode="sideways")
