@@ -11,7 +11,7 @@ import autodiff as ad
 from autodiff import nn
 from autodiff.graph import Tensor, checkpoint, gradients
 from autodiff.graph.plans import Plan
-from autodiff.nn import functional as F
+from autodiff.nn import functional
 from autodiff.nn.summary import records
 from tensorcalc.errors import ShapeError, TraceError, UnknownNameError
 from tensorcalc.nodes import Node
@@ -282,7 +282,7 @@ def test_scaled_dot_product_attention_against_torch(masked):
     q, k, v = normal(2, 3, 5, 4), normal(2, 3, 5, 4, seed=2), normal(2, 3, 5, 6, seed=3)
     mask = {"boolean": ~CAUSAL, "numbers": normal(2, 1, 5, 5)}.get(masked)
     causal = masked == "causal"
-    ours = F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
+    ours = functional.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
     theirs = torch.nn.functional.scaled_dot_product_attention(
         *map(torch.tensor, (q, k, v)),
         attn_mask=None if mask is None else torch.tensor(mask),

@@ -179,7 +179,7 @@ class Recording:
         return Program([*self.results, *self.kept], operation.variables, operation.target)
 
     def pullback(self, given: tuple[int, ...]) -> Pullback:
-        """The pullback where only the results and kept nodes ``given``, by position, have adjoints."""
+        """The pullback where only results and kept nodes ``given``, by position, have adjoints."""
         if given not in self._pullbacks:
             self._pullbacks[given] = Pullback(self, given, self._given(given))
         return self._pullbacks[given]

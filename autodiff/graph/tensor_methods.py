@@ -47,6 +47,7 @@ class Method:
     _known: dict[str, Method] = {}
 
     def __new__(cls, name: str, is_property: bool) -> Method:
+        """The one object for a name, so that it can be a key."""
         if name not in cls._known:
             method = cls._known[name] = object.__new__(cls)
             method.__name__, method.is_property = name, is_property

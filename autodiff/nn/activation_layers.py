@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import functional as F
+from . import functional
 from .module import Module
 from .parameter import filled
 
@@ -24,9 +24,11 @@ class Activation(Module):
         self.values.pop("inplace", None)
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         return type(self).function(input, *self.values.values())
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return ", ".join(f"{name}={value}" for name, value in self.values.items())
 
 
@@ -41,30 +43,30 @@ def _layer(name: str, function: Any, **options: Any) -> Any:
     return type(name, (Activation,), fields)
 
 
-ReLU = _layer("ReLU", F.relu)
-ReLU6 = _layer("ReLU6", F.relu6)
-LeakyReLU = _layer("LeakyReLU", F.leaky_relu, negative_slope=0.01)
-ELU = _layer("ELU", F.elu, alpha=1.0)
-SELU = _layer("SELU", F.selu)
-CELU = _layer("CELU", F.celu, alpha=1.0)
-GELU = _layer("GELU", F.gelu, approximate="none")
-SiLU = _layer("SiLU", F.silu)
-Mish = _layer("Mish", F.mish)
-Sigmoid = _layer("Sigmoid", F.sigmoid)
-LogSigmoid = _layer("LogSigmoid", F.logsigmoid)
-Tanh = _layer("Tanh", F.tanh)
-Softplus = _layer("Softplus", F.softplus, beta=1.0, threshold=20.0)
-Softsign = _layer("Softsign", F.softsign)
-Hardtanh = _layer("Hardtanh", F.hardtanh, min_val=-1.0, max_val=1.0)
-Hardsigmoid = _layer("Hardsigmoid", F.hardsigmoid)
-Hardswish = _layer("Hardswish", F.hardswish)
-Hardshrink = _layer("Hardshrink", F.hardshrink, lambd=0.5)
-Softshrink = _layer("Softshrink", F.softshrink, lambd=0.5)
-Tanhshrink = _layer("Tanhshrink", F.tanhshrink)
-GLU = _layer("GLU", F.glu, dim=-1)
-Softmax = _layer("Softmax", F.softmax, dim=-1)
-LogSoftmax = _layer("LogSoftmax", F.log_softmax, dim=-1)
-Softmin = _layer("Softmin", F.softmin, dim=-1)
+ReLU = _layer("ReLU", functional.relu)
+ReLU6 = _layer("ReLU6", functional.relu6)
+LeakyReLU = _layer("LeakyReLU", functional.leaky_relu, negative_slope=0.01)
+ELU = _layer("ELU", functional.elu, alpha=1.0)
+SELU = _layer("SELU", functional.selu)
+CELU = _layer("CELU", functional.celu, alpha=1.0)
+GELU = _layer("GELU", functional.gelu, approximate="none")
+SiLU = _layer("SiLU", functional.silu)
+Mish = _layer("Mish", functional.mish)
+Sigmoid = _layer("Sigmoid", functional.sigmoid)
+LogSigmoid = _layer("LogSigmoid", functional.logsigmoid)
+Tanh = _layer("Tanh", functional.tanh)
+Softplus = _layer("Softplus", functional.softplus, beta=1.0, threshold=20.0)
+Softsign = _layer("Softsign", functional.softsign)
+Hardtanh = _layer("Hardtanh", functional.hardtanh, min_val=-1.0, max_val=1.0)
+Hardsigmoid = _layer("Hardsigmoid", functional.hardsigmoid)
+Hardswish = _layer("Hardswish", functional.hardswish)
+Hardshrink = _layer("Hardshrink", functional.hardshrink, lambd=0.5)
+Softshrink = _layer("Softshrink", functional.softshrink, lambd=0.5)
+Tanhshrink = _layer("Tanhshrink", functional.tanhshrink)
+GLU = _layer("GLU", functional.glu, dim=-1)
+Softmax = _layer("Softmax", functional.softmax, dim=-1)
+LogSoftmax = _layer("LogSoftmax", functional.log_softmax, dim=-1)
+Softmin = _layer("Softmin", functional.softmin, dim=-1)
 
 
 class Threshold(Module):
@@ -74,7 +76,8 @@ class Threshold(Module):
         self.threshold, self.value = threshold, value
 
     def forward(self, input: Any) -> Any:
-        return F.threshold(input, self.threshold, self.value)
+        """Apply the layer."""
+        return functional.threshold(input, self.threshold, self.value)
 
 
 class PReLU(Module):
@@ -84,4 +87,5 @@ class PReLU(Module):
         self.weight = filled((num_parameters,), init, dtype)
 
     def forward(self, input: Any) -> Any:
-        return F.prelu(input, self.weight)
+        """Apply the layer."""
+        return functional.prelu(input, self.weight)

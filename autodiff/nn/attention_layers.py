@@ -10,7 +10,7 @@ import numpy as np
 from tensorcalc.errors import ShapeError
 
 from ..graph import layer_function
-from . import functional as F
+from . import functional
 from .linear_layers import Linear
 from .module import Module
 from .parameter import filled, kept_mask, uniform
@@ -65,10 +65,10 @@ class MultiheadAttention(Module):
             bound = math.sqrt(6 / (4 * embed_dim))
             self.in_proj_weight = uniform((3 * embed_dim, embed_dim), bound, dtype, generator)
         else:
-            for name, width in zip("qkv", widths, strict=True):
-                bound = math.sqrt(6 / (embed_dim + width))
-                weight = uniform((embed_dim, width), bound, dtype, generator)
-                setattr(self, f"{name}_proj_weight", weight)
+            self.q_proj_weight, self.k_proj_weight, self.v_proj_weight = (
+                uniform((embed_dim, width), math.sqrt(6 / (embed_dim + width)), dtype, generator)
+                for width in widths
+            )
         self.in_proj_bias = filled((3 * embed_dim,), 0.0, dtype) if bias else None
         self.out_proj = Linear(embed_dim, embed_dim, bias, dtype=dtype, generator=generator)
         if self.out_proj.bias is not None:
@@ -87,6 +87,7 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Any, Any]:
+        """Apply the layer."""
         batched = np.ndim(query) == 3
         q, k, v = (self._batch_first(x, batched) for x in (query, key, value))
         q, k, v = self._projections(q, k, v)
@@ -98,7 +99,7 @@ class MultiheadAttention(Module):
             shape = (np.shape(q)[0], self.num_heads, np.shape(q)[1], np.shape(k)[1])
             dropout_mask = kept_mask(q, shape, p, self.generator)
         causal = is_causal and attn_mask is None
-        joined, weights = F.attend(q, k, v, self.num_heads, mask, dropout_mask, p, causal)
+        joined, weights = functional.attend(q, k, v, self.num_heads, mask, dropout_mask, p, causal)
         out = self.out_proj(joined)
         if not batched:
             out = out[0]
@@ -121,7 +122,9 @@ class MultiheadAttention(Module):
         if self.in_proj_bias is not None:
             biases = np.split(self.in_proj_bias, 3)
         weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
-        return tuple(F.linear(x, w, b) for x, w, b in zip((q, k, v), weights, biases, strict=True))  # type: ignore[return-value]
+        triples = zip((q, k, v), weights, biases, strict=True)
+        first, second, third = (functional.linear(x, w, b) for x, w, b in triples)
+        return first, second, third
 
     def _extended(self, k: Any, v: Any) -> tuple[Any, Any, int]:
         """Keys and values with a learned and a zero position at the end, and how many."""
@@ -155,13 +158,14 @@ class MultiheadAttention(Module):
         return total
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return f"embed_dim={self.embed_dim}, num_heads={self.num_heads}"
 
 
 def _additive(mask: Any) -> Any:
     """A mask as numbers: minus infinity where a boolean one is true."""
     mask = getattr(mask, "data", mask) if not isinstance(mask, np.ndarray) else mask
-    if getattr(mask, "dtype", None) == bool:
+    if isinstance(mask, np.ndarray) and mask.dtype == bool:
         return np.where(mask, -np.inf, 0.0).astype(np.float32)
     return mask
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import functional as F
+from . import functional
 from .module import Module
 
 
@@ -18,6 +18,7 @@ class Identity(Module):
         pass
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         return input
 
 
@@ -78,6 +79,7 @@ class Sequential(ModuleList):
         return (vars(self)[name] for name in self._names)
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         for module in self:
             input = module(input)
         return input
@@ -91,6 +93,7 @@ class Residual(Module):
         self.shortcut = shortcut
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         skipped = input if self.shortcut is None else self.shortcut(input)
         return skipped + self.body(input)
 
@@ -103,9 +106,11 @@ class Concat(Module):
         self.dim = dim
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         return np.concatenate([branch(input) for branch in self.branches], axis=self.dim)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return f"dim={self.dim}"
 
 
@@ -116,7 +121,9 @@ class Flatten(Module):
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, input: Any) -> Any:
-        return F.flatten(input, self.start_dim, self.end_dim)
+        """Apply the layer."""
+        return functional.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from tensorcalc.errors import ShapeError
 
-from . import functional as F
+from . import functional
 from .functional.geometry import per_axis
 from .module import Module
 from .parameter import uniform
@@ -35,21 +35,24 @@ class _Convolution(Module):
     ) -> None:
         if in_channels % groups or out_channels % groups:
             raise ShapeError(
-                f"{type(self).__name__}: {in_channels} to {out_channels} channels in {groups} groups",
+                f"{type(self).__name__}: {in_channels} to {out_channels} channels, {groups} groups",
                 hint="groups must divide the channels on both sides",
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = per_axis(kernel_size, self.dims, "kernel_size")
         self.stride = per_axis(stride, self.dims, "stride")
-        self.padding = padding if isinstance(padding, str) else per_axis(padding, self.dims, "padding")
+        is_named = isinstance(padding, str)
+        self.padding = padding if is_named else per_axis(padding, self.dims, "padding")
         self.dilation = per_axis(dilation, self.dims, "dilation")
-        first, second = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
+        channels = (in_channels, out_channels)
+        first, second = channels if self.transposed else channels[::-1]
         shape = (first, second // groups, *self.kernel_size)
         bound = 1 / math.sqrt(math.prod(shape[1:]))
         self.weight = uniform(shape, bound, dtype, generator)
         self.bias = uniform((out_channels,), bound, dtype, generator) if bias else None
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         parts = [
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}",
             f"stride={self.stride}",
@@ -102,6 +105,7 @@ class _Conv(_Convolution):
         self.padding_mode = padding_mode
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         return self._function(
             input,
             self.weight,
@@ -115,18 +119,21 @@ class _Conv(_Convolution):
 
 
 class Conv1d(_Conv):
-    __doc__ = _Conv.__doc__
-    dims, _function = 1, staticmethod(F.conv1d)
+    """Convolution over one axis."""
+
+    dims, _function = 1, staticmethod(functional.conv1d)
 
 
 class Conv2d(_Conv):
-    __doc__ = _Conv.__doc__
-    dims, _function = 2, staticmethod(F.conv2d)
+    """Convolution over two axes."""
+
+    dims, _function = 2, staticmethod(functional.conv2d)
 
 
 class Conv3d(_Conv):
-    __doc__ = _Conv.__doc__
-    dims, _function = 3, staticmethod(F.conv3d)
+    """Convolution over three axes."""
+
+    dims, _function = 3, staticmethod(functional.conv3d)
 
 
 class _ConvTranspose(_Convolution):
@@ -167,6 +174,7 @@ class _ConvTranspose(_Convolution):
         self.output_padding = per_axis(output_padding, self.dims, "output_padding")
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         return self._function(
             input,
             self.weight,
@@ -180,15 +188,18 @@ class _ConvTranspose(_Convolution):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    __doc__ = _ConvTranspose.__doc__
-    dims, _function = 1, staticmethod(F.conv_transpose1d)
+    """Transposed convolution over one axis."""
+
+    dims, _function = 1, staticmethod(functional.conv_transpose1d)
 
 
 class ConvTranspose2d(_ConvTranspose):
-    __doc__ = _ConvTranspose.__doc__
-    dims, _function = 2, staticmethod(F.conv_transpose2d)
+    """Transposed convolution over two axes."""
+
+    dims, _function = 2, staticmethod(functional.conv_transpose2d)
 
 
 class ConvTranspose3d(_ConvTranspose):
-    __doc__ = _ConvTranspose.__doc__
-    dims, _function = 3, staticmethod(F.conv_transpose3d)
+    """Transposed convolution over three axes."""
+
+    dims, _function = 3, staticmethod(functional.conv_transpose3d)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import functional as F
+from . import functional
 from .module import Module
 from .parameter import kept_mask
 
@@ -23,13 +23,15 @@ class Dropout(Module):
         self.p, self.generator = p, generator
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         if not self.training or self.p == 0:
             return input
         shape = np.shape(input)
         shape = (*shape[: len(shape) - self.dims], *(1,) * self.dims)
-        return F.dropout(input, kept_mask(input, shape, self.p, self.generator), self.p)
+        return functional.dropout(input, kept_mask(input, shape, self.p, self.generator), self.p)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return f"p={self.p}"
 
 

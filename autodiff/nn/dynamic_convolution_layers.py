@@ -9,7 +9,7 @@ import numpy as np
 
 from tensorcalc.errors import ShapeError
 
-from . import functional as F
+from . import functional
 from .linear_layers import Linear
 from .module import Module
 from .parameter import filled, kept_mask, uniform
@@ -50,14 +50,16 @@ class LightweightConv(Module):
         self.bias = filled((input_size,), 0.0, dtype) if bias else None
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         weight, is_softmax = self.weight, self.weight_softmax
         if self.training and self.weight_dropout:
-            weight = F.softmax(weight, -1) if is_softmax else weight
+            weight = functional.softmax(weight, -1) if is_softmax else weight
             mask = kept_mask(weight, np.shape(weight), self.weight_dropout, self.generator)
-            weight, is_softmax = F.dropout(weight, mask, self.weight_dropout), False
-        return F.lightweight_conv(input, weight, self.bias, self.padding, is_softmax)
+            weight, is_softmax = functional.dropout(weight, mask, self.weight_dropout), False
+        return functional.lightweight_conv(input, weight, self.bias, self.padding, is_softmax)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return f"{self.input_size}, kernel_size={self.kernel_size}, heads={self.weight.shape[0]}"
 
 
@@ -92,13 +94,15 @@ class DynamicConv(Module):
         self.conv_bias = filled((input_size,), 0.0, dtype) if conv_bias else None
 
     def forward(self, input: Any) -> Any:
-        weight = F.unflatten(self.weight_linear(input), 2, self.num_heads)
+        """Apply the layer."""
+        weight = functional.unflatten(self.weight_linear(input), 2, self.num_heads)
         is_softmax = self.weight_softmax
         if self.training and self.weight_dropout:
-            weight = F.softmax(weight, -1) if is_softmax else weight
+            weight = functional.softmax(weight, -1) if is_softmax else weight
             mask = kept_mask(weight, np.shape(weight), self.weight_dropout, self.generator)
-            weight, is_softmax = F.dropout(weight, mask, self.weight_dropout), False
-        return F.dynamic_conv(input, weight, self.conv_bias, self.padding_l, is_softmax)
+            weight, is_softmax = functional.dropout(weight, mask, self.weight_dropout), False
+        return functional.dynamic_conv(input, weight, self.conv_bias, self.padding_l, is_softmax)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return f"{self.input_size}, kernel_size={self.kernel_size}, heads={self.num_heads}"

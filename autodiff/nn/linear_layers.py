@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import default_generator
-from . import functional as F
+from . import functional
 from .module import Module
 from .parameter import Parameter, get_default_dtype, uniform
 
@@ -31,9 +31,11 @@ class Linear(Module):
         self.bias = uniform((out_features,), bound, dtype, generator) if bias else None
 
     def forward(self, input: Any) -> Any:
-        return F.linear(input, self.weight, self.bias)
+        """Apply the layer."""
+        return functional.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         bias = self.bias is not None
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={bias}"
 
@@ -57,9 +59,11 @@ class Bilinear(Module):
         self.bias = uniform((out_features,), bound, dtype, generator) if bias else None
 
     def forward(self, input1: Any, input2: Any) -> Any:
-        return F.bilinear(input1, input2, self.weight, self.bias)
+        """Apply the layer."""
+        return functional.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         out, first, second = self.weight.shape
         return f"in1_features={first}, in2_features={second}, out_features={out}"
 
@@ -67,7 +71,8 @@ class Bilinear(Module):
 class Embedding(Module):
     """Rows of a table: ``out[..., e] = weight[x[...], e]``.
 
-    The row ``padding_idx`` starts at zero and does not learn.
+    The row ``padding_idx`` starts at zero and does not learn. Where ``weight`` is an expression (in a
+    compiled step) that row counts as zero, whatever was written into it.
     """
 
     def __init__(
@@ -88,13 +93,15 @@ class Embedding(Module):
         self.weight = Parameter(table.astype(dtype or get_default_dtype()))
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         if self.padding_idx is None:
-            return F.embedding(input, self.weight)
+            return functional.embedding(input, self.weight)
         weight = self.weight
         frozen = weight.data if isinstance(weight, Parameter) else np.zeros_like(weight)
-        return F.embedding(input, weight, self.padding_idx, frozen)
+        return functional.embedding(input, weight, self.padding_idx, frozen)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         rows, width = self.weight.shape
         return f"{rows}, {width}" + (
             "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"

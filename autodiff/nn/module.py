@@ -20,7 +20,6 @@ from tensorcalc.nodes import Node
 from ..graph.modes import Scope, extend, path_of, scope
 from .parameter import Parameter, traced_buffers
 
-
 #: Tables and drawings; set by :mod:`autodiff.nn.summary`, which comes later.
 summary_of: Callable[..., Any] = NotImplemented
 drawing_of: Callable[..., str] = NotImplemented
@@ -98,7 +97,7 @@ class Module:
         return next((name for name, each in self.named_children() if each is child), None)
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module under the name "" and all below it, each once."""
+        """The module itself under the name "" and all below it, each once."""
         seen: set[int] = set()
         stack = [(prefix, self)]
         while stack:
@@ -111,7 +110,7 @@ class Module:
             stack.extend(reversed(inner))
 
     def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
+        """The module itself and all below it, each once."""
         return (module for _, module in self.named_modules())
 
     def parameter_places(self) -> Iterator[Place]:

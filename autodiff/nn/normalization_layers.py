@@ -10,7 +10,7 @@ from tensorcalc.errors import ShapeError
 from tensorcalc.nodes import Node
 
 from ..graph import Tensor
-from . import functional as F
+from . import functional
 from .module import Module
 from .parameter import filled, get_default_dtype
 
@@ -22,6 +22,9 @@ class _BatchNorm(Module):
     """
 
     ranks: tuple[int, ...]
+    running_mean: Any
+    running_var: Any
+    num_batches_tracked: Any
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class _BatchNorm(Module):
             self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         if np.ndim(input) not in self.ranks:
             raise ShapeError(
                 f"{type(self).__name__} of an input with {np.ndim(input)} axes",
@@ -51,10 +55,11 @@ class _BatchNorm(Module):
                 f"it takes {' or '.join(map(str, self.ranks))}: batch, channels, then space",
             )
         if not self.training and self.track_running_stats:
-            return F.batch_norm_inference(
+            return functional.batch_norm_inference(
                 input, self.running_mean, self.running_var, self.weight, self.bias, self.eps
             )
-        out, mean, variance = F.batch_norm_training(input, self.weight, self.bias, self.eps)
+        results = functional.batch_norm_training(input, self.weight, self.bias, self.eps)
+        out, mean, variance = results
         if self.training and self.track_running_stats:
             self._track(mean, variance)
         return out
@@ -72,21 +77,25 @@ class _BatchNorm(Module):
                 running += momentum * (value - running)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
 
 
 class BatchNorm1d(_BatchNorm):
-    __doc__ = _BatchNorm.__doc__
+    """Batch normalisation with at most one axis of positions."""
+
     ranks = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    __doc__ = _BatchNorm.__doc__
+    """Batch normalisation with two axes of positions."""
+
     ranks = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    __doc__ = _BatchNorm.__doc__
+    """Batch normalisation with three axes of positions."""
+
     ranks = (5,)
 
 
@@ -102,15 +111,18 @@ class LayerNorm(Module):
         *,
         dtype: Any = None,
     ) -> None:
-        shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
-        self.normalized_shape, self.eps = tuple(shape), eps
+        several = isinstance(normalized_shape, (tuple, list))
+        shape = tuple(normalized_shape) if several else (normalized_shape,)
+        self.normalized_shape, self.eps = shape, eps
         self.weight = filled(shape, 1.0, dtype) if elementwise_affine else None
         self.bias = filled(shape, 0.0, dtype) if elementwise_affine and bias else None
 
     def forward(self, input: Any) -> Any:
-        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+        """Apply the layer."""
+        return functional.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return f"{self.normalized_shape}, eps={self.eps}"
 
 
@@ -131,14 +143,16 @@ class GroupNorm(Module):
         self.bias = filled((num_channels,), 0.0, dtype) if affine else None
 
     def forward(self, input: Any) -> Any:
-        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+        """Apply the layer."""
+        return functional.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}"
 
 
 class _InstanceNorm(Module):
-    """Normalisation of each channel of each example over its positions; no affine map by default."""
+    """Normalisation of each channel of each example over its positions; not affine by default."""
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, *, affine: bool = False, dtype: Any = None
@@ -148,19 +162,22 @@ class _InstanceNorm(Module):
         self.bias = filled((num_features,), 0.0, dtype) if affine else None
 
     def forward(self, input: Any) -> Any:
-        return F.instance_norm(input, self.weight, self.bias, self.eps)
+        """Apply the layer."""
+        return functional.instance_norm(input, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return f"{self.num_features}, eps={self.eps}"
 
 
 class InstanceNorm1d(_InstanceNorm):
-    __doc__ = _InstanceNorm.__doc__
+    """Instance normalisation with one axis of positions."""
 
 
 class InstanceNorm2d(_InstanceNorm):
-    __doc__ = _InstanceNorm.__doc__
+    """Instance normalisation with two axes of positions."""
 
 
 class InstanceNorm3d(_InstanceNorm):
-    __doc__ = _InstanceNorm.__doc__
+    """Instance normalisation with three axes of positions."""
+

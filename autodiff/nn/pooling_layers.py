@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import functional as F
+from . import functional
 from .module import Module
 
 
@@ -27,26 +27,31 @@ class _MaxPool(Module):
         self.arguments = (kernel_size, stride, padding, dilation, ceil_mode)
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         return self._function(input, *self.arguments)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
         return ", ".join(f"{n}={a}" for n, a in zip(names, self.arguments, strict=True))
 
 
 class MaxPool1d(_MaxPool):
-    __doc__ = _MaxPool.__doc__
-    _function = staticmethod(F.max_pool1d)
+    """Greatest entries of windows over one axis."""
+
+    _function = staticmethod(functional.max_pool1d)
 
 
 class MaxPool2d(_MaxPool):
-    __doc__ = _MaxPool.__doc__
-    _function = staticmethod(F.max_pool2d)
+    """Greatest entries of windows over two axes."""
+
+    _function = staticmethod(functional.max_pool2d)
 
 
 class MaxPool3d(_MaxPool):
-    __doc__ = _MaxPool.__doc__
-    _function = staticmethod(F.max_pool3d)
+    """Greatest entries of windows over three axes."""
+
+    _function = staticmethod(functional.max_pool3d)
 
 
 class _AvgPool(Module):
@@ -73,25 +78,31 @@ class _AvgPool(Module):
         )
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         return self._function(input, *self.arguments)
 
     def extra_repr(self) -> str:
-        return f"kernel_size={self.arguments[0]}, stride={self.arguments[1]}, padding={self.arguments[2]}"
+        """Arguments that ``repr`` shows."""
+        kernel_size, stride, padding = self.arguments[:3]
+        return f"kernel_size={kernel_size}, stride={stride}, padding={padding}"
 
 
 class AvgPool1d(_AvgPool):
-    __doc__ = _AvgPool.__doc__
-    _function = staticmethod(F.avg_pool1d)
+    """Means of windows over one axis."""
+
+    _function = staticmethod(functional.avg_pool1d)
 
 
 class AvgPool2d(_AvgPool):
-    __doc__ = _AvgPool.__doc__
-    _function = staticmethod(F.avg_pool2d)
+    """Means of windows over two axes."""
+
+    _function = staticmethod(functional.avg_pool2d)
 
 
 class AvgPool3d(_AvgPool):
-    __doc__ = _AvgPool.__doc__
-    _function = staticmethod(F.avg_pool3d)
+    """Means of windows over three axes."""
+
+    _function = staticmethod(functional.avg_pool3d)
 
 
 class _Adaptive(Module):
@@ -103,47 +114,56 @@ class _Adaptive(Module):
         self.output_size = output_size
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         size = self.output_size
         return self._function(input, tuple(size) if isinstance(size, (list, tuple)) else size)
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return f"output_size={self.output_size}"
 
 
 class AdaptiveAvgPool1d(_Adaptive):
-    __doc__ = _Adaptive.__doc__
-    _function = staticmethod(F.adaptive_avg_pool1d)
+    """Means over windows that give a fixed size, along one axis."""
+
+    _function = staticmethod(functional.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool2d(_Adaptive):
-    __doc__ = _Adaptive.__doc__
-    _function = staticmethod(F.adaptive_avg_pool2d)
+    """Means over windows that give a fixed size, along two axes."""
+
+    _function = staticmethod(functional.adaptive_avg_pool2d)
 
 
 class AdaptiveAvgPool3d(_Adaptive):
-    __doc__ = _Adaptive.__doc__
-    _function = staticmethod(F.adaptive_avg_pool3d)
+    """Means over windows that give a fixed size, along three axes."""
+
+    _function = staticmethod(functional.adaptive_avg_pool3d)
 
 
 class AdaptiveMaxPool1d(_Adaptive):
-    __doc__ = _Adaptive.__doc__
-    _function = staticmethod(F.adaptive_max_pool1d)
+    """Maxima over windows that give a fixed size, along one axis."""
+
+    _function = staticmethod(functional.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_Adaptive):
-    __doc__ = _Adaptive.__doc__
-    _function = staticmethod(F.adaptive_max_pool2d)
+    """Maxima over windows that give a fixed size, along two axes."""
+
+    _function = staticmethod(functional.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool3d(_Adaptive):
-    __doc__ = _Adaptive.__doc__
-    _function = staticmethod(F.adaptive_max_pool3d)
+    """Maxima over windows that give a fixed size, along three axes."""
+
+    _function = staticmethod(functional.adaptive_max_pool3d)
 
 
 class GlobalAvgPool(Module):
     """Mean over all positions: ``(b, c, ...)`` to ``(b, c)``."""
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         return np.mean(input, axis=tuple(range(2, np.ndim(input))))
 
 
@@ -151,4 +171,5 @@ class GlobalMaxPool(Module):
     """Greatest entry over all positions: ``(b, c, ...)`` to ``(b, c)``."""
 
     def forward(self, input: Any) -> Any:
+        """Apply the layer."""
         return np.max(input, axis=tuple(range(2, np.ndim(input))))

@@ -14,8 +14,9 @@ import numpy as np
 
 from tensorcalc.errors import ShapeError
 from tensorcalc.nodes import Node
+from tensorcalc.products import zeros as zero_state
 
-from . import functional as F
+from . import functional
 from .module import Module
 from .parameter import kept_mask, uniform
 
@@ -24,7 +25,8 @@ class _Recurrent(Module):
     """Stacked, possibly bidirectional, recurrent layers.
 
     Input ``(t, b, i)``, or ``(b, t, i)`` with ``batch_first``, or ``(t, i)`` without a batch;
-    results: the last layer's outputs of all steps, and the final states ``(layers*directions, b, n)``.
+    results: the last layer's outputs of all steps, and the final states, ``(layers * directions, b,
+    n)``.
     """
 
     gates: int
@@ -70,6 +72,7 @@ class _Recurrent(Module):
         return shapes
 
     def forward(self, input: Any, hx: Any = None) -> Any:
+        """Apply the layer."""
         rank = np.ndim(input)
         if rank not in (2, 3) or not self._fits(np.shape(input)[-1]):
             raise ShapeError(
@@ -83,7 +86,7 @@ class _Recurrent(Module):
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
                 mask = kept_mask(x, np.shape(x), self.dropout, self.generator)
-                x = F.dropout(x, mask, self.dropout)
+                x = functional.dropout(x, mask, self.dropout)
             outputs = []
             for direction in range(self.directions):
                 state = initial(layer * self.directions + direction)
@@ -105,22 +108,20 @@ class _Recurrent(Module):
         """The initial state of every layer and direction; zeros unless given."""
         if hx is None:
             shape = (np.shape(x)[1], self.hidden_size)
-            zeros = x[0, :, :1] * 0.0 + np.zeros((1, self.hidden_size)) if isinstance(x, Node) else (
-                np.zeros(shape, x.dtype)
-            )
+            zeros = zero_state(shape) if isinstance(x, Node) else np.zeros(shape, x.dtype)
             return lambda k: (zeros,) * self.states
         states = hx if self.states > 1 else (hx,)
         states = [state[:, None] for state in states] if rank == 2 else list(states)
         return lambda k: tuple(state[k] for state in states)
 
     def _run(self, x: Any, layer: int, direction: int, state: tuple[Any, ...]) -> Any:
-        """All steps of one layer in one direction: outputs in order of time, and the final state."""
+        """All steps of one layer in one direction: outputs in order of time, final state."""
         suffix = f"_l{layer}" + ("_reverse" if direction else "")
         w_ih, w_hh = (getattr(self, f"weight_{part}{suffix}") for part in ("ih", "hh"))
         b_ih, b_hh = (
             getattr(self, f"bias_{part}{suffix}") if self.bias else None for part in ("ih", "hh")
         )
-        shares = list(np.unstack(F.linear(x, w_ih, b_ih)))
+        shares = list(np.unstack(functional.linear(x, w_ih, b_ih)))
         outputs = []
         for share in reversed(shares) if direction else shares:
             state = self._step(share, state, w_hh, b_hh)
@@ -131,6 +132,7 @@ class _Recurrent(Module):
         raise TypeError(f"{type(self).__name__} defines no _step")
 
     def extra_repr(self) -> str:
+        """Arguments that ``repr`` shows."""
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}"
 
 
@@ -169,7 +171,7 @@ class RNN(_Recurrent):
         )
 
     def _step(self, share: Any, state: tuple[Any, ...], w_hh: Any, b_hh: Any) -> tuple[Any, ...]:
-        return (F.rnn_step(share, state[0], w_hh, b_hh, self.nonlinearity),)
+        return (functional.rnn_step(share, state[0], w_hh, b_hh, self.nonlinearity),)
 
 
 class LSTM(_Recurrent):
@@ -178,7 +180,7 @@ class LSTM(_Recurrent):
     gates, states = 4, 2
 
     def _step(self, share: Any, state: tuple[Any, ...], w_hh: Any, b_hh: Any) -> tuple[Any, ...]:
-        return F.lstm_step(share, *state, w_hh, b_hh)
+        return functional.lstm_step(share, *state, w_hh, b_hh)
 
 
 class GRU(_Recurrent):
@@ -187,4 +189,4 @@ class GRU(_Recurrent):
     gates = 3
 
     def _step(self, share: Any, state: tuple[Any, ...], w_hh: Any, b_hh: Any) -> tuple[Any, ...]:
-        return (F.gru_step(share, state[0], w_hh, b_hh),)
+        return (functional.gru_step(share, state[0], w_hh, b_hh),)

@@ -17,6 +17,7 @@ from ..graph.modes import Scope
 from ..graph.record import Record
 from . import module
 from .module import Module
+from .parameter import Parameter
 
 
 @dataclass
@@ -64,22 +65,22 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
     those of the compiled programs that ran: their cost polynomials at the sizes of the call.
     Operations that a layer does itself count for it, those of its children for them.
     """
-    rows = {id(module): Row(name, type(module).__name__) for name, module in model.named_modules()}
-    for module in model.modules():
-        own = [place.value for place in module._places(Tensor)]
-        rows[id(module)].parameters = sum(p.size for p in own)
-        rows[id(module)].trainable = sum(p.size for p in own if p.requires_grad)
+    rows = {id(layer): Row(name, type(layer).__name__) for name, layer in model.named_modules()}
+    for layer in model.modules():
+        own = [place.value for place in layer._places(Parameter)]
+        rows[id(layer)].parameters = sum(p.size for p in own)
+        rows[id(layer)].trainable = sum(p.size for p in own if p.requires_grad)
 
-    def note(module: Module, args: Any, result: Any) -> None:
-        rows[id(module)].shape = pytrees.map_leaves(np.shape, result)
+    def note(layer: Module, args: Any, result: Any) -> None:
+        rows[id(layer)].shape = pytrees.map_leaves(np.shape, result)
 
     outputs = _run(model, inputs, kwargs, note)
     other = 0
     for record in records(outputs):
         flops = record_flops(record)
-        layer = record.scope.layer if record.scope is not None else None
-        if id(layer) in rows:
-            rows[id(layer)].flops += flops
+        owner = record.scope.layer if record.scope is not None else None
+        if id(owner) in rows:
+            rows[id(owner)].flops += flops
         else:
             other += flops
     parameters = list(model.parameters())
@@ -94,8 +95,8 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
 def _run(model: Module, inputs: Sequence[Any], kwargs: Any, note: Any = None) -> list[Tensor]:
     """Outputs of one forward pass in which everything is recorded; the model stays as it was."""
     asked = [(p, p.requires_grad) for p in model.parameters()]
-    modes = [(module, module.training) for module in model.modules()]
-    removers = [module.register_forward_hook(note) for module in model.modules()] if note else []
+    modes = [(layer, layer.training) for layer in model.modules()]
+    removers = [layer.register_forward_hook(note) for layer in model.modules()] if note else []
     model.eval().requires_grad_(True)
     dtype = next((p.dtype for p, _ in asked), np.dtype(np.float32))
     try:
@@ -106,8 +107,8 @@ def _run(model: Module, inputs: Sequence[Any], kwargs: Any, note: Any = None) ->
             remove()
         for parameter, value in asked:
             parameter.requires_grad = value
-        for module, mode in modes:
-            module.training = mode
+        for layer, mode in modes:
+            layer.training = mode
     return [leaf for leaf in pytrees.flatten(result)[0] if isinstance(leaf, Tensor)]
 
 
@@ -185,7 +186,7 @@ def _edges(record: Record, names: dict[int, str]) -> Iterator[str]:
 
 
 def draw(model: Module, *inputs: Any, **kwargs: Any) -> str:
-    """The graph that ``model`` records for these inputs (as in :func:`summary`) as Graphviz text."""
+    """The graph that ``model`` records for inputs (as in :func:`summary`) as Graphviz text."""
     outputs = _run(model, inputs, kwargs)
     return to_dot(outputs, {id(p): name for name, p in model.named_parameters()})
 

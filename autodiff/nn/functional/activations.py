@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 import tensorcalc as tc
 from tensorcalc.applications import apply
@@ -130,7 +131,8 @@ def threshold(input: Any, threshold: float, value: float) -> Any:
 def prelu(input: Any, weight: Any) -> Any:
     """``x`` where positive, else ``weight[c] x``; one weight, or one per channel (axis 1)."""
     single = weight.ndim == 0 or (isinstance(weight.extents[0], int) and weight.extents[0] == 1)
-    slope = weight if single or input.ndim < 2 else weight[(slice(None), *[None] * (input.ndim - 2))]
+    per_channel = (slice(None), *[None] * (input.ndim - 2))
+    slope = weight if single or input.ndim < 2 else weight[per_channel]
     return np.where(input > 0, input, input * slope)
 
 
@@ -138,7 +140,7 @@ def prelu(input: Any, weight: Any) -> Any:
 def glu(input: Any, dim: int = -1) -> Any:
     """The first half along ``dim`` times the sigmoid of the second."""
     first, second = np.split(input, 2, axis=dim)
-    return first * apply("expit", second)
+    return first * special.expit(second)
 
 
 @layer_function
@@ -178,5 +180,5 @@ def flatten(input: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
 
 @layer_function
 def unflatten(input: Any, dim: int, count: int) -> Any:
-    """Axis ``dim`` split into ``count`` groups: ``out[..., i, e, ...] = x[..., each*i + e, ...]``."""
+    """Axis ``dim`` as ``count`` groups: ``out[..., i, e, ...] = x[..., each*i + e, ...]``."""
     return split_axis(input, dim % input.ndim, count)

@@ -53,7 +53,9 @@ def convolution(
         sizes[y] = window_count(extent, width, axis)
         deltas.append(window_delta(extent, sizes[y], width, axis))
         subscripts.append((h, y, u))
-        labels_x.append(h), labels_w.append(u), out.append(y)
+        labels_x.append(h)
+        labels_w.append(u)
+        out.append(y)
     x, w = _grouped(x, 1, groups), _grouped(weight, 0, groups)
     if groups == 1:
         labels_x, labels_w, out = map(_without_groups, (labels_x, labels_w, out))
@@ -74,7 +76,7 @@ def transposed_convolution(
 ) -> Any:
     """The adjoint of a convolution with respect to its input, as a layer.
 
-    ``out[b, o, h] = sum over c, y, u of x[b, c, y] w[c, o, u] [h = stride*y + dilation*u - padding]``
+    ``out[b, o, h] = sum over c, y, u of x[b, c, y] w[c, o, u] [h = stride*y + dilation*u - pad]``
     with ``(y - 1)*stride - 2*padding + dilation*(u - 1) + output_padding + 1`` positions ``h``.
 
     Shapes: input ``(b, c, y...)`` or ``(c, y...)``, weight ``(c, o // groups, u...)``.
@@ -93,7 +95,9 @@ def transposed_convolution(
         sizes[h] = (count - 1) * axis.stride - axis.before - axis.after + reach
         deltas.append(window_delta(sizes[h], count, width, axis))
         subscripts.append((h, y, u))
-        labels_x.append(y), labels_w.append(u), out.append(h)
+        labels_x.append(y)
+        labels_w.append(u)
+        out.append(h)
     x, w = _grouped(x, 1, groups), _grouped(weight, 0, groups)
     if groups == 1:
         labels_x, labels_w, out = map(_without_groups, (labels_x, labels_w, out))

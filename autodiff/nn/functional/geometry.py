@@ -21,8 +21,8 @@ class Axis(NamedTuple):
     """How windows move along one axis."""
 
     stride: int
-    before: int
-    after: int
+    before: Any
+    after: Any
     dilation: int
 
 

@@ -26,7 +26,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
 @layer_function
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
-    """``out[..., o] = sum over i, j of input1[..., i] weight[o, i, j] input2[..., j] + bias[o]``."""
+    """``out[..., o] = sum over i, j of x[..., i] weight[o, i, j] y[..., j] + bias[o]``."""
     batch = tuple(range(input1.ndim - 1))
     out = product(
         (input1, weight, input2),

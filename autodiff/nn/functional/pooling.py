@@ -36,7 +36,9 @@ def _windows(x: Any, widths: Sequence[int], axes: Sequence[Axis], counts: Sequen
     return product((x, *deltas), (labels, *subscripts), output, sizes)
 
 
-def _layout(x: Any, dims: int, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> Any:
+def _layout(
+    x: Any, dims: int, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
+) -> Any:
     if x.ndim not in (dims + 1, dims + 2):
         raise ShapeError(
             f"pooling over {dims} axes of an input with {x.ndim} axes",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from tensorcalc.applications import apply
 
@@ -41,8 +42,8 @@ def lstm_step(
     """
     total = share + _hidden_share(hidden, weight_hh, bias_hh)
     i, f, g, o = np.split(total, 4, axis=-1)
-    new_cell = apply("expit", f) * cell + apply("expit", i) * np.tanh(g)
-    return apply("expit", o) * np.tanh(new_cell), new_cell
+    new_cell = special.expit(f) * cell + special.expit(i) * np.tanh(g)
+    return special.expit(o) * np.tanh(new_cell), new_cell
 
 
 @layer_function
@@ -53,7 +54,7 @@ def gru_step(share: Any, hidden: Any, weight_hh: Any, bias_hh: Any = None) -> An
     """
     own = _hidden_share(hidden, weight_hh, bias_hh)
     (r_in, z_in, n_in), (r_own, z_own, n_own) = (np.split(t, 3, axis=-1) for t in (share, own))
-    r, z = apply("expit", r_in + r_own), apply("expit", z_in + z_own)
+    r, z = special.expit(r_in + r_own), special.expit(z_in + z_own)
     n = np.tanh(n_in + r * n_own)
     return n + z * (hidden - n)
 
