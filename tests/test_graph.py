@@ -154,6 +154,17 @@ def test_a_new_batch_size_neither_traces_nor_derives_again():
     assert not made
 
 
+def test_sizes_that_an_equation_pins_are_guards():
+    @ad.function
+    def halves(x):
+        return x.reshape(x.shape[0], 2, x.shape[1] // 2).sum(axis=1)
+
+    for shape in [(3, 4), (5, 4), (3, 6)]:
+        x = leaf(*shape)
+        half = shape[1] // 2
+        np.testing.assert_allclose(halves(x).data, x.data[:, :half] + x.data[:, half:])
+
+
 def test_positions_of_an_index_are_sizes_and_share_one_operation():
     from autodiff.graph.plans import _families
 

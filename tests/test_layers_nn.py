@@ -209,6 +209,7 @@ def compared_with_torch(module, other, inputs, kwargs, tolerance=1e-10):
 
 
 @needs_torch
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize(
     ("name", "args", "inputs", "kwargs"),
     [layer for layer in LAYERS if layer[0] not in OURS],

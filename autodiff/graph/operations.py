@@ -62,13 +62,27 @@ class Program:
         read = set(free_variables(*results))
         #: Positions of the variables that are arguments.
         self.reads = [k for k, variable in enumerate(variables) if variable in read]
-        arguments = [variables[k] for k in self.reads]
-        self.compiled = backends.compile(list(results), target, variables=arguments, real=real)
+        self._results, self._target, self._real = list(results), target, real
+        self._arguments = [variables[k] for k in self.reads]
+        self._compiled: Any = None
+
+    def compiled(self, sizes: Mapping[str, int]) -> Any:
+        """The compiled function; the first sizes it meets are its hints."""
+        if self._compiled is None:
+            self._compiled = backends.compile(
+                self._results,
+                self._target,
+                variables=self._arguments,
+                sizes=sizes,
+                real=self._real,
+            )
+        return self._compiled
 
     def bind(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> Callable[..., Any]:
         """The plain function for arguments of the shapes and dtypes of these."""
-        given = [sizes[name] for name in self.compiled.symbols]
-        function = self.compiled.prepared(*arrays, *given)
+        compiled = self.compiled(sizes)
+        given = [sizes[name] for name in compiled.symbols]
+        function = compiled.prepared(*arrays, *given)
         return (lambda *arrays: function(*arrays, *given)) if given else function
 
 

@@ -71,8 +71,8 @@ class Bilinear(Module):
 class Embedding(Module):
     """Rows of a table: ``out[..., e] = weight[x[...], e]``.
 
-    The row ``padding_idx`` starts at zero and does not learn. Where ``weight`` is an expression (in a
-    compiled step) that row counts as zero, whatever was written into it.
+    The row ``padding_idx`` starts at zero and does not learn. Where ``weight`` is an expression, as
+    in a compiled step, that row counts as zero, whatever was written into it.
     """
 
     def __init__(
