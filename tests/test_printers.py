@@ -151,7 +151,8 @@ def test_index_text_reads_back_as_the_same_node(expression):
 
 @pytest.mark.parametrize("expression", [e for e in ALL if e.ndim < 2], ids=str)
 def test_index_text_of_derivatives_reads_back_as_the_same_node(expression):
-    for variable in tc.free_variables(expression):
+    real = (v for v in tc.free_variables(expression) if not v.flags & {"integer", "boolean"})
+    for variable in real:
         derivative = tc.derivative(expression, variable)
         assert read_back(str(derivative), derivative) is derivative
 
