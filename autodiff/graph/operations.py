@@ -64,25 +64,24 @@ class Program:
         self.reads = [k for k, variable in enumerate(variables) if variable in read]
         self._results, self._target, self._real = list(results), target, real
         self._arguments = [variables[k] for k in self.reads]
-        self._compiled: Any = None
+        self._hints: Mapping[str, int] = {}
 
-    def compiled(self, sizes: Mapping[str, int]) -> Any:
-        """The compiled function; the first sizes it meets are its hints."""
-        if self._compiled is None:
-            self._compiled = backends.compile(
-                self._results,
-                self._target,
-                variables=self._arguments,
-                sizes=sizes,
-                real=self._real,
-            )
-        return self._compiled
+    @cached_property
+    def compiled(self) -> Any:
+        """The compiled function; the first sizes that it was bound to are its hints."""
+        return backends.compile(
+            self._results,
+            self._target,
+            variables=self._arguments,
+            sizes=self._hints,
+            real=self._real,
+        )
 
     def bind(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> Callable[..., Any]:
         """The plain function for arguments of the shapes and dtypes of these."""
-        compiled = self.compiled(sizes)
-        given = [sizes[name] for name in compiled.symbols]
-        function = compiled.prepared(*arrays, *given)
+        self._hints = self._hints or sizes
+        given = [sizes[name] for name in self.compiled.symbols]
+        function = self.compiled.prepared(*arrays, *given)
         return (lambda *arrays: function(*arrays, *given)) if given else function
 
 

@@ -136,7 +136,7 @@ def record_flops(record: Record) -> int:
     program = getattr(record.plan, "program", None)
     if program is None:
         return 0
-    flops = [cost(step).flops for step in program.compiled(record.plan.sizes).program.steps]
+    flops = [cost(step).flops for step in program.compiled.program.steps]
     return int(sum(evaluate(f, record.plan.sizes) for f in flops))
 
 
