@@ -151,8 +151,7 @@ def test_index_text_reads_back_as_the_same_node(expression):
 
 @pytest.mark.parametrize("expression", [e for e in ALL if e.ndim < 2], ids=str)
 def test_index_text_of_derivatives_reads_back_as_the_same_node(expression):
-    real = (v for v in tc.free_variables(expression) if not v.flags & {"integer", "boolean"})
-    for variable in real:
+    for variable in real_variables(expression):
         derivative = tc.derivative(expression, variable)
         assert read_back(str(derivative), derivative) is derivative
 
@@ -170,10 +169,15 @@ def same_value(left, right, example):
     return np.allclose(np.reshape(a, np.shape(b)), b, rtol=1e-9, atol=1e-11, equal_nan=True)
 
 
+def real_variables(expression):
+    variables = tc.free_variables(expression)
+    return [v for v in variables if not v.flags & {"integer", "boolean"}]
+
+
 def with_derivatives(example):
     expression = example.expression()
     yield expression
-    for variable in tc.free_variables(expression)[:1]:
+    for variable in real_variables(expression)[:1]:
         derivative = tc.derivative(expression, variable)
         yield derivative
         if not expression.ndim:
