@@ -1,0 +1,1 @@
+"""The CUDA target: a Program becomes a launch plan of generated kernels and library calls."""
