@@ -1,5 +1,5 @@
 """Rewriting rules, named as theorems, by family of operations."""
 
-from . import algebra, branches, contractions, reductions, stability
+from . import algebra, branches, contractions, reductions, selections, stability
 
-__all__ = ["algebra", "branches", "contractions", "reductions", "stability"]
+__all__ = ["algebra", "branches", "contractions", "reductions", "selections", "stability"]

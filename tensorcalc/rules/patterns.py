@@ -73,6 +73,13 @@ def terms_of(node: Node) -> Iterator[Node]:
         yield scale(coefficient, term)
 
 
+def leaf_terms_of(node: Node) -> Iterator[Node]:
+    """The terms of a sum and of the sums among them, with their coefficients."""
+    for term in terms_of(node):
+        nested = isinstance(split_coefficient(term)[1], Sum)
+        yield from leaf_terms_of(term) if nested else (term,)
+
+
 # -- signs ----------------------------------------------------------------------------------------
 def is_nonnegative(node: Node) -> bool:
     """Whether every entry is at least zero by construction."""

@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from .. import extents as ex
 from ..applications import PRODUCT_RULES, apply, power, rule
-from ..nodes import Constant, Delta, Node, Product, Sum
+from ..nodes import Constant, Node, Product, Sum
 from ..products import is_boolean, multiply, product, scale, split_coefficient
 from ..sums import add, subtract
 from .patterns import (
@@ -16,7 +15,6 @@ from .patterns import (
     applied,
     argument,
     constant_like,
-    constant_value,
     is_nonnegative,
     repeated,
     split_constant_terms,
@@ -48,41 +46,6 @@ def log_of_sum_of_exp_is_logsumexp(x: Node) -> Node | None:
         for factor, own in parts.outside()
     ]
     return add(value, *logs)
-
-
-@rule("log")
-def log_of_selected_exponential(x: Node) -> Node | None:
-    """``log(exp(z)[k]) = z[k]``, also through slices, where deltas select one entry each."""
-    if not isinstance(x, Product) or split_coefficient(x)[0] != 1:
-        return None
-    pairs = list(zip(x.operands, x.subscripts, strict=True))
-    deltas = [pair for pair in pairs if isinstance(pair[0], Delta)]
-    others = [pair for pair in pairs if not isinstance(pair[0], Delta)]
-    z = argument(others[0][0], "exp") if len(others) == 1 and deltas else None
-    if z is None:
-        return None
-    own = others[0][1]
-    open_ones = [(d, s) for d, s in deltas if not _picks_one(d)]
-    kept = {k: e for k, e in x.label_extents().items() if any(k in s for _, s in open_ones)}
-    places = [k for k in x.output if k in kept]
-    taken = product([d for d, _ in open_ones], [s for _, s in open_ones], places, kept)
-    if open_ones and constant_value(taken) != 1:
-        return None
-    return product([z, *(d for d, _ in deltas)], [own, *(s for _, s in deltas)], x.output)
-
-
-def _picks_one(delta: Node) -> bool:
-    """Whether a delta is ``δ[i - k]`` with ``k`` inside, as a trace has asked about an index."""
-    assert isinstance(delta, Delta)
-    if delta.ndim != 1 or len(delta.rows) != 1:
-        return False
-    ((coefficients, offset),) = delta.rows
-    if not isinstance(coefficients[0], int) or abs(coefficients[0]) != 1:
-        return False
-    position, last = -coefficients[0] * offset, delta.extents[0] - 1
-    if ex.tracing():
-        return bool(position >= 0) and bool(position <= last)
-    return ex.is_nonnegative(position) and ex.is_nonnegative(last - position)
 
 
 @rule("log")

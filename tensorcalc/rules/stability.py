@@ -22,6 +22,7 @@ from .patterns import (
     constant_value,
     flat_sum,
     is_nonnegative,
+    leaf_terms_of,
     plus_constant,
     terms_of,
 )
@@ -87,7 +88,7 @@ def log_of_sum_of_exps_is_logaddexp(x: Node) -> Node | None:
     """``log(exp(a) + exp(b)) = logaddexp(a, b)``; a positive constant is an exponential too."""
     if not isinstance(x, Sum):
         return None
-    exponents = [_exponent_or_log(term) for term in x.operands]
+    exponents = [_exponent_or_log(term) for term in leaf_terms_of(x)]
     if any(exponent is None for exponent in exponents):
         return None
     constants = [e for e in exponents if constant_value(e) is not None]
@@ -116,6 +117,14 @@ def log1p_of_exp_is_softplus(x: Node) -> Node | None:
     """``log1p(exp(z)) = softplus(z)``."""
     z = exponent_of(x)
     return None if z is None else apply("softplus", z)
+
+
+@rule("log1p")
+def log1p_of_sum_of_exps_is_logaddexp(x: Node) -> Node | None:
+    """``log1p(exp(a) + exp(b)) = logaddexp(logaddexp(a, b), 0)``."""
+    if not isinstance(x, Sum):
+        return None
+    return log_of_sum_of_exps_is_logaddexp(add(constant_like(x, 1), x))
 
 
 @rule("log1p")
