@@ -53,6 +53,7 @@ def structured_hessian(
     trace: Trace, selection: Selection, outputs: Outputs, dense: Positions
 ) -> Derivation:
     """The Hessian as an operator; of several leaves one block system on their concatenation."""
+    rules.scalar(trace, outputs, "structured hessian")
     derivation = rules.hessian(trace, selection, outputs, ())
     xs = rules.variables_of(trace, selection)
     found, operator = _operator(derivation.nodes, xs, dense)

@@ -18,9 +18,11 @@ def hessian(
     structured: bool = False,
     memory: str | int | float | None = None,
 ) -> Any:
-    """Second derivatives: ``H[i..., j...] = d^2 fun / d x[i...] d y[j...]``.
+    """Second derivatives: ``H[o..., i..., j...] = d^2 fun[o...] / d x[i...] d y[j...]``.
 
-    The nesting of the argument twice: of ``{"U": ..., "V": ...}`` a dict of dicts of blocks.
+    The function may return a scalar, an array or a nesting of them; the nesting of the result is
+    that of the output, then that of the argument twice: of ``{"U": ..., "V": ...}`` a dict of dicts
+    of blocks. Each block has the axes of the output, then those of the two arguments.
 
     With ``structured`` the result is a ``scipy.sparse.linalg.LinearOperator`` between flattened
     arguments that stores and solves with what the formula of the Hessian is made of (see
@@ -33,13 +35,15 @@ def hessian(
     >>> hessian(lambda x: x[0] * x[1])(np.array([1.0, 2.0]))
     array([[0., 1.],
            [1., 0.]])
+    >>> hessian(lambda x: x**3)(np.array([1.0, 2.0])).shape
+    (2, 2, 2)
     >>> hessian(lambda x: np.sum(x**3), structured=True)(np.ones(1000))
     <diagonal, 1000 x 1000, 8000 bytes>
     >>> hessian(lambda x: np.sum(x**3), memory="1 MB")(np.ones(1000)).choice.kind
     'structured'
 
-    Raises DerivativeError if the function is not scalar or the argument not real, SizeError if it
-    does not fit into the memory.
+    Raises DerivativeError if the argument is not real or, with ``structured`` or ``memory``, the
+    function not scalar; SizeError if the result does not fit into the memory.
     """
     if memory is not None:
         if has_aux or structured or not isinstance(argnums, int):

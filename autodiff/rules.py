@@ -59,6 +59,8 @@ def split_outputs(trace: Trace, has_aux: bool, what: str) -> Outputs:
             )
         definition, aux_definition = definition[2]
     count = leaf_count(definition)
+    if not count:
+        raise _not_numeric(what, pytrees.unflatten(definition, []))
     for leaf in leaves[:count]:
         if not isinstance(leaf, Node):
             raise _not_numeric(what, leaf)
@@ -71,11 +73,12 @@ def _shown(definition: Definition, leaves: list[Any]) -> str:
 
 
 def _not_numeric(what: str, leaf: Any) -> TraceError:
-    return TraceError(
-        f"{what}: the function returned a {type(leaf).__name__}, which is no number or array",
-        [f"returned: {leaf!r:.60}"],
-        "return arrays; for anything else return a pair (value, aux) and pass has_aux=True",
-    )
+    if leaf is None:
+        attempt, remedy = "returned None", "end it with a return statement"
+    else:
+        attempt = f"returned a {type(leaf).__name__}, which is no number or array"
+        remedy = "return arrays; for anything else return a pair (value, aux) with has_aux=True"
+    return TraceError(f"{what}: the function {attempt}", [f"returned: {leaf!r:.60}"], remedy)
 
 
 def scalar(trace: Trace, outputs: Outputs, what: str) -> Node:
@@ -89,8 +92,22 @@ def scalar(trace: Trace, outputs: Outputs, what: str) -> Node:
     raise DerivativeError(
         f"{what} needs a function that returns a scalar",
         [f"returned: {got}"],
-        f"use {'jacobian(jacobian(f))' if what == 'hessian' else 'jacobian'}, or sum the result",
+        _remedy(outputs, what),
     )
+
+
+def _remedy(outputs: Outputs, what: str) -> str:
+    """What to do about a function that returns something else than one number."""
+    if outputs.definition[0] == "tuple" and what in ("grad", "value_and_grad"):
+        return "return the loss alone, or a pair (loss, aux) with has_aux=True; else use jacobian"
+    return f"use {_OF_ARRAYS.get(what, 'jacobian')}, or sum the result"
+
+
+#: What takes functions that return arrays, by the transform that does not.
+_OF_ARRAYS = {
+    "structured hessian": "hessian without structured= and memory=",
+    "hvp": "jvp(jacobian(f), ...)",
+}
 
 
 def variables_of(trace: Trace, selection: Selection) -> list[Variable]:
@@ -133,11 +150,20 @@ def jacobian(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) 
 
 
 def hessian(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) -> Derivation:
-    """Second derivatives; a block below the diagonal is the transpose of the one above it."""
-    _, adjoints = loss_and_adjoints(trace, selection, outputs, "hessian")
-    blocks = hessian_blocks(simplify_all(adjoints), variables_of(trace, selection))
+    """Axes of each output, then those of two selected leaves; nested in the same order."""
+    xs = variables_of(trace, selection)
+    nodes = [
+        block
+        for result in simplify_all(list(outputs.value))
+        for block in hessian_blocks(
+            simplify_all(pullback(result, xs, kronecker(result.extents), result.ndim)),
+            xs,
+            result.ndim,
+        )
+    ]
     rows = [leaf for leaf in selection.leaves for _ in selection.leaves]
-    return Derivation(blocks, rows, nested(selection.definition, selection.definition))
+    square = nested(selection.definition, selection.definition)
+    return Derivation(nodes, rows * len(outputs.value), nested(outputs.definition, square))
 
 
 def value_gradient_hessian(
@@ -178,8 +204,12 @@ def hvp(trace: Trace, selection: Selection, outputs: Outputs, extras: Any) -> De
     return Derivation(products, list(selection.leaves), selection.definition)
 
 
-def hessian_blocks(gradients: Sequence[Node], xs: Sequence[Node]) -> list[Node]:
-    """All blocks row by row, each the derivative of a gradient with respect to a variable."""
+def hessian_blocks(gradients: Sequence[Node], xs: Sequence[Node], rank: int = 0) -> list[Node]:
+    """All blocks row by row, each the derivative of a gradient with respect to a variable.
+
+    The gradients begin with the ``rank`` axes of what was differentiated. A block below the
+    diagonal is the transpose of the one above it.
+    """
     blocks: dict[tuple[int, int], Node] = {}
     for a, gradient in enumerate(gradients):
         seed = kronecker(gradient.extents)
@@ -188,14 +218,15 @@ def hessian_blocks(gradients: Sequence[Node], xs: Sequence[Node]) -> list[Node]:
     upper = dict(zip(blocks, simplify_all(list(blocks.values())), strict=True))
     count = range(len(xs))
     return [
-        upper[a, b] if a <= b else _blocks_swapped(upper[b, a], xs[b].ndim)
+        upper[a, b] if a <= b else _blocks_swapped(upper[b, a], rank, xs[b].ndim)
         for a in count
         for b in count
     ]
 
 
-def _blocks_swapped(block: Node, rank: int) -> Node:
-    return transpose(block, (*range(rank, block.ndim), *range(rank)))
+def _blocks_swapped(block: Node, rank: int, rows: int) -> Node:
+    middle = rank + rows
+    return transpose(block, (*range(rank), *range(middle, block.ndim), *range(rank, middle)))
 
 
 def loss_and_adjoints(

@@ -284,9 +284,15 @@ def test_an_adjoint_of_another_nesting_is_refused() -> None:
         pullback((u, u))
 
 
-def test_a_function_that_returns_nothing_is_refused() -> None:
-    with pytest.raises(DerivativeError, match=r"scalar(.|\n)*None"):
-        ad.grad(lambda x: None)(u)
+@pytest.mark.parametrize("transform", [ad.grad, ad.jacobian, ad.hessian])
+def test_a_function_that_returns_nothing_is_refused(transform: Any) -> None:
+    with pytest.raises(TraceError, match=r"returned None(.|\n)*return statement"):
+        transform(lambda x: None)(u)
+
+
+def test_a_gradient_of_a_pair_names_has_aux() -> None:
+    with pytest.raises(DerivativeError, match="has_aux=True"):
+        ad.grad(lambda x: (np.sum(x), x))(u)
 
 
 def test_a_function_that_returns_text_is_refused() -> None:
@@ -294,6 +300,25 @@ def test_a_function_that_returns_text_is_refused() -> None:
         ad.jacobian(lambda x: "text")(u)
 
 
-def test_hessian_of_a_vector_names_the_remedy() -> None:
-    with pytest.raises(DerivativeError, match="hessian needs"):
-        ad.hessian(lambda x: x**2)(u)
+@pytest.mark.parametrize("argnums", [0, 1, (0, 1), (1, 0)])
+def test_hessian_of_arrays_nests_outputs_outside_two_arguments(argnums: Any) -> None:
+    ours, theirs = both(two_outputs)
+    z = rng.normal(size=3)
+    assert_same(ad.hessian(ours, argnums=argnums)(u, z), jax.hessian(theirs, argnums=argnums)(u, z))
+
+
+def test_hessian_of_an_array_by_nested_parameters() -> None:
+    ours, theirs = both(lambda m, p: [m.sin(p["a"] @ p["b"]), p["b"] ** 3])
+    p = {"a": rng.normal(size=3), "b": rng.normal(size=(3, 2))}
+    assert_same(ad.hessian(ours)(p), jax.hessian(theirs)(p))
+
+
+def test_hessian_of_an_array_with_aux() -> None:
+    ours, theirs = both(lambda m, x: (x**3, {"twice": 2 * x}))
+    assert_same(ad.hessian(ours, has_aux=True)(u), jax.hessian(theirs, has_aux=True)(u))
+
+
+@pytest.mark.parametrize("option", [{"structured": True}, {"memory": "1 MB"}])
+def test_structured_hessian_of_a_vector_names_the_remedy(option: Any) -> None:
+    with pytest.raises(DerivativeError, match=r"hessian needs(.|\n)*hessian without"):
+        ad.hessian(lambda x: x**2, **option)(u)
