@@ -53,7 +53,7 @@ class BufferPool:
         if not SMALLEST <= size <= LARGEST:
             return np.zeros(shape, dtype)
         result = self.empty(shape, dtype)
-        result.fill(0)
+        result.view(np.uint8).fill(0)
         return result
 
 

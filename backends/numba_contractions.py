@@ -10,17 +10,6 @@ from tensorcalc.extents import same_extents
 from .numba_nests import NumbaNests
 from .steps import Contract, Labels, Nest, Term, Value, View, load
 
-#: Axes of what each function of :mod:`.numba_runtime` returns.
-RANKS = {
-    "dot": 0,
-    "matrix_vector": 1,
-    "vector_matrix": 1,
-    "matrix_matrix": 2,
-    "gram": 2,
-    "row_gram": 2,
-    "batched": 3,
-}
-
 
 class NumbaContractions(NumbaNests):
     """Writes contractions, and lays values out as arrays."""
@@ -37,8 +26,7 @@ class NumbaContractions(NumbaNests):
         if lonely or not summed or (batch and not (rows and columns)):
             self.nest(_as_nest(step, sizes))
             return
-        name, natural = self._product(step, batch, rows, summed, columns)
-        self.arrays[step.value] = name, tuple(step.output.index(x) for x in natural)
+        self._product(step, batch, rows, summed, columns)
 
     def _product(
         self,
@@ -47,28 +35,29 @@ class NumbaContractions(NumbaNests):
         rows: Sequence[int],
         summed: Sequence[int],
         columns: Sequence[int],
-    ) -> tuple[str, Sequence[int]]:
+    ) -> None:
         if not batch and step.left is step.right and rows and columns:
             text = self._gram(step, rows, summed, columns)
             if text:
-                return self._named(text, step, [*rows, *columns])
+                self._named(text, step, [rows, columns])
+                return
         a = self._matrix(step.left, step.subscripts[0], batch, rows, summed)
         b = self._matrix(step.right, step.subscripts[1], batch, summed, columns)
         function = "batched" if batch else _function(rows, columns)
-        return self._named(f"{function}({a}, {b})", step, [*batch, *rows, *columns])
+        groups = [list(batch), list(rows), list(columns)]
+        self._named(f"{function}({a}, {b}", step, [group for group in groups if group])
 
-    def _named(
-        self, text: str, step: Contract, natural: Sequence[int]
-    ) -> tuple[str, Sequence[int]]:
-        """The result under a name, with an axis for every label."""
-        name = self.fresh()
-        self.line(f"{name} = {text}")
-        if len(natural) != RANKS[text.partition("(")[0]]:
-            sizes = step.sizes()
-            shape = self.shape([sizes[x] for x in natural])
-            flat, name = name, self.fresh()
-            self.line(f"{name} = {flat}.reshape({shape})")
-        return name, natural
+    def _named(self, call: str, step: Contract, groups: Sequence[Sequence[int]]) -> None:
+        """The result of a call under a name, with an axis for every label."""
+        if not groups:
+            name = self.fresh()
+            self.line(f"{name} = {call})")
+            self.arrays[step.value] = name, ()
+            return
+        natural = [x for group in groups for x in group]
+        name = self.new_array(step.value, order=tuple(step.output.index(x) for x in natural))
+        flat = self._merged(name, step.value, step.output, groups, contiguous=True)
+        self.line(f"{call}, {flat})")
 
     def _gram(
         self, step: Contract, rows: Sequence[int], summed: Sequence[int], columns: Sequence[int]
@@ -82,7 +71,7 @@ class NumbaContractions(NumbaNests):
         for function, order in (("row_gram", groups), ("gram", groups[::-1])):
             if places == (*order[0], *order[1]):
                 matrix = self._merged(name, step.left, step.subscripts[0], order)
-                return f"{function}({matrix})"
+                return f"{function}({matrix}"
         return ""
 
     def _matrix(self, value: Value, own: Labels, *groups: Sequence[int]) -> str:
@@ -117,7 +106,15 @@ class NumbaContractions(NumbaNests):
         self.nest(Nest(copy, load(value, own), order, (), extents))
         return self.arrays[copy][0]
 
-    def _merged(self, name: str, value: Value, own: Labels, groups: Sequence[Sequence[int]]) -> str:
+    def _merged(
+        self,
+        name: str,
+        value: Value,
+        own: Labels,
+        groups: Sequence[Sequence[int]],
+        contiguous: bool = False,
+    ) -> str:
+        """The array with one axis for each group of labels."""
         if all(len(group) <= 1 for group in groups):
             return name
         extents = dict(zip(own, value.extents, strict=True))
@@ -127,7 +124,8 @@ class NumbaContractions(NumbaNests):
             for x in group:
                 volume = volume * extents[x]
             volumes += [volume] if group else []
-        return f"np.ascontiguousarray({name}).reshape({self.shape(volumes)})"
+        array = name if contiguous else f"np.ascontiguousarray({name})"
+        return f"{array}.reshape({self.shape(volumes)})"
 
     def laid_out(self, value: Value) -> str:
         """The name of an array with the value's axes in order; a copy if there is none."""

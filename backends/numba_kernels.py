@@ -30,26 +30,27 @@ from .steps import (
 #: Names that the text of kernels uses.
 TAKEN = set(
     "np math real vm prange range min max abs select int dot matrix_vector vector_matrix "
-    "matrix_matrix batched gram row_gram njit f kernel"
+    "matrix_matrix batched gram row_gram clear empty njit f kernel"
     .split()
 )
 
 
 @dataclass
 class Kernel:
-    """Lines of one compiled function, the names it reads from outside and the arrays it makes."""
+    """Lines of one compiled function, names it reads from outside and arrays lent to it."""
 
     lines: list[str] = field(default_factory=list)
     reads: set[str] = field(default_factory=set)
     sizes: set[str] = field(default_factory=set)
-    makes: list[str] = field(default_factory=list)
+    filled: dict[str, str] = field(default_factory=dict)
 
 
 class NumbaKernels(NumbaContractions):
     """Writes every step into the kernel at hand, or between two of them."""
 
-    def __init__(self, program: Program, precision: str) -> None:
+    def __init__(self, program: Program, precision: str, large: frozenset[str]) -> None:
         super().__init__(program, precision)
+        self.lent = _lent(program, large)
         self.taken |= TAKEN
         self.parameters = [self._parameter(step.value) for step in program.inputs]
         self.taken |= set(self.parameters)
@@ -78,6 +79,7 @@ class NumbaKernels(NumbaContractions):
         self.lines = self.kernel.lines
         self.reads = self.kernel.reads
         self.sizes = self.kernel.sizes
+        self.filled = self.kernel.filled
         self.segments.append(self.kernel)
 
     def bind(self, text: str) -> str:
@@ -190,8 +192,8 @@ class NumbaKernels(NumbaContractions):
         return len(self.program.steps) if shared & set(self.program.outputs) else last
 
     def _made(self) -> set[str]:
-        """Arrays that this kernel allocates."""
-        return {m.group(1) for m in map(_ALLOCATION.match, self.lines) if m}
+        """Arrays that this kernel allocates or is lent."""
+        return {m.group(1) for m in map(_ALLOCATION.match, self.lines) if m} | self.filled.keys()
 
     def gather(self, step: Gather) -> None:
         """``source[..., index, ...]``; an index out of range raises IndexError."""
@@ -235,6 +237,18 @@ class NumbaKernels(NumbaContractions):
         self.line('    raise IndexError("an index is out of range")')
         self.line(f"if {place} < 0:")
         self.line(f"    {place} += {size}")
+
+
+def _lent(program: Program, large: frozenset[str]) -> frozenset[str]:
+    """Names of values whose memory is lent: large ones, results, and what becomes a result."""
+    names = large | {value.name for value in program.outputs}
+    for step in reversed(program.steps):
+        if step.value.name in names:
+            if isinstance(step, (View, Reshape)):
+                names |= {step.source.name}
+            elif isinstance(step, Insert) and step.base is not None:
+                names |= {step.base.name}
+    return names
 
 
 _DTYPE = "|".join(map(re.escape, DTYPES.values()))

@@ -20,6 +20,12 @@ class NumbaNests(NumbaTerms):
     def __init__(self, program: Program, precision: str) -> None:
         super().__init__(program, precision)
         self.indent = 1
+        #: Names of values whose memory the caller of the kernels provides.
+        self.lent: frozenset[str] = frozenset()
+        #: Local arrays that the kernel being written fills, with the text that allocates each.
+        self.filled: dict[str, str] = {}
+        #: Symbols that the caller of the kernels needs.
+        self.host_sizes: set[str] = set()
 
     # -- lines ------------------------------------------------------------------------------
     def line(self, text: str) -> None:
@@ -32,11 +38,21 @@ class NumbaNests(NumbaTerms):
         self.line(f"for i{label} in {counter}({self.size(extent)}):")
         self.indent += 1
 
-    def new_array(self, value: Value, how: str = "empty") -> str:
-        """A new array for a value, axes in order."""
+    def new_array(self, value: Value, how: str = "empty", order: Labels | None = None) -> str:
+        """A new array for a value, axes in ``order``; made by the kernel or lent to it."""
         name = self.fresh()
-        self.line(f"{name} = np.{how}({self.shape(value.extents)}, {DTYPES[value.kind]})")
-        self.arrays[value] = name, tuple(range(value.ndim))
+        order = tuple(range(value.ndim)) if order is None else order
+        extents = [value.extents[axis] for axis in order]
+        dtype = DTYPES[value.kind]
+        if value.name in self.lent:
+            own, self.sizes = self.sizes, self.host_sizes
+            self.filled[name] = f"empty({self.shape(extents)}, {dtype})"
+            self.sizes = own
+            if how == "zeros":
+                self.line(f"clear({name})")
+        else:
+            self.line(f"{name} = np.{how}({self.shape(extents)}, {dtype})")
+        self.arrays[value] = name, tuple(order.index(axis) for axis in range(value.ndim))
         return name
 
     # -- nests ------------------------------------------------------------------------------

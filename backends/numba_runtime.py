@@ -34,37 +34,40 @@ _ssyrk = _blas("ssyrk", 10)
 
 
 @_compiled
-def gram(a):
+def clear(out):
+    """``out[...] = 0`` of an array in one piece."""
+    out.reshape(-1)[:] = 0
+
+
+@_compiled
+def gram(a, out):
     """``out[i, j] = sum a[k, i] a[k, j]``: one triangle by syrk, then mirrored."""
     n = a.shape[1]
     if a.size * n <= SMALL:
-        return _small_gram(a)
-    out = np.empty((n, n), a.dtype)
+        _small_gram(a, out)
+        return
     _syrk(np.ascontiguousarray(a), out, 78, a.shape[0], n)
     _mirror(out)
-    return out
 
 
 @_compiled
-def row_gram(a):
+def row_gram(a, out):
     """``out[i, j] = sum a[i, k] a[j, k]``."""
     n = a.shape[0]
     if a.size * n <= SMALL:
-        return _small_gram(a.T)
-    out = np.empty((n, n), a.dtype)
+        _small_gram(a.T, out)
+        return
     _syrk(np.ascontiguousarray(a), out, 84, a.shape[1], a.shape[1])
     _mirror(out)
-    return out
 
 
 @_compiled
-def _small_gram(a):
-    out = np.zeros((a.shape[1], a.shape[1]), a.dtype)
+def _small_gram(a, out):
+    clear(out)
     for k in range(a.shape[0]):
         for i in range(a.shape[1]):
             for j in range(a.shape[1]):
                 out[i, j] += a[k, i] * a[k, j]
-    return out
 
 
 @_compiled
@@ -107,55 +110,53 @@ def dot(a, b):
 
 
 @_compiled
-def matrix_vector(a, x):
+def matrix_vector(a, x, out):
     """``out[i] = sum a[i, j] x[j]``."""
     if a.size > SMALL:
-        return np.dot(a, x)
-    out = np.empty(a.shape[0], x.dtype)
+        np.dot(a, x, out)
+        return
     for i in range(a.shape[0]):
         total = x.dtype.type(0)
         for j in range(a.shape[1]):
             total += a[i, j] * x[j]
         out[i] = total
-    return out
 
 
 @_compiled
-def vector_matrix(x, a):
+def vector_matrix(x, a, out):
     """``out[j] = sum x[i] a[i, j]``."""
     if a.size > SMALL:
-        return np.dot(x, a)
-    out = np.zeros(a.shape[1], x.dtype)
+        np.dot(x, a, out)
+        return
+    clear(out)
     for i in range(a.shape[0]):
         for j in range(a.shape[1]):
             out[j] += x[i] * a[i, j]
-    return out
 
 
 @_compiled
-def matrix_matrix(a, b):
+def matrix_matrix(a, b, out):
     """``out[i, j] = sum a[i, k] b[k, j]``."""
     if a.size * b.shape[1] > SMALL:
-        return np.dot(a, b)
-    out = np.zeros((a.shape[0], b.shape[1]), a.dtype)
+        np.dot(a, b, out)
+        return
+    clear(out)
     for i in range(a.shape[0]):
         for k in range(a.shape[1]):
             for j in range(b.shape[1]):
                 out[i, j] += a[i, k] * b[k, j]
-    return out
 
 
 @_compiled
-def batched(a, b):
+def batched(a, b, out):
     """``out[t, i, j] = sum a[t, i, k] b[t, k, j]``."""
-    out = np.zeros((a.shape[0], a.shape[1], b.shape[2]), a.dtype)
     if a.shape[1] * a.shape[2] * b.shape[2] > SMALL:
         for t in range(a.shape[0]):
             np.dot(a[t], b[t], out[t])
-        return out
+        return
+    clear(out)
     for t in range(a.shape[0]):
         for i in range(a.shape[1]):
             for k in range(a.shape[2]):
                 for j in range(b.shape[2]):
                     out[t, i, j] += a[t, i, k] * b[t, k, j]
-    return out

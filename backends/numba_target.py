@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from tensorcalc.extents import evaluate
 
 from .binding import conversions, precision, sizes_of
+from .buffers import SMALLEST, BufferPool
 from .compiled import Code, CompiledFunction, TargetError, Variant, converting
 from .disk_cache import loaded
 from .lowering import Lowered
-from .memory import check_memory
+from .memory import bytes_of, check_memory
 from .numba_writer import NumbaWriter, prepared
 from .program import Program
 from .steps import Nest
@@ -38,10 +40,11 @@ class Recipe(NamedTuple):
     source: str
     parallel: bool
     dtypes: list[Any]
+    pool: BufferPool
 
     def function(self) -> Callable[..., Any]:
         """The function of arrays: loaded now, compiled when first called."""
-        function = loaded(self.source).f
+        function = _with_pool(loaded(self.source).f, self.pool)
         if self.parallel:
             function = _one_at_a_time(function)
         return converting(function, self.dtypes) if any(self.dtypes) else function
@@ -54,25 +57,28 @@ class NumbaVariant(Variant):
         program, self.choices = lowered
         self.program = prepared(program)
         self.template = template
-        self.texts: dict[tuple[str, bool], str] = {}
-        self.last = "float64", False
+        self.pool = BufferPool()
+        self.texts: dict[Any, str] = {}
+        self.last: tuple[str, bool, frozenset[str]] = "float64", False, frozenset()
         self.symbols = self._writer(*self.last)[1]
 
-    def _writer(self, dtype: str, parallel: bool) -> tuple[str, list[str]]:
-        writer = NumbaWriter(self.program, self.template, dtype, parallel)
+    def _writer(
+        self, dtype: str, parallel: bool, large: frozenset[str]
+    ) -> tuple[str, list[str]]:
+        writer = NumbaWriter(self.program, self.template, dtype, parallel, large)
         return writer.source(), writer.open_symbols
 
-    def text(self, dtype: str, parallel: bool) -> str:
-        """The module for a precision, for one core or several."""
-        self.last = dtype, parallel
+    def text(self, dtype: str, parallel: bool, large: frozenset[str]) -> str:
+        """The module for a precision, for one core or several; ``large`` values use the pool."""
+        self.last = dtype, parallel, large
         if self.last not in self.texts:
-            self.texts[self.last] = self._writer(dtype, parallel)[0]
+            self.texts[self.last] = self._writer(*self.last)[0]
         return self.texts[self.last]
 
     def code(self, pooled: bool = False) -> Code:
         """The text and the function of the signature planned last."""
         source = self.text(*self.last)
-        return Code(source, loaded(source).f, self.symbols)
+        return Code(source, _with_pool(loaded(source).f, self.pool), self.symbols)
 
 
 class NumbaFunction(CompiledFunction):
@@ -103,9 +109,11 @@ class NumbaFunction(CompiledFunction):
         dtypes = conversions(self.variables, arrays)
         floats = [a for v, a in zip(self.variables, arrays, strict=True) if _is_real(v)]
         dtype = "float32" if precision(floats) == "float32" else "float64"
-        check_memory(variant.program, sizes, 4 if dtype == "float32" else 8, self.result_names)
+        item = 4 if dtype == "float32" else 8
+        check_memory(variant.program, sizes, item, self.result_names)
         parallel = largest_nest(variant.program, sizes) >= PARALLEL_FROM
-        return Recipe(variant.text(dtype, parallel), parallel, dtypes)
+        large = _large_values(variant.program, sizes, item)
+        return Recipe(variant.text(dtype, parallel, large), parallel, dtypes, variant.pool)
 
 
 def largest_nest(program: Program, sizes: Mapping[str, int]) -> int:
@@ -118,6 +126,18 @@ def _work(step: Nest, sizes: Mapping[str, int]) -> int:
     for label in (*step.output, *step.reduced):
         total *= evaluate(step.sizes[label], sizes)
     return total
+
+
+def _large_values(program: Program, sizes: Mapping[str, int], item: int) -> frozenset[str]:
+    """Names of values that are worth taking from a pool."""
+    values = (step.value for step in program.steps)
+    return frozenset(v.name for v in values if bytes_of(v, sizes, item) >= SMALLEST)
+
+
+def _with_pool(function: Any, pool: BufferPool) -> Callable[..., Any]:
+    """The function with its large arrays from a pool of its own; the module may be shared."""
+    names = {**function.__globals__, "empty": pool.empty}
+    return FunctionType(function.__code__, names, function.__name__)
 
 
 def _is_real(variable: Any) -> bool:

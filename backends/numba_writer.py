@@ -22,11 +22,12 @@ import numpy as np
 from numba import njit, prange
 import backends.vector_math as vm
 from backends.numba_runtime import (
-    batched, dot, gram, matrix_matrix, matrix_vector, row_gram, vector_matrix
+    batched, clear, dot, gram, matrix_matrix, matrix_vector, row_gram, vector_matrix
 )
 from backends.vector_math.primitives import select
 
 real = np.{precision}
+empty = np.empty
 """
 OPTIONS = 'cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}, nogil=True'
 #: Only loops that say so run on several cores.
@@ -51,14 +52,17 @@ class NumbaWriter(NumbaKernels):
     """Writes one prepared program in one precision, for one core or several."""
 
     def __init__(
-        self, program: Program, returned: str, precision: str, parallel: bool = False
+        self,
+        program: Program,
+        returned: str,
+        precision: str,
+        parallel: bool = False,
+        large: frozenset[str] = frozenset(),
     ) -> None:
-        super().__init__(program, precision)
+        super().__init__(program, precision, large)
         self.returned = returned
         self.parallel = parallel
         self.open_symbols: list[str] = []
-        #: Symbols that calls of NumPy between kernels need.
-        self.host_sizes: set[str] = set()
 
     def source(self) -> str:
         """The whole module; its function ``f`` takes the arguments of the program in order."""
@@ -108,12 +112,13 @@ class NumbaWriter(NumbaKernels):
         """One compiled function and its call; ``needed`` are names wanted after it, then before."""
         made = _assigned(kernel.lines)
         returns = sorted(made & needed)
-        if not returns:
+        if not returns and not kernel.filled.keys() & needed:
             return "", ""
         sizes = {name: text for name, text in known.items() if name in kernel.sizes}
         reads = {*kernel.reads, *(text.partition(".")[0] for text in sizes.values())} - made
         reads |= kernel.sizes - known.keys()
-        needed |= reads
+        needed |= reads - kernel.filled.keys()
+        reads |= kernel.filled.keys()
         parameters = ", ".join(sorted(reads))
         parallel = self.parallel and any("prange" in line for line in kernel.lines)
         options = f"{OPTIONS}, {PARALLEL}" if parallel else OPTIONS
@@ -122,12 +127,13 @@ class NumbaWriter(NumbaKernels):
         if not parallel:
             body = body.replace("prange(", "range(")
         name = f"kernel{number}" if len(self.segments) > 1 else "kernel"
-        body += f"\n    return {_tuple(returns)}\n"
+        body += f"\n    return {_tuple(returns)}\n" if returns else "\n"
         text = f"@njit({options})\ndef {name}({parameters}):\n{body}"
         arguments = ", ".join(f"{n}[()]" if n in self._scalars() else n for n in sorted(reads))
-        lines = f"{_tuple(returns)} = {name}({arguments})"
+        call = f"{_tuple(returns)} = {name}({arguments})" if returns else f"{name}({arguments})"
+        lines = [*(f"{n} = {make}" for n, make in kernel.filled.items()), call]
         between = [n for n in returns if n in self._numbers() and len(self.segments) > 1]
-        return text, "; ".join([lines, *(f"{n} = real({n})" for n in between)])
+        return text, "; ".join([*lines, *(f"{n} = real({n})" for n in between)])
 
     def _scalars(self) -> set[str]:
         """Names of arguments without axes: kernels take them as numbers."""
