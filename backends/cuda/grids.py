@@ -11,6 +11,10 @@ THREADS = 256
 BLOCKS = 1056
 #: Blocks whose partial sums the last one adds up, at most.
 PARTS = 1024
+#: Parts that a sum along columns is cut into, at most.
+SPLITS = 256
+#: Length from which a row is worth a block of its own.
+LONG = 2048
 #: What the y and z axes of a grid hold, at most.
 HIGHEST = 65535
 
@@ -47,24 +51,28 @@ def tiles(outer: int, middle: int, inner: int) -> Geometry:
     return Geometry(blocks, (x, y, z))
 
 
-def parts(size: int) -> Geometry:
-    """Blocks that each add up a part: four terms for every thread, or more."""
-    return Geometry((min(_up(size, 4 * THREADS), PARTS), 1, 1), (THREADS, 1, 1))
+def parts(outer: int, inner: int) -> Geometry:
+    """Blocks that each add up a part of a sum over two axes: y and z count along the outer one.
+
+    Every thread takes four terms, or more beyond :data:`PARTS` blocks.
+    """
+    x = _power_of_two(inner, THREADS)
+    y = THREADS // x
+    across = min(_up(inner, 4 * x), PARTS)
+    down = min(_up(outer, (4 if across == 1 else 1) * y), max(PARTS // across, 1))
+    return Geometry((across, down, 1), (x, y, 1))
 
 
-def warps(rows: int) -> Geometry:
-    """A warp for each row, along x within the warp."""
-    return Geometry((min(_up(rows, THREADS // 32), 16 * BLOCKS), 1, 1), (32, THREADS // 32, 1))
+def rows(count: int, length: int) -> Geometry:
+    """A warp for each row, or a block if rows are long."""
+    x = THREADS if length > LONG else 32
+    return Geometry((min(_up(count, THREADS // x), 16 * BLOCKS), 1, 1), (x, THREADS // x, 1))
 
 
-def blocks(rows: int) -> Geometry:
-    """A block for each row."""
-    return Geometry((min(max(rows, 1), 16 * BLOCKS), 1, 1), (THREADS, 1, 1))
-
-
-def one() -> Geometry:
-    """A single block."""
-    return Geometry((1, 1, 1), (THREADS, 1, 1))
+def columns(width: int, height: int) -> Geometry:
+    """Threads along x for entries of a row, blocks along y for the rows they add up."""
+    x = _power_of_two(width, THREADS)
+    return Geometry((_up(width, x), splits(width, height), 1), (x, THREADS // x, 1))
 
 
 def single() -> Geometry:
@@ -72,11 +80,24 @@ def single() -> Geometry:
     return Geometry((1, 1, 1), (1, 1, 1))
 
 
+def splits(width: int, height: int) -> int:
+    """Parts that the height of a column is cut into: enough blocks to fill the device."""
+    x = _power_of_two(width, THREADS)
+    wanted = _up(2 * BLOCKS, _up(width, x))
+    return min(_up(height, 8 * (THREADS // x)), wanted, SPLITS)
+
+
 RULES: dict[str, Callable[..., Geometry]] = {
-    rule.__name__: rule for rule in (flat, tiles, parts, warps, blocks, one, single)
+    rule.__name__: rule for rule in (flat, tiles, parts, rows, columns, single)
 }
+COUNTS: dict[str, Callable[..., int]] = {"splits": splits}
 
 
 def grid_rule(name: str) -> Callable[..., Geometry]:
-    """The rule of this name."""
+    """The rule for a grid of this name."""
     return RULES[name]
+
+
+def count_rule(name: str) -> Callable[..., int]:
+    """The rule for a number of this name."""
+    return COUNTS[name]

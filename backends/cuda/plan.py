@@ -28,7 +28,7 @@ from tensorcalc.extents import evaluate
 from tensorcalc.table import Operation
 
 from ..program import ProgramError
-from .grids import Geometry, grid_rule
+from .grids import Geometry, count_rule, grid_rule
 
 Kind = Literal["real", "boolean", "integer", "counter"]
 #: ``argument`` and ``result`` are the caller's memory, ``workspace`` lives in one allocation;
@@ -43,6 +43,35 @@ def dtype_of(kind: Kind, precision: str) -> Any:
     """The NumPy dtype of a buffer's entries."""
     names = {"real": precision, "boolean": "bool", "integer": "int64", "counter": "int32"}
     return np.dtype(names[kind])
+
+
+class Count(NamedTuple):
+    """A number that is no polynomial of sizes: a rule of :mod:`.grids` at extents."""
+
+    rule: str
+    extents: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return f"{self.rule}({', '.join(map(str, self.extents))})"
+
+
+def number(extent: Any, sizes: Mapping[str, int]) -> int:
+    """The number that an extent or a count is at these sizes."""
+    if isinstance(extent, Count):
+        return count_rule(extent.rule)(*(evaluate(each, sizes) for each in extent.extents))
+    return evaluate(extent, sizes)
+
+
+class Decision(NamedTuple):
+    """A choice of the plan that depends on sizes: whether a product of extents is small."""
+
+    extents: tuple[Any, ...]
+    limit: int
+    small: bool
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """Whether the choice is also the right one for these sizes."""
+        return (math.prod(evaluate(e, sizes) for e in self.extents) <= self.limit) == self.small
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +94,7 @@ class Buffer:
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The shape at these sizes."""
-        return tuple(evaluate(extent, sizes) for extent in self.extents)
+        return tuple(number(extent, sizes) for extent in self.extents)
 
     def nbytes(self, sizes: Mapping[str, int], precision: str) -> int:
         """Bytes at these sizes; at least one entry, so that every pointer is one."""
@@ -137,6 +166,10 @@ class Launch(Action):
     def pointers(self) -> tuple[Buffer, ...]:
         """The pointer arguments in order."""
         return (*self.outputs, *self.inputs)
+
+    def numbers(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The integer arguments in order."""
+        return tuple(number(size, sizes) for size in self.sizes)
 
     def reads(self) -> list[Buffer]:
         """Inputs, and outputs that are updated."""
@@ -293,6 +326,12 @@ class Plan:
     actions: list[Action] = field(default_factory=list)
     #: Where kernels report an index out of range (a number that is not 0), if any can.
     status: Buffer | None = None
+    #: What was chosen for the sizes that the plan was made for.
+    decisions: list[Decision] = field(default_factory=list)
+
+    def suits(self, sizes: Mapping[str, int]) -> bool:
+        """Whether no other plan is better for these sizes; any plan is right for all."""
+        return all(decision.holds(sizes) for decision in self.decisions)
 
     def verify(self) -> None:
         """Check that everything is written before it is read, and written at all.
