@@ -25,8 +25,8 @@ from .numba_target import NumbaFunction, Recipe
 #: Calls, and seconds in them, after which a signature is worth compiling.
 CALLS = 10
 SECONDS = 0.2
-#: Rounds of the comparison.
-ROUNDS = 5
+#: Rounds of the comparison; the least time counts, since other threads go on working.
+ROUNDS = 12
 
 Function = Callable[..., Any]
 
@@ -149,7 +149,8 @@ class AutoFunction(CompiledFunction):
         try:
             compiled = _choosing(recipe.function(), places, len(arguments))
             compiled(*arguments)
-            if _seconds(compiled, arguments) < _seconds(trial.numpy, arguments):
+            before, after = _seconds([trial.numpy, compiled], arguments)
+            if after < before:
                 self._switch(trial, compiled)
         except Exception as error:
             self._failed(error)
@@ -176,11 +177,12 @@ def _choosing(function: Function, places: list[int], count: int) -> Function:
     return lambda *arguments: function(*(arguments[place] for place in places))
 
 
-def _seconds(function: Function, arguments: Sequence[Any]) -> float:
-    """Least time of a call."""
-    times = []
+def _seconds(functions: Sequence[Function], arguments: Sequence[Any]) -> list[float]:
+    """Least time of a call of each, in turn, so that a slow spell falls on all alike."""
+    times: list[list[float]] = [[] for _ in functions]
     for _ in range(ROUNDS):
-        start = perf_counter()
-        function(*arguments)
-        times.append(perf_counter() - start)
-    return min(times)
+        for function, own in zip(functions, times, strict=True):
+            start = perf_counter()
+            function(*arguments)
+            own.append(perf_counter() - start)
+    return [min(own) for own in times]
