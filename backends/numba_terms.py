@@ -93,6 +93,10 @@ class NumbaTerms(Scope):
         #: Names that the kernel being written reads.
         self.reads: set[str] = set()
 
+    def spelling(self, operation: Operation, params: Mapping[str, Any]) -> str:
+        """The scalar template of a row."""
+        return spelling(operation, params)
+
     def number(self, value: float) -> str:
         """A constant in the precision of the program."""
         text = repr(float(value)).replace("inf", "math.inf").replace("nan", "math.nan")
@@ -194,7 +198,7 @@ class NumbaTerms(Scope):
             wanted = "boolean" if is_where and k == 0 else "as it is" if as_it_is else "real"
             names.append(self.term(argument, loops, wanted))
         values = {k: SizeText(self.size(v)) if isinstance(v, Extent) else v for k, v in params}
-        template = spelling(operation, values)
+        template = self.spelling(operation, values)
         if self.precision == "float32":
             template = NUMBER.sub(r"real(\1)", template)
         constants = {"zero": self.number(0), "one": self.number(1), "half": self.number(0.5)}
