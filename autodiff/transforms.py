@@ -59,7 +59,7 @@ class Transform:
         self._function = function
         self._rule, self.what = rule, what
         self._argnums, self._has_aux = argnums, has_aux
-        self.target = "numpy" if target == "auto" else target
+        self.target = target
         self._tracer = tracer_of(function)
         identity = (what, argnums if isinstance(argnums, int) else _as_tuple(argnums))
         self._plans = self._tracer.plans((*identity, has_aux, self.target))
