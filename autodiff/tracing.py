@@ -26,6 +26,7 @@ from tensorcalc.substitution import replace_extents, replace_in_variable, solved
 from . import pytrees
 from .arguments import Arguments, arguments_of, is_traced, kind_of, leaf_names, unique_name
 from .pytrees import Definition
+from .random_numbers import without_random_numbers
 from .user_code import located
 from .watching import Watch
 
@@ -109,7 +110,8 @@ class Tracer:
         for trace in known:
             if trace.fits(arguments.leaves):
                 return trace
-        trace = run_symbolically(function, arguments, self._watch.named, self.name)
+        with without_random_numbers(self.name, self._watch.values()):
+            trace = run_symbolically(function, arguments, self._watch.named, self.name)
         self.count += 1
         known.append(trace)
         self._evict()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from tensorcalc.errors import TensorcalcError
+from tensorcalc.errors import TensorcalcError, TraceError
 
 
 def _root(package: str) -> str:
@@ -29,12 +29,27 @@ def located(what: str, sizes: dict[str, int]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not getattr(error, "_located", False):
-            error._located = True  # type: ignore[attr-defined]
+        told = _told(error)
+        if not getattr(told, "_located", False):
+            told._located = True  # type: ignore[attr-defined]
             line = user_line(error.__traceback__)
-            where = [f"while tracing {what}", line] if line else []
-            _extend(error, [*where, *_legend(str(error), sizes)])
-        raise
+            where = [f"while tracing {what}", *([line] if line else [])]
+            _extend(told, [*where, *_legend(str(told), sizes)])
+        if told is error:
+            raise
+        raise told from None
+
+
+def _told(error: Exception) -> Exception:
+    """The error that says most: NumPy hides ours in ``y[0] = x[0]`` behind a ValueError."""
+    cause = error.__cause__
+    if type(error) is not ValueError or not isinstance(cause, TraceError):
+        return error
+    return TraceError(
+        "an expression cannot be stored in an entry of an array of numbers",
+        [line.strip() for line in str(cause).splitlines() if "expression: " in line],
+        "collect the parts in a list and join them with np.stack or np.concatenate",
+    )
 
 
 def user_line(traceback: TracebackType | None) -> str | None:

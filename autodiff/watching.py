@@ -43,6 +43,10 @@ class Watch:
             if hasattr(value, "dtype"):
                 self.named.setdefault(id(value), name)
 
+    def values(self) -> Iterator[Any]:
+        """What was found in the watched places."""
+        return (place[3] for place in self.places)
+
     def changed(self) -> bool:
         """Whether a watched place holds something else now."""
         for get, container, key, value in self.places:

@@ -224,6 +224,12 @@ class Extent:
         text = " + ".join(term_text(monomial, self.terms[monomial]) for monomial in ordered)
         return text.replace("+ -", "- ")
 
+    def __format__(self, specification: str) -> str:
+        try:
+            return format(str(self), specification)
+        except ValueError:  # a format of numbers, such as f"{x.shape[0]:d}"
+            return str(self)
+
     def _sympy_(self) -> Any:
         import sympy
 

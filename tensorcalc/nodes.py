@@ -116,6 +116,12 @@ class Node(NDArrayOperatorsMixin):
     def __index__(self) -> int:
         return METHODS["__index__"](self)
 
+    def __round__(self, digits: int | None = None) -> Node:
+        return METHODS["__round__"](self, digits)
+
+    def __format__(self, specification: str) -> str:
+        return METHODS["__format__"](self, specification)
+
     def __repr__(self) -> str:
         return METHODS["text"](self)
 

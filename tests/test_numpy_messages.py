@@ -98,7 +98,7 @@ REFUSALS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] 
     "item": (x.item, TraceError, ("the method item", "x, shape (5,)")),
     "fill": (lambda: x.fill(0), TraceError, ("np.full_like",)),
     "branch": (lambda: bool(x[0] > 0), TraceError, ("np.where(condition, a, b)",)),
-    "float": (lambda: float(x[0]), TraceError, ("instead of math or float()",)),
+    "float": (lambda: float(x[0]), TraceError, ("instead of math, float() or int()",)),
     "array of expressions": (
         lambda: np.array([x[0], x[1]]),
         TraceError,

@@ -190,7 +190,8 @@ def truth_of(self: Node) -> bool:
     raise TraceError(
         "the truth of an expression is not known while tracing: it has no value yet",
         [f"expression: {self}"],
-        "write the branch with np.where(condition, a, b)",
+        "instead of if and while write np.where(condition, a, b); instead of max, min and sorted "
+        "np.maximum, np.minimum and np.sort; instead of `and`, `or` and a < x < b use & and |",
     )
 
 
@@ -205,9 +206,24 @@ def number(self: Node) -> float:
     raise TraceError(
         "an expression has no value yet, but Python needs a number here",
         [f"expression: {self}"],
-        "use the NumPy function of the same name instead of math or float(); "
+        "use the NumPy function of the same name instead of math, float() or int(); "
         "instead of filling an array, join the parts with np.stack or np.concatenate",
     )
+
+
+@method("__round__")
+def rounded_number(self: Node, digits: Any = None) -> Node:
+    """``round(x)`` and ``round(x, digits)``, which stay expressions."""
+    return selections.rounded(self, digits or 0)
+
+
+@method("__format__")
+def formatted(self: Node, specification: str) -> str:
+    """The formula as text: what ``f"{x:.3f}"`` prints while no number is known yet."""
+    try:
+        return format(str(self), specification)
+    except ValueError:  # a format of numbers
+        return str(self)
 
 
 @method("__index__")
@@ -260,4 +276,7 @@ def _remedy() -> str:
         if module.startswith("scipy.") and name in _OURS:
             return f"scipy's {name} takes numbers only; use tensorcalc.{name}"
         frame = frame.f_back  # type: ignore[assignment]
-    return "join expressions with np.stack, np.concatenate or np.block instead of np.array"
+    return (
+        "join expressions with np.stack, np.concatenate or np.block instead of np.array, np.full "
+        "or filling an array; np.mean, np.sum, ... of a list need it stacked"
+    )

@@ -85,6 +85,12 @@ REDUCTIONS: dict[str, Callable[..., Any]] = {
 ACCUMULATIONS: dict[str, Callable[..., Any]] = {"add": np.cumsum, "multiply": np.cumprod}
 
 
+_CALL_REMEDIES = {
+    "where=": "compute everywhere and select: np.where(mask, value, other)",
+    "dtype=": "leave dtype= out; expressions are real numbers, in the precision of the arguments",
+}
+
+
 def _special_call(ufunc: Any, method: str, inputs: Any, options: dict[str, Any]) -> Any:
     """``np.add.reduce(x, axis=0)`` is ``np.sum(x, axis=0)``; ``dtype=float`` says nothing new."""
     name = ufunc.__name__
@@ -97,9 +103,16 @@ def _special_call(ufunc: Any, method: str, inputs: Any, options: dict[str, Any])
     if method == "outer" and not options and len(inputs) == 2:
         left, right = map(as_node, inputs)
         return ufunc(left[(..., *[None] * right.ndim)], right)
+    if "out" in options:
+        raise TraceError(
+            f"np.{name} with out=: writing an expression into an array",
+            hint="write y = y + x instead of y += x, or y = np.exp(x) instead of np.exp(x, out=y)",
+        )
+    called = name if method == "__call__" else f"{name}.{method}"
+    said = ", ".join(f"{key}=" for key in sorted(options))
     raise TraceError(
-        f"np.{name} with method {method!r} and options {sorted(options)} is not traced",
-        hint="call the ufunc itself, without out=, where= or dtype=",
+        f"np.{called}{' with ' if said else ''}{said} cannot be traced",
+        hint=_CALL_REMEDIES.get(said, "call the ufunc itself, without options"),
     )
 
 
