@@ -70,6 +70,14 @@ TARGETS = {
         HALF_LN2,
         {64: 10, 32: 5},
     ),
+    # the same where only e^r itself is wanted
+    "exp_whole": Target(
+        lambda r: _series(lambda k: 1 / mpmath.factorial(k + 2), r),
+        lambda r: r**2,
+        -HALF_LN2,
+        HALF_LN2,
+        {64: 9, 32: 4},
+    ),
     # sinh r = r + r^3 p(r^2), cosh r = 1 + r^2 p(r^2)
     "sinh": Target(_factorial_series(3, 1), lambda z: z / 2, mpf(0), HALF_LN2**2, {64: 5, 32: 2}),
     "cosh": Target(_factorial_series(2, 1), lambda z: z, mpf(0), HALF_LN2**2, {64: 6, 32: 3}),
@@ -83,7 +91,15 @@ TARGETS = {
         S_SQUARED,
         {64: 6, 32: 3},
     ),
-    # the same from its third term on: log((1+s)/(1-s)) = 2 s + (2/3) s^3 + s^5 p(z)
+    # the same up to s = 1/3, where (1+s)/(1-s) = 2
+    "log_to_two": Target(
+        lambda z: _series(lambda k: mpf(2) / (2 * k + 3), z, 60),
+        lambda z: z,
+        mpf(0),
+        mpf(1) / 9,
+        {64: 9, 32: 4},
+    ),
+    # the same as log from its third term on: log((1+s)/(1-s)) = 2 s + (2/3) s^3 + s^5 p(z)
     "log_tail": Target(
         lambda z: _series(lambda k: mpf(2) / (2 * k + 5), z, 60),
         lambda z: z**2,

@@ -8,6 +8,7 @@ could cancel or a quotient would add its own rounding, values are pairs high + l
 
 from backends.vector_math.primitives import (
     absolute,
+    biased_power_of_two,
     constant,
     floating,
     fma,
@@ -16,7 +17,6 @@ from backends.vector_math.primitives import (
     ordered_sum,
     polynomial,
     power_of_two,
-    scale,
     select,
     two_sum,
     with_sign,
@@ -61,14 +61,38 @@ def quotient(a, a_low, b, b_low):
 
 @inlined
 def exp(x):
-    """e^x."""
+    """e^x; 2^n in two factors, since 2^n itself may overflow or be subnormal."""
     x = floating(x)
     high = constant("exp_highest", x)
     low = constant("exp_lowest", x)
-    bounded = select(x > high, high, select(x < low, low, x))
-    shifted, r, _ = reduce_by_ln2(bounded)
-    value = fma(r * r, polynomial("exp", r), r) + like(1.0, x)
-    return scale(value, shifted)
+    bounded = select(x < low, low, x)
+    bounded = select(bounded > high, high, bounded)
+    origin = constant("shifted_bias", x)
+    shifted, value = exp_parts(bounded, origin)
+    n = shifted - origin
+    first = fma(n, like(0.5, x), origin)
+    second = (n - (first - origin)) + origin
+    return value * biased_power_of_two(first) * biased_power_of_two(second)
+
+
+@inlined
+def exp_parts(x, origin):
+    """e^x = 2^n value; returns origin + n and value, for x that is not near overflow."""
+    shifted = fma(x, constant("log2_e_0", x), origin)
+    n = shifted - origin
+    exact = fma(-n, constant("ln2_0", x), x)
+    r = fma(-n, constant("ln2_1", x), exact)
+    return shifted, fma(r * r, polynomial("exp_whole", r), r) + like(1.0, x)
+
+
+@inlined
+def exp_of_negative(x):
+    """e^(-|x|), which may be subnormal but cannot overflow: 2^(n+k) first, then 2^-k."""
+    low = constant("exp_lowest", x)
+    argument = -absolute(x)
+    argument = select(argument < low, low, argument)
+    shifted, value = exp_parts(argument, constant("shifted_up", x))
+    return value * biased_power_of_two(shifted) * constant("down", x)
 
 
 @inlined
@@ -117,27 +141,17 @@ def tanh(x):
 
 
 @inlined
-def exp_of_negative(x):
-    """e^(-|x|) = 2^n (high + low); returns shifted + n, high, low."""
-    low = constant("exp_lowest", x)
-    argument = -absolute(x)
-    shifted, r, rest = reduce_by_ln2(select(argument < low, low, argument))
-    high, low = exp_reduced(r, rest)
-    return shifted, high, low
-
-
-@inlined
 def sigmoid(x):
     """1 / (1 + e^-x), and e^x / (1 + e^x) below zero: neither overflows."""
     x = floating(x)
     one = like(1.0, x)
-    zero = like(0.0, x)
-    shifted, high, low = exp_of_negative(x)
-    bottom, rest = ordered_sum(one, scale(high, shifted))
-    negative = x < zero
-    top = select(negative, high, one)
-    value = quotient(top, select(negative, low, zero), bottom, rest + scale(low, shifted))
-    return select(negative, scale(value, shifted), value)
+    power = exp_of_negative(x)
+    bottom, rest = ordered_sum(one, power)
+    top = select(x < like(0.0, x), power, one)
+    first = top / bottom
+    # what dividing and rounding 1 + e^-|x| lost; 1/bottom is near enough for a correction
+    lost = fma(-first, bottom, top) - first * rest
+    return fma(lost, one - power * like(0.5, x), first)
 
 
 @inlined

@@ -6,7 +6,7 @@ that the leading term is exact (Tang, "Table-driven implementation of the logari
 ACM TOMS 16, 1990; the arrangement is the usual one of C libraries). p is from coefficients.py.
 """
 
-from backends.vector_math.exponential import exp
+from backends.vector_math.exponential import exp_of_negative
 from backends.vector_math.primitives import (
     absolute,
     constant,
@@ -92,7 +92,12 @@ def softplus(x):
     """log(1 + e^x) = max(x, 0) + log1p(e^-|x|)."""
     x = floating(x)
     zero = like(0.0, x)
-    power = exp(-absolute(x))
-    tail = log1p_pair(power, zero)
-    tail = select(power < constant("tiny", x), power, tail)
-    return select(x > zero, x + tail, tail)
+    return select(x > zero, x, zero) + log1p_up_to_one(exp_of_negative(x))
+
+
+@inlined
+def log1p_up_to_one(f):
+    """log(1 + f) for f from 0 to 1: f - s (f - s^2 q(s^2)) with s = f/(2 + f) up to 1/3."""
+    s = f / (like(2.0, f) + f)
+    z = s * s
+    return fma(-s, fma(-z, polynomial("log_to_two", z), f), f)

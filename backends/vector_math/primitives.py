@@ -255,6 +255,15 @@ def power_of_two(builder, width, shifted):
 
 
 @primitive
+def biased_power_of_two(builder, width, shifted):
+    """2**n from shifted_bias + n: the biased exponent is in the low bits already."""
+    bits = builder.bitcast(shifted, llvm_integer(width))
+    return builder.bitcast(
+        builder.shl(bits, llvm_integer(width, width.mantissa)), llvm_float(width)
+    )
+
+
+@primitive
 def scale(builder, width, x, shifted):
     """x * 2**n from shifted + n, in two steps: 2**n itself may overflow or be subnormal."""
     n = _held_integer(builder, width, shifted)

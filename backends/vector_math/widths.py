@@ -46,6 +46,9 @@ FLOAT64 = Width(
     constants=_split(SPLIT[64])
     | {
         "shifted": 1.5 * 2.0**52,
+        "shifted_bias": 1.5 * 2.0**52 + 1023,
+        "shifted_up": 1.5 * 2.0**52 + 1023 + 128,
+        "down": 2.0**-128,
         "smallest_normal": 2.0**-1022,
         "make_normal": 2.0**54,
         "make_normal_exponent": 54.0,
@@ -70,6 +73,9 @@ FLOAT32 = Width(
     constants=_split(SPLIT[32])
     | {
         "shifted": 1.5 * 2.0**23,
+        "shifted_bias": 1.5 * 2.0**23 + 127,
+        "shifted_up": 1.5 * 2.0**23 + 127 + 64,
+        "down": 2.0**-64,
         "smallest_normal": 2.0**-126,
         "make_normal": 2.0**25,
         "make_normal_exponent": 25.0,
