@@ -255,7 +255,16 @@ def _binding(binder: _Binder) -> Any:
 
 
 def _unify(trace: Trace) -> None:
-    """Solve the equations among extents that were answered with yes."""
+    """Solve the equations among extents that were answered with yes.
+
+    A bound that is met exactly, as by the last slice of an axis, is an equation as well: the slices
+    are then known to lie inside the axis, and are views of it.
+    """
+    guards = trace.guards
+    for relation, *sides in [*guards.answers]:
+        left, right = (ex.evaluate(side, guards.sizes) for side in sides)
+        if relation == "<=" and left == right:
+            guards.ask("==", *sides)
     equations = [
         (left, right)
         for (relation, left, right), answer in trace.guards.answers.items()

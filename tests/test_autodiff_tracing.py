@@ -405,3 +405,21 @@ def test_all_gradients_of_a_chain_are_derived_in_linear_work(monkeypatch: Any) -
 def test_the_derived_chain_is_right() -> None:
     weights = [rng.normal(size=(4, 4)) / 2 for _ in range(20)]
     ad.check(chain, weights, np.ones(4), order=1)
+
+
+def test_slices_that_end_with_their_axis_are_views():
+    """The last bound is met exactly, so the axis is known to be four times as long."""
+
+    def gates(z, c):
+        n = c.shape[0]
+        return np.sum(c * np.tanh(z[n : 2 * n]) * z[3 * n : 4 * n] ** 2)
+
+    gradient = ad.grad(gates)
+    z, c = np.linspace(0, 1, 12), np.arange(3.0)
+    h = 1e-6 * np.eye(12)
+    differences = [(gates(z + e, c) - gates(z - e, c)) / 2e-6 for e in h]
+    np.testing.assert_allclose(gradient(z, c), differences, atol=1e-8)
+    assert "affine_view" not in gradient.source(z, c)
+    assert gradient(np.ones(16), np.ones(3)).shape == (16,)
+    assert gradient(np.ones(20), np.ones(5)).shape == (20,)
+    assert gradient.traces == 2
