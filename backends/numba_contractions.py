@@ -7,11 +7,11 @@ from typing import Any
 
 from tensorcalc.extents import same_extents
 
-from .numba_nests import NumbaNests
+from .numba_groups import NumbaGroups
 from .steps import Contract, Labels, Nest, Term, Value, View, load
 
 
-class NumbaContractions(NumbaNests):
+class NumbaContractions(NumbaGroups):
     """Writes contractions, and lays values out as arrays."""
 
     def contract(self, step: Contract) -> None:

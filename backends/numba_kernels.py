@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .nest_groups import groups
 from .numba_contractions import NumbaContractions
 from .numba_nests import DTYPES
 from .numba_terms import indices
@@ -91,11 +92,26 @@ class NumbaKernels(NumbaContractions):
     # -- steps ------------------------------------------------------------------------------
     def write(self) -> None:
         """Every step in order; then the outputs as arrays."""
-        for position, step in enumerate(self.program.steps):
-            self.position = position
-            self.step(step)
+        position = 0
+        for steps in groups(self.program.steps):
+            position += len(steps)
+            self.position = position - 1
+            if len(steps) > 1:
+                self._group(steps)
+            else:
+                self.step(steps[0])
         for output in self.program.outputs:
             self.output_name(output)
+
+    def _group(self, steps: Sequence[Step]) -> None:
+        """One loop; what only its own nests read is not stored."""
+        nests = [step for step in steps if isinstance(step, Nest)]
+        own = {id(step) for step in self.program.steps[self.position + 1 - len(nests) :][: len(nests)]}
+        outside = set(self.program.outputs)
+        for step in self.program.steps:
+            if id(step) not in own:
+                outside |= set(step.operands())
+        self.group(nests, [nest.value in outside for nest in nests])
 
     def step(self, step: Step) -> None:
         """Write one step."""

@@ -9,6 +9,7 @@ from tensorcalc.operations.helpers import imports, required
 
 from .host_calls import with_host_calls
 from .nest_fusion import fused
+from .nest_groups import grouped
 from .numba_kernels import Kernel, NumbaKernels
 from .numba_terms import spelling
 from .numpy_scope import SizeText
@@ -38,8 +39,8 @@ PARALLEL = (
 
 
 def prepared(program: Program) -> Program:
-    """The program as loops want it: fused, with what they cannot say between them."""
-    return fused(with_host_calls(program, can_say))
+    """The program as loops want it: fused, grouped, with what they cannot say between them."""
+    return grouped(fused(with_host_calls(program, can_say)))
 
 
 def can_say(term: Term) -> bool:
