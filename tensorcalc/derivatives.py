@@ -99,21 +99,53 @@ def hessian(loss: Node, x: Node, y: Node | None = None) -> Node:
 
 
 def jvp(expression: Node, x: Node, v: Node) -> Node:
-    """Jacobian times tangent: ``sum(J[i..., k...] v[k...] over k)``, shape of ``expression``."""
+    """Jacobian times tangent: ``sum(J[i..., k...] v[k...] over k)``, shape of ``expression``.
+
+    ``v`` has the shape of ``x``. One sweep in forward mode; the Jacobian is never formed.
+
+    >>> import numpy as np, tensorcalc as tc
+    >>> A, x, v = tc.variables("A: m n, x: n, v: n")
+    >>> print(tc.to_matrix(jvp(np.sin(A @ x), x, v)))
+    cos(A*x) .* (A*v)
+
+    Raises ShapeError if ``v`` has another shape. Source: Laue, Mitterreiter, Giesen, *Computing
+    Higher Order Derivatives of Matrix and Tensor Expressions* (NeurIPS 2018), section 3.1.
+    """
     expression, v = as_expression(expression), as_expression(v)
     _check_direction(v, x, "tangent", "variable")
     return simplify(pushforward(expression, {x: v}, 0))
 
 
 def vjp(expression: Node, x: Node, u: Node) -> Node:
-    """Adjoint times Jacobian: ``sum(u[i...] J[i..., k...] over i)``, shape of ``x``."""
+    """Adjoint times Jacobian: ``sum(u[i...] J[i..., k...] over i)``, shape of ``x``.
+
+    ``u`` has the shape of ``expression``. One sweep in reverse mode; the Jacobian is never formed.
+
+    >>> import numpy as np, tensorcalc as tc
+    >>> A, x, u = tc.variables("A: m n, x: n, u: m")
+    >>> print(tc.to_matrix(vjp(np.sin(A @ x), x, u)))
+    A'*(u .* cos(A*x))
+
+    Raises ShapeError if ``u`` has another shape. Source: as :func:`jvp`, section 3.2.
+    """
     expression, u = as_expression(expression), as_expression(u)
     _check_direction(u, expression, "adjoint", "expression")
     return simplify(pullback(expression, [x], u, 0)[0])
 
 
 def hvp(loss: Node, x: Node, v: Node) -> Node:
-    """Hessian times tangent, never building the Hessian; shape of ``x``."""
+    """Hessian times tangent: ``sum(H[i..., k...] v[k...] over k)``, shape of ``x`` and of ``v``.
+
+    Forward mode over the gradient; the Hessian is never formed.
+
+    >>> import numpy as np, tensorcalc as tc
+    >>> X, w, v = tc.variables("X: m n, w: n, v: n")
+    >>> print(tc.to_matrix(hvp(np.sum(np.exp(X @ w)), w, v)))
+    X'*(exp(X*w) .* (X*v))
+
+    Raises DerivativeError if ``loss`` is not a scalar, ShapeError if ``v`` has not the shape of
+    ``x``. Source: Pearlmutter, *Fast Exact Multiplication by the Hessian* (1994).
+    """
     return jvp(gradient(loss, x), x, v)
 
 

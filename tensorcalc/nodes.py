@@ -316,13 +316,25 @@ def as_expression(value: Any) -> Any:
 
 
 def free_variables(*roots: Node) -> tuple[Variable, ...]:
-    """The variables that expressions depend on, in order of first use."""
+    """The variables that expressions depend on, in order of first use.
+
+    >>> import tensorcalc as tc
+    >>> A, x, y = tc.variables("A: m n, x: n, y: m")
+    >>> [(v.name, v.shape) for v in free_variables(A @ x - y)]
+    [('A', (m, n)), ('x', (n,)), ('y', (m,))]
+    """
     nodes = postorder(*map(as_expression, roots))
     return tuple(node for node in nodes if isinstance(node, Variable))
 
 
 def node_count(*roots: Node) -> int:
-    """Number of distinct nodes of the DAG."""
+    """Number of distinct nodes of the DAG, leaves included; what is shared counts once.
+
+    >>> import tensorcalc as tc
+    >>> A, x = tc.variables("A: n n, x: n")
+    >>> node_count(A @ x), node_count(A @ x, x @ (A @ x))
+    (3, 4)
+    """
     return len(postorder(*map(as_expression, roots)))
 
 

@@ -26,7 +26,13 @@ ROUNDS = 12
 
 
 def simplify(root: Node) -> Node:
-    """A shorter expression with the same value; see :func:`simplify_all`."""
+    """A shorter expression with the same value and shape; see :func:`simplify_all`.
+
+    >>> import numpy as np, tensorcalc as tc
+    >>> z = tc.variables("z: n")
+    >>> print(simplify(np.exp(z) / np.sum(np.exp(z))))
+    softmax(z)[i]
+    """
     return simplify_all([as_expression(root)])[0]
 
 

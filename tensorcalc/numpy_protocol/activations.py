@@ -15,18 +15,24 @@ from .special import numbers_too
 
 @numbers_too
 def relu(x: Any) -> Node:
-    """``max(x, 0)`` with derivative 0 at 0.
+    """``out[...] = max(x[...], 0)`` with derivative 0 at 0; the shape of ``x``.
 
-    >>> import numpy as np
+    >>> import numpy as np, tensorcalc as tc
     >>> relu(np.array([-1.0, 2.0]))
     array([0., 2.])
+    >>> z = tc.variables("z: n")
+    >>> print(tc.gradient(np.sum(relu(z)), z))
+    z[i] > 0
     """
     return apply("relu", as_node(x))
 
 
 @numbers_too
 def gelu(x: Any, approximate: str = "none") -> Node:
-    """``x Phi(x)``; ``approximate="tanh"`` takes Phi from a hyperbolic tangent.
+    """``x Phi(x)``, shape of ``x``; ``approximate="tanh"`` takes Phi from a hyperbolic tangent.
+
+    >>> round(float(gelu(1.0)), 6), round(float(gelu(1.0, approximate="tanh")), 6)
+    (0.841345, 0.841192)
 
     Raises ValueError for another ``approximate``. Source: Hendrycks and Gimpel, *Gaussian Error
     Linear Units* (2016).
@@ -42,20 +48,38 @@ def gelu(x: Any, approximate: str = "none") -> Node:
 
 @numbers_too
 def silu(x: Any) -> Node:
-    """``x expit(x)``."""
+    """``x expit(x)``, also called swish; the shape of ``x``.
+
+    >>> round(float(silu(1.0)), 6)
+    0.731059
+
+    Source: Hendrycks and Gimpel, *Gaussian Error Linear Units* (2016).
+    """
     node = as_node(x)
     return multiply(node, apply("expit", node))
 
 
 @numbers_too
 def elu(x: Any, alpha: float = 1.0) -> Node:
-    """``x`` where positive, else ``alpha (exp(x) - 1)``; derivative ``alpha`` at 0."""
+    """``x`` where positive, else ``alpha (exp(x) - 1)``; derivative ``alpha`` at 0; shape of ``x``.
+
+    >>> import numpy as np
+    >>> elu(np.array([-800.0, 2.0]), alpha=0.5)
+    array([-0.5,  2. ])
+
+    Source: Clevert, Unterthiner, Hochreiter, *Exponential Linear Units* (2016).
+    """
     return apply("elu", as_node(x), alpha=alpha)
 
 
 @numbers_too
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Node:
-    """``x`` where positive, else ``negative_slope x``; derivative ``negative_slope`` at 0."""
+    """``x`` where positive, else ``negative_slope x``; derivative ``negative_slope`` at 0.
+
+    >>> import numpy as np
+    >>> leaky_relu(np.array([-1.0, 2.0]))
+    array([-0.01,  2.  ])
+    """
     node = as_node(x)
     positive = apply("greater", node, Constant(0))
     return apply("where", positive, node, scale(negative_slope, node))
@@ -63,13 +87,25 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Node:
 
 @numbers_too
 def softplus(x: Any) -> Node:
-    """``log(1 + exp(x))``."""
+    """``log(1 + exp(x))`` without overflow; the derivative is ``expit(x)``; the shape of ``x``.
+
+    >>> float(softplus(1000.0))
+    1000.0
+    """
     return apply("softplus", as_node(x))
 
 
 @numbers_too
 def polygamma(n: int, x: Any) -> Node:
-    """Derivative ``n`` of ``digamma`` at ``x``, arguments as in ``scipy.special.polygamma``."""
+    """Derivative ``n`` of ``digamma`` at ``x``, arguments as in ``scipy.special.polygamma``.
+
+    That function does not take expressions; the order is a number, the result has the shape of
+    ``x``.
+
+    >>> import numpy as np
+    >>> bool(np.isclose(polygamma(1, 1.0), np.pi**2 / 6))
+    True
+    """
     node = as_node(x)
     return apply("polygamma", node, order=n) if n else apply("digamma", node)
 
