@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import permutations
+from itertools import pairwise, permutations
 
 from tensorcalc.extents import same_extents
 
@@ -106,7 +106,7 @@ def _fits(nests: Sequence[Nest], member: Nest) -> bool:
     if not all(same_extents((first.sizes[x],), (member.sizes[x],)) for x in labels):
         return False
     outputs = sorted([set(nest.output) for nest in (*nests, member)], key=len)
-    nested = all(small <= large for small, large in zip(outputs, outputs[1:], strict=False))
+    nested = all(small <= large for small, large in pairwise(outputs))
     return nested and _shared(nests, member) > 0 and _reads_entries(nests, member)
 
 

@@ -106,10 +106,10 @@ class NumbaKernels(NumbaContractions):
     def _group(self, steps: Sequence[Step]) -> None:
         """One loop; what only its own nests read is not stored."""
         nests = [step for step in steps if isinstance(step, Nest)]
-        own = {id(step) for step in self.program.steps[self.position + 1 - len(nests) :][: len(nests)]}
+        first, last = self.position + 1 - len(nests), self.position
         outside = set(self.program.outputs)
-        for step in self.program.steps:
-            if id(step) not in own:
+        for position, step in enumerate(self.program.steps):
+            if not first <= position <= last:
                 outside |= set(step.operands())
         self.group(nests, [nest.value in outside for nest in nests])
 
