@@ -59,7 +59,7 @@ class Program:
                 raise ProgramError(f"output {output.name} is never made")
 
     def __str__(self) -> str:
-        lines = [f"{_text(step):<72} # {cost(step)}" for step in self.steps]
+        lines = [f"{step_text(step):<72} # {cost(step)}" for step in self.steps]
         return "\n".join([*lines, f"return {', '.join(v.name for v in self.outputs)}"])
 
 
@@ -79,7 +79,7 @@ def _check_ranks(step: Step) -> None:
     elif isinstance(step, Insert):
         ranks_fit = len(step.axes) == step.value.ndim
     if not ranks_fit:
-        raise ProgramError(f"ranks do not fit: {_text(step)}")
+        raise ProgramError(f"ranks do not fit: {step_text(step)}")
 
 
 # -- text -----------------------------------------------------------------------------------------
@@ -116,7 +116,8 @@ def term_text(term: Term) -> str:
     return f"{term.operator}({', '.join(arguments)})"
 
 
-def _text(step: Step) -> str:
+def step_text(step: Step) -> str:
+    """A step as text, without its cost."""
     return f"{step.value!r} = {_right_side(step)}"
 
 

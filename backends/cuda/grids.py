@@ -51,6 +51,11 @@ def tiles(outer: int, middle: int, inner: int) -> Geometry:
     return Geometry(blocks, (x, y, z))
 
 
+def line(size: int) -> Geometry:
+    """Blocks that each add up a part of a sum over one axis: four terms a thread, or more."""
+    return Geometry((min(_up(size, 4 * THREADS), PARTS), 1, 1), (THREADS, 1, 1))
+
+
 def parts(outer: int, inner: int) -> Geometry:
     """Blocks that each add up a part of a sum over two axes: y and z count along the outer one.
 
@@ -69,10 +74,11 @@ def rows(count: int, length: int) -> Geometry:
     return Geometry((min(_up(count, THREADS // x), 16 * BLOCKS), 1, 1), (x, THREADS // x, 1))
 
 
-def columns(width: int, height: int) -> Geometry:
+def columns(width: int, height: int, outer: int) -> Geometry:
     """Threads along x for entries of a row, blocks along y for the rows they add up."""
     x = _power_of_two(width, THREADS)
-    return Geometry((_up(width, x), splits(width, height), 1), (x, THREADS // x, 1))
+    count = min(max(outer, 1), HIGHEST)
+    return Geometry((_up(width, x), splits(width, height), count), (x, THREADS // x, 1))
 
 
 def single() -> Geometry:
@@ -88,7 +94,7 @@ def splits(width: int, height: int) -> int:
 
 
 RULES: dict[str, Callable[..., Geometry]] = {
-    rule.__name__: rule for rule in (flat, tiles, parts, rows, columns, single)
+    rule.__name__: rule for rule in (flat, tiles, line, parts, rows, columns, single)
 }
 COUNTS: dict[str, Callable[..., int]] = {"splits": splits}
 

@@ -171,6 +171,10 @@ class Launch(Action):
         """The integer arguments in order."""
         return tuple(number(size, sizes) for size in self.sizes)
 
+    def is_empty(self, sizes: Mapping[str, int]) -> bool:
+        """Whether nothing is written at these sizes, so that nothing need be launched."""
+        return all(0 in output.shape(sizes) for output in self.outputs)
+
     def reads(self) -> list[Buffer]:
         """Inputs, and outputs that are updated."""
         return [*self.inputs, *(self.outputs if self.updates else ())]

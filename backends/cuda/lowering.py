@@ -1,0 +1,295 @@
+"""A Program to a launch plan: every step becomes kernels or calls of a library, in order.
+
+Views, indicators and small scalar expressions are no steps of the plan: whoever reads them loads
+through them. A contraction is a kernel where it is small, a matrix with a vector, or a batch of
+short sums; sizes decide, and the plan notes each decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tensorcalc.extents import Extent, evaluate, same_extents, symbols_of
+
+from ..host_calls import with_host_calls
+from ..lowering import ASSUMED_SIZE
+from ..nest_fusion import fused
+from ..program import Program, step_text
+from ..steps import (
+    Call,
+    Contract,
+    Gather,
+    Input,
+    Insert,
+    Labels,
+    Nest,
+    Reshape,
+    Scatter,
+    Step,
+    Term,
+    Value,
+    View,
+    load,
+)
+from .contractions import SHORT, SMALL, as_nest, groups_of, matrix_product
+from .decompositions import decomposed, is_decomposition
+from .elementwise import copied, elementwise, gather, insertion, scatter
+from .memory_roles import Roles
+from .nests import product_of
+from .plan import Action, Buffer, Copy, Decision, Fill, HostCall, Launch, Plan
+from .reductions import FEW, everything, reduction
+from .row_operations import one_hot, row_operation
+from .scalars import with_scalars_inlined
+from .terms import Place, can_say
+
+
+def prepared(program: Program) -> Program:
+    """The program as kernels want it: fused, with what they cannot say between them."""
+    return with_scalars_inlined(fused(with_host_calls(program, can_say)))
+
+
+def plan_of(program: Program, sizes: Mapping[str, int] | None = None) -> Plan:
+    """The launch plan of a program; ``sizes`` are those it shall be good for, any if not given."""
+    maker = PlanMaker(prepared(program), sizes or {})
+    maker.run()
+    maker.plan.verify()
+    return maker.plan
+
+
+class PlanMaker:
+    """One pass over the steps."""
+
+    def __init__(self, program: Program, sizes: Mapping[str, int]) -> None:
+        self.program = program
+        self.sizes = sizes
+        self.plan = Plan()
+        self.makers: dict[Value, Step] = {step.value: step for step in program.steps}
+        #: Where values lie.
+        self.places: dict[Value, Place] = {}
+        self.roles = Roles(program)
+        self.copies: dict[Any, Buffer] = {}
+        self.decomposed: set[Value] = set()
+        self.position = 0
+
+    def run(self) -> None:
+        """Every step in order, then results that are still views."""
+        write: dict[type, Any] = {
+            Input: self._input,
+            Nest: self._nest,
+            Contract: self._contract,
+            Insert: self._insert,
+            Gather: self._gather,
+            Scatter: self._scatter,
+            Reshape: self._reshape,
+            Call: self._call,
+        }
+        for position, step in enumerate(self.program.steps):
+            self.position = position
+            before = len(self.plan.actions)
+            if type(step) in write and step.value not in self.roles.inlined:
+                write[type(step)](step)
+            self._commented(before, step)
+        self.plan.results = [self._result(k) for k in range(len(self.program.outputs))]
+
+    def _commented(self, before: int, step: Step) -> None:
+        for action in self.plan.actions[before:]:
+            if isinstance(action, Launch) and not action.comment:
+                object.__setattr__(action, "comment", step_text(step))
+
+    # -- memory -----------------------------------------------------------------------------
+    def buffer(self, value: Value) -> Buffer:
+        """The buffer that a value is made in, its axes in order."""
+        buffer = self.roles.buffer(value)
+        self.places[value] = buffer, tuple(range(value.ndim))
+        return buffer
+
+    def workspace(self, name: str, extents: Sequence[Any], kind: Any = "real") -> Buffer:
+        """Memory that belongs to no value."""
+        return Buffer(name, tuple(extents), kind)
+
+    def memory(self, value: Value) -> Place | None:
+        """Where an array of real numbers lies as such, also if a view orders its axes anew."""
+        if value.kind != "real":
+            return None
+        if value in self.places:
+            return self.places[value]
+        step = self.makers[value]
+        if isinstance(step, View) and (labels := _permutation(step)) is not None:
+            found = self.memory(step.source)
+            if found is not None:
+                return found[0], tuple(labels[axis] for axis in found[1])
+        return None
+
+    def laid_out(self, value: Value) -> Buffer:
+        """The value in memory, its axes in order; a copy if it does not lie so."""
+        if value in self.places and self.places[value][1] == tuple(range(value.ndim)):
+            return self.places[value][0]
+        if value not in self.copies:
+            copy = self.workspace(f"{value.name}_copy", value.extents, value.kind)
+            self._launch(elementwise(copied(value), copy, self.makers, self.places))
+            self.copies[value] = copy
+        return self.copies[value]
+
+    def permuted(self, value: Value, own: Labels, order: Sequence[int]) -> Buffer:
+        """A copy of an array as real numbers with its axes in an order."""
+        axes = tuple(own.index(label) for label in order)
+        key = value, axes
+        if key not in self.copies:
+            extents = tuple(value.extents[axis] for axis in axes)
+            target = Value(f"{value.name}_copy", extents)
+            copy = self.workspace(f"{value.name}_copy{len(self.copies)}", extents)
+            term = load(value, tuple(axes.index(axis) for axis in range(value.ndim)))
+            if value.kind != "real":
+                term = Term("select", (term, Term("constant", (), 1)))
+            labels = tuple(range(len(axes)))
+            nest = Nest(target, term, labels, (), dict(enumerate(extents)))
+            self._launch(elementwise(nest, copy, self.makers, self.places))
+            self.copies[key] = copy
+        return self.copies[key]
+
+    def target(self, value: Value, in_order: bool, extents: Sequence[Any]) -> Buffer:
+        """Where a matrix product is written: the value's own buffer, or one in another order."""
+        if in_order:
+            return self.buffer(value)
+        return self.workspace(f"{value.name}_natural", extents)
+
+    def settle(self, value: Value, buffer: Buffer, natural: Labels, wanted: Labels) -> None:
+        """Note where a product lies; a result of the program is put in order."""
+        if natural == wanted:
+            return
+        self.places[value] = buffer, tuple(wanted.index(label) for label in natural)
+
+    def status(self) -> Buffer:
+        """Where kernels report an index out of range."""
+        if self.plan.status is None:
+            self.plan.status = Buffer("status", (1,), "counter", "zeroed")
+        return self.plan.status
+
+    def _launch(self, *actions: Action) -> None:
+        self.plan.actions.extend(actions)
+
+    def _is_small(self, extents: Sequence[Any], limit: int) -> bool:
+        """Whether a product of extents is small at the sizes the plan is for; noted."""
+        names = set().union(*(symbols_of(e) for e in extents if isinstance(e, Extent)))
+        known = {name: self.sizes.get(name, ASSUMED_SIZE) for name in names}
+        volume = product_of([max(evaluate(e, known), 0) for e in extents])
+        small = bool(volume <= limit)
+        if names:
+            self.plan.decisions.append(Decision(tuple(extents), limit, small))
+        return small
+
+    # -- steps ------------------------------------------------------------------------------
+    def _input(self, step: Input) -> None:
+        buffer = Buffer(step.value.name, step.value.extents, step.value.kind, "argument")
+        self.plan.arguments.append(buffer)
+        self.places[step.value] = buffer, tuple(range(step.value.ndim))
+
+    def _nest(self, step: Nest) -> None:
+        out = self.buffer(step.value)
+        context = self.makers, self.places
+        if not step.reduced or self._is_small([step.sizes[k] for k in step.reduced], FEW):
+            self._launch(elementwise(step, out, *context))
+        elif not step.output:
+            self._launch(*everything(step, out, *context, step.value.name))
+        else:
+            self._launch(*reduction(step, out, *context, step.value.name))
+
+    def _contract(self, step: Contract) -> None:
+        groups = groups_of(step)
+        if groups is None or not groups.rows or not groups.columns:
+            self._nest(as_nest(step))
+            return
+        sizes = step.sizes()
+        summed = [sizes[k] for k in groups.summed]
+        if groups.batch:
+            small = self._is_small(summed, SHORT)
+        else:
+            small = self._is_small([*sizes.values()], SMALL) and self._is_small(summed, SHORT)
+        if small:
+            self._nest(as_nest(step))
+        else:
+            matrix_product(self, step, groups)
+
+    def _insert(self, step: Insert) -> None:
+        core: Term = load(step.core, step.labels)
+        maker = self.makers.get(step.core)
+        if step.core in self.roles.inlined and isinstance(maker, Nest):
+            core = maker.term.renamed(dict(zip(maker.output, step.labels, strict=True)))
+        elif step.core.kind != "real":
+            core = Term("select", (core, Term("constant", (), 1)))
+        out = self.roles.buffer(step.value)
+        if step.base is None:
+            self._launch(Fill(out))
+        elif self.roles.buffer_or_none(step.base) is not out:
+            self._copied_into(step.base, out)
+        self._launch(insertion(step, core, out, self.makers, self.places))
+        self.buffer(step.value)
+
+    def _copied_into(self, value: Value, out: Buffer) -> None:
+        """An array's entries, axes in order, into a buffer."""
+        if value in self.places and self.places[value][1] == tuple(range(value.ndim)):
+            self._launch(Copy(out, self.places[value][0]))
+        else:
+            self._launch(elementwise(copied(value), out, self.makers, self.places))
+
+    def _gather(self, step: Gather) -> None:
+        out = self.buffer(step.value)
+        self._launch(gather(step, out, self.status(), self.makers, self.places))
+
+    def _scatter(self, step: Scatter) -> None:
+        out = self.buffer(step.value)
+        launch = scatter(step, out, self.status(), self.makers, self.places)
+        self._launch(Fill(out), launch)
+
+    def _reshape(self, step: Reshape) -> None:
+        source = self.laid_out(step.source)
+        value = step.value
+        buffer = Buffer(value.name, value.extents, value.kind, source.role, source)
+        self.places[value] = buffer, tuple(range(value.ndim))
+
+    def _call(self, step: Call) -> None:
+        if is_decomposition(step):
+            decomposed(self, step)
+            return
+        if step.name == "one_hot":
+            source = self.laid_out(step.arguments[0])
+            out = self.buffer(step.value)
+            self._launch(one_hot(step, source, out, self.status()))
+            return
+        arguments = [self.laid_out(value) for value in step.arguments]
+        out = self.buffer(step.value)
+        launch = row_operation(step, arguments[0], out)
+        if launch is None:
+            params = tuple(step.params)
+            self._launch(HostCall(step.operation, tuple(arguments), out, params))
+        else:
+            self._launch(launch)
+
+    def _result(self, number: int) -> Buffer:
+        """The buffer that a result is returned in."""
+        value = self.program.outputs[number]
+        if value in self.places:
+            buffer, axes = self.places[value]
+            if buffer.role == "result" and axes == tuple(range(value.ndim)):
+                taken = [result.memory for result in self.plan.results]
+                if buffer.memory not in taken:
+                    self.plan.results.append(buffer)
+                    return buffer
+        out = Buffer(f"{value.name}_result", value.extents, value.kind, "result")
+        self._copied_into(value, out)
+        self.plan.results.append(out)
+        return out
+
+
+def _permutation(step: View) -> list[int] | None:
+    """The axis of the view that each axis of the source is, if it only orders whole axes anew."""
+    labels = [form.label for form in step.axes]
+    if None in labels or len(set(labels)) != len(labels) or len(labels) != step.value.ndim:
+        return None
+    known = [label for label in labels if label is not None]
+    sizes = tuple(step.value.extents[label] for label in known)
+    return known if step.inside and same_extents(sizes, step.source.extents) else None
+
+
+__all__ = ["PlanMaker", "plan_of", "prepared"]

@@ -1,0 +1,184 @@
+"""Kernels that add up: everything, rows, columns. No order depends on the run.
+
+=========== ===================================================================================
+everything  each block adds up a part; the last block that finishes adds the parts of all
+rows        a warp for each entry of the result, a block if rows are long; lanes along the row
+columns     threads along the columns, blocks for parts of their height; a second kernel adds these
+few         one thread for each entry of the result (:func:`.elementwise.elementwise`)
+=========== ===================================================================================
+
+Lanes go along the label that most arrays step through in memory, so loads are coalesced. Pairwise
+sums ``sum_j f(x[i], y[j])`` are rows: the warps of a block share ``y`` in the first-level cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..numba_terms import Loops
+from ..steps import Nest, Step, Term, Value, load
+from . import grids
+from .elementwise import elementwise
+from .nests import KernelWriter, collapsed, innermost, product_of
+from .plan import Action, Buffer, Count, Grid, Launch
+from .terms import Place
+
+#: Terms of a sum that one thread adds up.
+FEW = 32
+
+
+def everything(
+    step: Nest, out: Buffer, makers: Mapping[Value, Step], places: Mapping[Value, Place], name: str
+) -> list[Action]:
+    """``out[] = sum of term``."""
+    merged, known = collapsed(step, places)
+    inner = innermost(merged, known)
+    outer = [label for label in merged.reduced if label != inner]
+    writer = KernelWriter(makers, known)
+    loops = Loops({**dict.fromkeys(outer, 1), inner: 1 + bool(outer)}, 1 + bool(outer))
+    value = writer.term(merged.term, loops)
+    writer.emit(loops, 0)
+    writer.line("total = real(0)")
+    first = "cuda.grid(1)"
+    if outer:
+        writer.line("x, y = cuda.grid(2)")
+        first = "x"
+        rows = writer.volume([merged.sizes[k] for k in outer])
+        counter = f"i{outer[0]}" if len(outer) == 1 else "row"
+        writer.opened(counter, "y", rows)
+        writer.taken_apart(counter, outer, merged.sizes)
+        writer.emit(loops, 1)
+    writer.opened(f"i{inner}", first, writer.size(merged.sizes[inner]))
+    writer.emit(loops, 1 + bool(outer))
+    writer.line(f"total += {value}")
+    writer.closed(f"i{inner}", "cuda.gridDim.x * cuda.blockDim.x")
+    if outer:
+        writer.closed(counter, "cuda.gridDim.y * cuda.blockDim.y")
+    writer.line("grid_sum(out, parts, counter, total)")
+    outputs: list[Any] = [("out", "real"), ("parts", "real"), ("counter", "counter")]
+    kernel = writer.kernel("everything", outputs, "The sum of all terms.")
+    parts = Buffer(f"{name}_parts", (grids.PARTS,))
+    done = Buffer(f"{name}_counter", (1,), "counter", "zeroed")
+    length = merged.sizes[inner]
+    grid = Grid("line", (length,))
+    if outer:
+        grid = Grid("parts", (product_of([merged.sizes[k] for k in outer]), length))
+    inputs = tuple(writer.pointers.values())
+    return [Launch(kernel, (out, parts, done), inputs, writer.numbers(), grid)]
+
+
+def reduction(
+    step: Nest, out: Buffer, makers: Mapping[Value, Step], places: Mapping[Value, Place], name: str
+) -> list[Action]:
+    """``out[output] = sum over reduced of term``, along rows or columns."""
+    merged, known = collapsed(step, places)
+    inner = innermost(merged, known)
+    if inner in merged.reduced:
+        return [_rows(merged, inner, out, makers, known)]
+    return _columns(step, merged, inner, out, makers, known, name)
+
+
+def _rows(
+    step: Nest, inner: int, out: Buffer, makers: Mapping[Value, Step], places: Mapping[Value, Place]
+) -> Launch:
+    writer = KernelWriter(makers, places)
+    sums = [label for label in step.reduced if label != inner]
+    depths = dict.fromkeys(step.output, 1)
+    depths |= {label: 2 + k for k, label in enumerate((*sums, inner))}
+    loops = Loops(depths, len(sums) + 2)
+    value = writer.term(step.term, loops)
+    writer.emit(loops, 0)
+    row = f"i{step.output[0]}" if len(step.output) == 1 else "row"
+    extents = [step.sizes[k] for k in step.output]
+    first = "cuda.blockIdx.x * cuda.blockDim.y + cuda.threadIdx.y"
+    writer.opened(row, first, writer.volume(extents))
+    writer.taken_apart(row, step.output, step.sizes)
+    writer.emit(loops, 1)
+    writer.line("total = real(0)")
+    for k, label in enumerate(sums):
+        writer.line(f"for i{label} in range({writer.size(step.sizes[label])}):")
+        writer.indent += 1
+        writer.emit(loops, 2 + k)
+    writer.opened(f"i{inner}", "cuda.threadIdx.x", writer.size(step.sizes[inner]))
+    writer.emit(loops, len(sums) + 2)
+    writer.line(f"total += {value}")
+    writer.closed(f"i{inner}", "cuda.blockDim.x")
+    writer.indent -= len(sums)
+    writer.line("total = team_sum(total)")
+    writer.line("if cuda.threadIdx.x == 0:")
+    writer.line(f"    out[{row}] = total")
+    writer.closed(row, "cuda.gridDim.x * cuda.blockDim.y")
+    kernel = writer.kernel("rows", [("out", "real")], "Sums along rows, a team for each.")
+    inputs = tuple(writer.pointers.values())
+    grid = Grid("rows", (product_of(extents), step.sizes[inner]))
+    return Launch(kernel, (out,), inputs, writer.numbers(), grid)
+
+
+def _columns(
+    step: Nest,
+    merged: Nest,
+    inner: int,
+    out: Buffer,
+    makers: Mapping[Value, Step],
+    places: Mapping[Value, Place],
+    name: str,
+) -> list[Action]:
+    writer = KernelWriter(makers, places)
+    others = [label for label in merged.output if label != inner]
+    depths = {inner: 1, **dict.fromkeys(others, 1 + bool(others))}
+    depths |= dict.fromkeys(merged.reduced, 2 + bool(others))
+    loops = Loops(depths, 2 + bool(others))
+    value = writer.term(merged.term, loops)
+    writer.emit(loops, 0)
+    width = writer.size(merged.sizes[inner])
+    writer.line(f"x = cuda.grid(1)\n    i{inner} = min(x, {width} - 1)")
+    writer.emit(loops, 1)
+    entries = [merged.sizes[k] for k in merged.output]
+    if others:
+        other = f"i{others[0]}" if len(others) == 1 else "other"
+        writer.opened(other, "cuda.blockIdx.z", writer.volume([merged.sizes[k] for k in others]))
+        writer.taken_apart(other, others, merged.sizes)
+        writer.emit(loops, 2)
+    writer.line("total = real(0)")
+    row = f"i{merged.reduced[0]}" if len(merged.reduced) == 1 else "row"
+    first = "cuda.blockIdx.y * cuda.blockDim.y + cuda.threadIdx.y"
+    writer.opened(row, first, writer.volume([merged.sizes[k] for k in merged.reduced]))
+    writer.taken_apart(row, merged.reduced, merged.sizes)
+    writer.emit(loops, 2 + bool(others))
+    writer.line(f"total += {value}")
+    writer.closed(row, "cuda.gridDim.y * cuda.blockDim.y")
+    writer.line("total = column_sum(total)")
+    writer.line(f"if x < {width} and cuda.threadIdx.y == 0:")
+    place = writer.flat([f"i{k}" for k in merged.output], entries)
+    writer.line(f"    parts[cuda.blockIdx.y * {_product_text(writer, entries)} + {place}] = total")
+    if others:
+        writer.closed(other, "cuda.gridDim.z")
+    kernel = writer.kernel("columns", [("parts", "real")], "Sums of parts of columns.")
+    height = product_of([merged.sizes[k] for k in merged.reduced])
+    count = Count("splits", (merged.sizes[inner], height))
+    parts = Buffer(f"{name}_parts", (count, *step.value.extents))
+    outer = product_of([merged.sizes[k] for k in others])
+    grid = Grid("columns", (merged.sizes[inner], height, outer))
+    launch = Launch(kernel, (parts,), tuple(writer.pointers.values()), writer.numbers(), grid)
+    return [launch, _added(step, out, parts, count)]
+
+
+def _product_text(writer: KernelWriter, extents: list[Any]) -> str:
+    text = writer.volume(extents)
+    return text if text.isalnum() else f"({text})"
+
+
+def _added(step: Nest, out: Buffer, parts: Buffer, count: Count) -> Launch:
+    """The sum of the parts of columns, a thread for each entry."""
+    from tensorcalc.extents import symbol
+
+    number = symbol("parts")
+    entries = product_of(step.value.extents)
+    value = Value("parts", (number, entries))
+    places: dict[Value, Place] = {value: (parts, (0, 1))}
+    term: Term = load(value, (1, 0))
+    nest = Nest(Value("out", (entries,)), term, (0,), (1,), {0: entries, 1: number})
+    launch = elementwise(nest, out, {}, places)
+    sizes = tuple(count if str(size) == "parts" else size for size in launch.sizes)
+    return Launch(launch.kernel, launch.outputs, launch.inputs, sizes, launch.grid)
