@@ -51,6 +51,7 @@ METHODS: list[tuple[str, dict[str, Any], float, int]] = [
     ("newton", {"indefinite": "absolute"}, 1e-10, 40),
     ("newton", {"damping": 0.1}, 1e-10, 60),
     ("newton-conjugate-gradient", {}, 1e-9, 100),
+    ("newton-conjugate-gradient", {"products": "structured"}, 1e-9, 100),
     ("levenberg", {}, 1e-10, 60),
     ("cubic", {}, 1e-10, 60),
     ("trust-region", {}, 1e-10, 60),
@@ -244,6 +245,7 @@ def test_wrong_choices_name_the_right_ones() -> None:
         ("newton", {"indefinite": "ignore"}, "shift"),
         ("trust-region", {"step": "cauchy"}, "dogleg"),
         ("conjugate-gradient", {"beta": "dai-yuan"}, "hager-zhang"),
+        ("newton-conjugate-gradient", {"products": "dense"}, "structured"),
         ("natural-gradient", {"family": "cauchy"}, "poisson"),
     ]:
         with pytest.raises(ValueError, match=right):
@@ -382,6 +384,11 @@ def test_softmax_regression_on_digits_agrees_with_scikit_learn() -> None:
     assert result.success and result.gradient_norm <= 1e-10
     reference = softmax.reference(X, labels, solver="newton-cholesky", tol=1e-12)
     np.testing.assert_allclose(result.solution, reference, atol=1e-6)
+    assert result.hessian.nbytes < 8 * (24 * 10) ** 2
+    options: dict[str, Any] = {"method": "newton-conjugate-gradient", "products": "structured"}
+    iterated = softmax.fit(X, labels, gtol=1e-10, **options)
+    assert iterated.success and iterated.nit <= result.nit + 2
+    np.testing.assert_allclose(iterated.solution, result.solution, atol=1e-9)
 
 
 def test_elastic_net_finds_the_zeros_of_coordinate_descent() -> None:

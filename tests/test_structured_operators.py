@@ -6,6 +6,7 @@ from scipy import sparse
 
 from autodiff.structured import (
     BandedOperator,
+    BlockGramOperator,
     BlocksOperator,
     DenseOperator,
     DiagonalOperator,
@@ -47,6 +48,11 @@ def plus_low_rank(rng, base, r, matrix=False):
     n = base.shape[0]
     M = spd(rng, r) if matrix else rng.uniform(0.5, 1, size=r)
     return PlusLowRankOperator(base, rng.normal(size=(r, n)), M)
+
+
+def block_gram(rng, m, n, shape, base, own=(0,)):
+    blocks = spd(rng, int(np.prod(shape)) // n, m) / m
+    return BlockGramOperator(rng.normal(size=(m, n)), blocks, base, own, shape)
 
 
 def negative_update(rng):
@@ -93,6 +99,16 @@ INSTANCES = {
     "indefinite diagonal made definite": lambda r: PlusLowRankOperator(
         DiagonalOperator(np.array([-0.5, 1.0, 2.0, 3.0]), (4,)), np.eye(1, 4), np.array([2.0])
     ),
+    "gram with blocks, tall": lambda r: block_gram(r, 9, 4, (4, 3), 0.5),
+    "gram with blocks, wide": lambda r: block_gram(r, 3, 5, (5, 3), 0.5),
+    "gram with blocks plus a diagonal": lambda r: block_gram(
+        r, 3, 5, (5, 3), r.uniform(0.5, 1, size=(5, 3))
+    ),
+    "gram with blocks over the second axis": lambda r: block_gram(r, 9, 4, (3, 4), 0.5, (1,)),
+    "gram with blocks, wide, over the middle axis": lambda r: block_gram(
+        r, 2, 4, (2, 4, 3), 0.5, (1,)
+    ),
+    "gram with blocks over two axes": lambda r: block_gram(r, 12, 8, (2, 3, 4), 0.5, (0, 2)),
     "tridiagonal": lambda r: BandedOperator(positive_band(r, 8, 1), -1, (8,)),
     "pentadiagonal": lambda r: BandedOperator(positive_band(r, 9, 2), -2, (9,)),
     "band wider than the matrix": lambda r: BandedOperator(positive_band(r, 3, 4), -4, (3,)),

@@ -20,6 +20,9 @@ LineSearch = Callable[[Objective, Point, Any, float], float]
 
 #: Halvings after which a direction is given up.
 HALVINGS = 60
+#: Where the decrease that the slope promises is less than this part of the value, sums with
+#: cancellation in them cannot show it, and the gradient decides.
+UNSEEN = 1e-9
 
 
 def armijo(
@@ -28,7 +31,8 @@ def armijo(
     """The first of ``first, first/2, ...`` with ``f(x + t d) <= f(x) + sufficient * t * g.d``.
 
     Where that decrease is less than the rounding of the value, the value may stay as it is: within
-    rounding of a minimum no comparison of values can show descent.
+    rounding of a minimum no comparison of values can show descent. A step whose promised decrease
+    is that small is taken as well if it makes the gradient smaller.
 
     Raises Stopped if no step length does it.
     """
@@ -37,6 +41,9 @@ def armijo(
         raise Stopped("the direction is not one of descent")
     allowance = ROUNDING * abs(point.value)
     t = first
+    if -t * slope <= UNSEEN * abs(point.value):
+        if np.linalg.norm(problem.jac(point.x + t * direction)) < point.norm:
+            return t
     for _ in range(HALVINGS):
         value = problem.value(point.x + t * direction)
         if value <= point.value + sufficient * t * slope + allowance:

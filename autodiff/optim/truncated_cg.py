@@ -14,21 +14,24 @@ def truncated_cg(
     tolerance: float,
     radius: float = np.inf,
     maxiter: int | None = None,
+    inverse: Callable[[Any], Any] | None = None,
 ) -> Any:
     """A step that decreases ``g.s + s.H s / 2`` within ``|s| <= radius``: Steihaug's method.
 
     Conjugate gradients until the residual is at most ``tolerance``; where the curvature is not
     positive, or the boundary is met, the step goes to the boundary along the last direction. With
     an infinite radius a direction of negative curvature ends the iteration: the step so far, or
-    steepest descent if there was none.
+    steepest descent if there was none. ``inverse`` solves with a positive definite matrix like
+    ``H``, the preconditioner; it goes with an infinite radius.
 
     Source: Steihaug, *The conjugate gradient method and trust regions* (1983).
     """
     step, residual = np.zeros_like(gradient), gradient.copy()
-    direction = -residual
-    squared = residual @ residual
+    solved = residual if inverse is None else inverse(residual)
+    direction = -solved
+    squared = residual @ solved
     for k in range(maxiter or 2 * len(gradient)):
-        if np.sqrt(squared) <= tolerance:
+        if np.linalg.norm(residual) <= tolerance:
             break
         curved = product(direction)
         curvature = direction @ curved
@@ -41,8 +44,9 @@ def truncated_cg(
             return step + to_boundary(step, direction, radius) * direction
         step = step + length * direction
         residual = residual + length * curved
-        before, squared = squared, residual @ residual
-        direction = -residual + (squared / before) * direction
+        solved = residual if inverse is None else inverse(residual)
+        before, squared = squared, residual @ solved
+        direction = -solved + (squared / before) * direction
     return step
 
 

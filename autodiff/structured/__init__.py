@@ -1,6 +1,7 @@
 """Hessians as operators that store their cores and solve with those."""
 
 from .base import NotPositiveDefinite, StructuredOperator
+from .block_gram import BlockGramOperator
 from .blocks import BlocksOperator
 from .build import operator_of, structured_operator, system_of, system_operator
 from .composite import InverseOperator, ProductOperator, SystemOperator
@@ -11,6 +12,7 @@ from .sparse_patterns import BandedOperator, SparseOperator
 
 __all__ = [
     "BandedOperator",
+    "BlockGramOperator",
     "BlocksOperator",
     "DenseOperator",
     "DiagonalOperator",

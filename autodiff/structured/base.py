@@ -133,6 +133,10 @@ class StructuredOperator(LinearOperator):
         """``log det(H + damping I)``. Raises NotPositiveDefinite if there is none."""
         return float(self._log_determinant(damping))
 
+    def preconditioner(self, damping: float = 0.0) -> StructuredOperator | None:
+        """A positive definite operator like ``H + damping I`` whose solves cost little, or None."""
+        return None
+
     # -- diagonals and spectra ------------------------------------------------------------------
     def diagonal(self) -> Any:
         """The diagonal, of the shape of the parameter."""

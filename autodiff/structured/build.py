@@ -11,6 +11,7 @@ from tensorcalc.extents import evaluate, symbol_name
 from tensorcalc.nodes import Node, Variable, free_variables
 from tensorcalc.structure import (
     Banded,
+    BlockGram,
     Blocks,
     BlockSystem,
     Dense,
@@ -31,6 +32,7 @@ from tensorcalc.structure import (
 from tensorcalc.substitution import sizes_from
 
 from .base import StructuredOperator, require_symmetric
+from .block_gram import BlockGramOperator
 from .blocks import BlocksOperator
 from .composite import InverseOperator, SystemOperator
 from .kronecker import KroneckerOperator, KroneckerSumOperator
@@ -206,6 +208,17 @@ def _thin_or_dense(base: StructuredOperator, Z: Any, M: Any) -> StructuredOperat
     return DenseOperator(operator.todense(), base.parameter_shape)
 
 
+def _block_gram(found: BlockGram, values: Values, shape: Any, sizes: Any) -> StructuredOperator:
+    base = operator_of(found.base, values, shape, sizes)
+    assert isinstance(base, DiagonalOperator)
+    operator = BlockGramOperator(
+        values[found.side], values[found.blocks], base.core, found.own, shape
+    )
+    if operator.nbytes > 8 * operator.shape[0] ** 2:
+        return DenseOperator(operator.todense(), shape)
+    return operator
+
+
 def _banded(found: Banded, values: Values, shape: Any, sizes: Any) -> StructuredOperator:
     return BandedOperator(values[found.band], evaluate(found.low, sizes), shape)
 
@@ -236,6 +249,7 @@ _MAKERS: dict[type[Structure], Callable[[Any, Values, Any, Any], StructuredOpera
     ),
     LowRank: _low_rank,
     PlusLowRank: _plus_low_rank,
+    BlockGram: _block_gram,
     Banded: _banded,
     Diagonals: _diagonals,
     Scatter: _scatter,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property, reduce
 from typing import Any
@@ -48,6 +49,11 @@ class SpectralOperator(StructuredOperator):
     @staticmethod
     def _along(matrix: Any, W: Any, axis: int) -> Any:
         """``matrix`` times ``W`` over one of its axes."""
+        size, after = W.shape[axis], math.prod(W.shape[axis + 1 :])
+        if after == 1:
+            return (W.reshape(-1, size) @ matrix.T).reshape(W.shape)
+        if axis == 0:
+            return (matrix @ W.reshape(size, after)).reshape(W.shape)
         return np.moveaxis(np.tensordot(matrix, W, axes=(1, axis)), 0, axis)
 
     @cached_property
@@ -103,16 +109,27 @@ class SpectralOperator(StructuredOperator):
 
 
 class KroneckerOperator(SpectralOperator):
-    """``H = A_1 x A_2 x ...``."""
+    """``H = A_1 x A_2 x ... + shift I``."""
+
+    def __init__(
+        self,
+        factors: Sequence[Any],
+        axes: Sequence[Sequence[int]],
+        parameter_shape: Sequence[int],
+        shift: float = 0.0,
+    ) -> None:
+        super().__init__(factors, axes, parameter_shape)
+        self.shift = float(shift)
 
     def _combined(self, values: Sequence[Any]) -> Any:
-        return reduce(np.multiply.outer, values)
+        return reduce(np.multiply.outer, values) + self.shift
 
     def _product(self, V: Any) -> Any:
         W = self._gathered(V)
         for axis, factor in enumerate(self.factors):
             W = self._along(factor, W, axis)
-        return self._scattered(W)
+        product = self._scattered(W)
+        return product + self.shift * V if self.shift else product
 
 
 class KroneckerSumOperator(SpectralOperator):

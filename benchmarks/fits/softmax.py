@@ -1,6 +1,8 @@
 """Softmax regression: ``sum(logsumexp(X W)) - sum(Y * X W) + |W|^2 / (2 C)``.
 
-Its Hessian is block diagonal plus low rank in the number of samples, with one block per class.
+Its Hessian is ``A' D A`` with one block of classes by classes per sample, plus ``I / C``: stored are
+the data and those blocks. ``method="newton-conjugate-gradient", products="structured"`` solves with
+them alone.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from .analysis import structure, structure_of_system
 from .kinds import (
     Banded,
+    BlockGram,
     Blocks,
     BlockSystem,
     Dense,
@@ -22,6 +23,7 @@ from .restrictions import diagonal, trace
 
 __all__ = [
     "Banded",
+    "BlockGram",
     "BlockSystem",
     "Blocks",
     "Dense",

@@ -18,6 +18,7 @@ from ..nodes import Apply, Node, as_expression
 from ..products import is_zero, kronecker, product
 from ..simplify import simplify
 from ..sums import add
+from .block_grams import block_gram
 from .kinds import (
     Banded,
     Blocks,
@@ -100,10 +101,22 @@ def _square(H: Node, rank: int, terms: list[Term]) -> Structure:
     sparse = _in_bands(H, rank, terms) or _scatter(H, rank, terms)
     if sparse is not None:
         return sparse
+    if isinstance(base, Blocks) or None in low_rank:
+        gram = _block_gram(H, rank, terms)
+        if gram is not None:
+            return gram
     found = [part for part in low_rank if part is not None]
     if len(found) == len(others) and (base is not None or not tied_terms):
         return _with_low_rank(H, rank, base, _merged(found))
     return _one_term(H, rank, terms) or Dense(H, rank)
+
+
+def _block_gram(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
+    """A Gram matrix with blocks, plus what is diagonal."""
+    diagonal = [term for term in terms if len(term.tied) == rank]
+    base = _tied(diagonal, rank) if diagonal else None
+    others = [term for term in terms if len(term.tied) < rank]
+    return block_gram(H, rank, others, base or Zero(H, rank))
 
 
 def _rectangular(H: Node, rank: int, terms: list[Term]) -> Structure:

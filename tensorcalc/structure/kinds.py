@@ -196,6 +196,32 @@ class PlusLowRank(Structure):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class BlockGram(Structure):
+    """``base`` plus ``sum over m of side[m..., own rows] blocks[m..., others] side[m..., own cols]``.
+
+    ``A' D A`` with ``A = X x I``: ``side`` acts on the row axes ``own``, ``blocks`` has the middle
+    axes, then the other row axes and the other column axes. ``base`` is zero or diagonal.
+    """
+
+    base: Structure
+    own: tuple[int, ...]
+    middle: int
+    side: Node
+    blocks: Node
+
+    @property
+    def name(self) -> str:
+        """The word, with that for the base."""
+        word = "Gram matrix A' D A with blocks in D"
+        return word if isinstance(self.base, Zero) else f"{self.base.name} plus {word}"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        """The cores of the base, the side and the blocks."""
+        return _distinct([*self.base.cores, self.side, self.blocks])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Banded(Structure):
     """``band[i, b] = H[i, i + low + b]`` and nothing outside of the band."""
 
