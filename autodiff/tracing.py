@@ -167,8 +167,24 @@ def run_symbolically(
     function: Callable[..., Any], arguments: Arguments, names: dict[int, str], what: str
 ) -> Trace:
     """Run ``function`` on variables; equal symbols of the result are one symbol."""
+    return _run(function, arguments, names, what, {})
+
+
+def run_at_sizes(
+    function: Callable[..., Any], arguments: Arguments, names: dict[int, str], what: str
+) -> Trace:
+    """Run ``function`` on variables whose extents are the sizes of the arguments at hand."""
+    return _run(function, arguments, names, what, None)
+
+
+def _run(
+    function: Callable[..., Any],
+    arguments: Arguments,
+    names: dict[int, str],
+    what: str,
+    sizes: dict[str, int] | None,
+) -> Trace:
     labels = leaf_names(function, arguments)
-    sizes: dict[str, int] = {}
     trace = Trace(arguments, [], [], pytrees.LEAF)
     count = arguments.positional_leaves
     for k, leaf in enumerate(arguments.leaves):
@@ -182,7 +198,8 @@ def run_symbolically(
         if (name := ex.symbol_name(extent)) is not None
     ]
     binder = _Binder(trace, names, set(labels), sizes)
-    with ex.assuming(sizes) as trace.guards, located(what, sizes), _binding(binder):
+    known = {} if sizes is None else sizes
+    with ex.assuming(known) as trace.guards, located(what, known), _binding(binder):
         run_on(function, trace, trace.variables)
     _unify(trace)
     return trace
@@ -204,14 +221,15 @@ def _output(leaf: Any) -> Any:
     return as_node(leaf) if numeric or hasattr(leaf, "__array__") else leaf
 
 
-def _variable(leaf: Any, name: str, sizes: dict[str, int]) -> Variable:
+def _variable(leaf: Any, name: str, sizes: dict[str, int] | None) -> Variable:
     kind = kind_of(leaf)
     if kind not in _FLAGS:
         raise TraceError(
             f"argument {name} of dtype {leaf.dtype} cannot be differentiated or traced",
             hint="pass arrays of real numbers, integers or booleans",
         )
-    return Variable(name, _fresh_extents(np.shape(leaf), sizes), _FLAGS[kind])
+    shape = np.shape(leaf)
+    return Variable(name, shape if sizes is None else _fresh_extents(shape, sizes), _FLAGS[kind])
 
 
 def _fresh_extents(shape: Sequence[int], sizes: dict[str, int]) -> tuple[Any, ...]:
@@ -231,7 +249,7 @@ class _Binder:
     """Gives variables to arrays met on the way: closures, globals, literals."""
 
     def __init__(
-        self, trace: Trace, names: dict[int, str], taken: set[str], sizes: dict[str, int]
+        self, trace: Trace, names: dict[int, str], taken: set[str], sizes: dict[str, int] | None
     ) -> None:
         self._trace, self._names, self._taken, self._sizes = trace, names, taken, sizes
         self._known: dict[int, Variable] = {}
@@ -324,6 +342,7 @@ __all__ = [
     "Tracer",
     "arguments_of",
     "leaf_names",
+    "run_at_sizes",
     "run_on_nodes",
     "run_symbolically",
     "trace_key",

@@ -32,6 +32,7 @@ from .node_kinds import (
     as_wanted,
     is_elementwise,
     is_scaling,
+    is_stored,
     is_trivial,
     kind_of,
     real,
@@ -156,6 +157,8 @@ class Lowering:
         return self.refs[node]
 
     def _lowered(self, node: Node) -> Ref:
+        if is_stored(node):
+            return self.ref(node.operands[0])
         if isinstance(node, Apply) and not node.operation.is_elementwise:
             return self._call(node)
         if isinstance(node, (Product, Delta)):
@@ -292,6 +295,8 @@ class Lowering:
         """The node's own operation over the terms of its operands."""
         if isinstance(node, Constant):
             return constant(node.value)
+        if is_stored(node):
+            return self.term(node.operands[0], labels)
         if isinstance(node, Sum):
             return Term("add", tuple(real(self.term(o, labels)) for o in node.operands))
         if isinstance(node, Apply):

@@ -29,6 +29,11 @@ def is_scaling(node: Node) -> bool:
     )
 
 
+def is_stored(node: Node) -> bool:
+    """Whether the node is its operand, on the far side of a border for rewriting."""
+    return isinstance(node, Apply) and node.operation.name == "stored"
+
+
 def is_elementwise(node: Node) -> bool:
     """Whether each entry of the node needs one entry of each operand and nothing is summed."""
     if isinstance(node, Apply):

@@ -14,6 +14,7 @@ from tensorcalc.numpy_protocol.convert import as_node
 from .. import pytrees
 from ..watching import Watch
 from .calls import record_traced
+from .modes import on_expressions
 from .tensor import TENSORS, Tensor
 
 
@@ -73,7 +74,8 @@ def layer_function(body: Callable[..., Any]) -> Callable[..., Any]:
                 return record_traced(body, args, kwargs)
         if _holds(Node, args, kwargs):
             args, kwargs = _as_nodes((args, kwargs))
-            return body(*args, **kwargs)
+            taken = on_expressions.get()
+            return body(*args, **kwargs) if taken is None else taken(body, args, kwargs)
         result = record_traced(body, args, kwargs)
         if _holds(Tensor, args, kwargs):
             return result

@@ -13,6 +13,10 @@ from tensorcalc.errors import TensorcalcError
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 
+#: Called, where it is set, with a layer function and its arguments if they are expressions.
+on_expressions: ContextVar[Callable[..., Any] | None] = ContextVar("on_expressions", default=None)
+
+
 class GraphError(TensorcalcError, RuntimeError):
     """The recorded graph cannot do what was asked of it."""
 

@@ -1,9 +1,9 @@
 """A training step as one program: forward, backward and update.
 
-The model is run once on expressions, the gradient of the loss is derived, and the optimizer's rule
-(:mod:`autodiff.optim.rules`) is applied to the expressions of parameters and gradients. What comes
-out is one list of expressions, compiled for any target: the loss, new parameters, new optimizer
-state, new buffers. Nothing of the graph is used.
+The model is run once on expressions, the gradient of the loss is derived layer by layer
+(:mod:`.layer_tape`), and the optimizer's rule (:mod:`autodiff.optim.rules`) is applied to the
+expressions of parameters and gradients. What comes out is one list of expressions, compiled for any
+target: the loss, new parameters, new optimizer state, new buffers.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tensorcalc.derivatives import pullback
 from tensorcalc.errors import DerivativeError, ShapeError
-from tensorcalc.nodes import Constant, Node, Variable, free_variables
-from tensorcalc.simplify import simplify_all
+from tensorcalc.nodes import Node
 
 from .. import pytrees
 from ..arguments import arguments_of
@@ -26,8 +24,9 @@ from ..nn.module import functional_call
 from ..optim.base import Optimizer
 from ..optim.clipping import clip_factor, total_norm
 from ..running import may_alias
-from ..tracing import Trace, run_symbolically
+from ..tracing import Trace, run_at_sizes
 from .effects import StepEffects
+from .layer_tape import Assembly, LayerTape, updated_by
 
 #: In place of a dtype: the result is a number.
 SCALAR = "scalar"
@@ -155,16 +154,17 @@ class BoundStep:
         self.effects = StepEffects(step.model)
         arguments = arguments_of(values, {})
         forward = _forward(step, self.effects)
-        with self.effects.collected():
-            trace = run_symbolically(forward, arguments, {}, type(step.model).__name__)
-        nodes, self.definition, self.dtypes = _derived(step, layout, trace, values)
+        tape = LayerTape()
+        with self.effects.collected(), tape.noted():
+            trace = run_at_sizes(forward, arguments, {}, type(step.model).__name__)
+        nodes, self.definition, self.dtypes = _derived(step, layout, trace, tape, values)
         self.bound = list(trace.bound.values())
         leaves = [*arguments.leaves, *self.bound]
         self.program = Program(nodes, trace.inputs, step.target)
         reads = self.program.reads
         self.reads = reads
         self.copied = may_alias(nodes)
-        self.function = self.program.bind([leaves[k] for k in reads], trace.guards.sizes)
+        self.function = self.program.bind([leaves[k] for k in reads], {})
 
     def __call__(self, values: tuple[Any, ...]) -> Any:
         """The loss and everything new, nested."""
@@ -205,7 +205,7 @@ def _forward(step: CompiledStep, effects: StepEffects) -> Callable[..., Any]:
 
 
 def _derived(
-    step: CompiledStep, layout: Layout, trace: Trace, values: tuple[Any, ...]
+    step: CompiledStep, layout: Layout, trace: Trace, tape: LayerTape, values: tuple[Any, ...]
 ) -> tuple[list[Node], Any, list[Any]]:
     """Expressions of loss, new parameters, states and buffers; their nesting and dtypes."""
     definition = pytrees.flatten(values)[1]
@@ -215,16 +215,18 @@ def _derived(
         raise DerivativeError(
             "compile_step needs a loss that is a scalar", [f"loss: {shown!s:.60}"], "take its mean"
         )
-    loss = simplify_all([shown])[0]
-    read = set(free_variables(loss))
-    used = [entry for entry in layout.updated if params[entry[0]] in read]
-    grads = _gradients(loss, [params[name] for name, _, _ in used], step, layout, used)
+    whole = Assembly(tape, shown, [params[name] for name, _, _ in layout.updated])
+    slopes = {name: whole.gradient(params[name]) for name, _, _ in layout.updated}
+    used = [entry for entry in layout.updated if slopes[entry[0]] is not None]
+    grads = _scaled([slopes[name] for name, _, _ in used], step, layout, used)
     new_params, new_states = {}, {}
     for (name, label, g), grad in zip(used, grads, strict=True):
         options = {**dict(layout.constants[g]), **numbers[label]}
         rule = type(step.optimizer).rule
-        new_params[name], new_states[name] = rule(params[name], grad, states[name], options)
-    nodes, nesting = pytrees.flatten((loss, new_params, new_states, changed))
+        new = updated_by(rule, params[name], grad, states[name], options)
+        new_params[name], new_states[name] = new
+    changed = {name: whole.value(value) for name, value in changed.items()}
+    nodes, nesting = pytrees.flatten((whole.loss, new_params, new_states, changed))
     arrays, old_states, _, _, buffers, _ = values
     old = (
         SCALAR,
@@ -233,19 +235,14 @@ def _derived(
         {name: buffers[name] for name in changed},
     )
     dtypes = [getattr(leaf, "dtype", SCALAR) for leaf in pytrees.flatten(old)[0]]
-    return simplify_all(nodes), nesting, dtypes
+    return nodes, nesting, dtypes
 
 
-def _gradients(
-    loss: Node,
-    xs: Sequence[Variable],
-    step: CompiledStep,
-    layout: Layout,
-    used: Sequence[tuple[str, str, int]],
-) -> list[Node]:
-    grads: list[Any] = list(pullback(loss, xs, Constant(1), 0))
+def _scaled(
+    grads: Sequence[Any], step: CompiledStep, layout: Layout, used: Sequence[tuple[str, str, int]]
+) -> list[Any]:
+    """Gradients clipped by their norm, and negated where the loss is maximised."""
     if step.clip_norm is not None:
-        grads = simplify_all(grads)
         factor = clip_factor(total_norm(grads), step.clip_norm)
         grads = [factor * grad for grad in grads]
     maximized = [dict(layout.constants[g])["maximize"] for _, _, g in used]

@@ -136,6 +136,20 @@ row(
     monotone=(1,),
 )
 
+# -- what is not taken apart ----------------------------------------------------------------------
+row(
+    "stored",
+    "()->()",
+    lambda out, x: constant_like(x, 1),
+    reference=lambda x: np.asarray(x),
+    numpy="{0}",
+    jax="{0}",
+    numba="{0}",
+    latex="{0}",
+    monotone=(1,),
+    source="the identity; rules for products and sums do not look below it",
+)
+
 # -- lengths and angles of pairs ------------------------------------------------------------------
 row(
     "hypot",
