@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from tensorcalc.errors import TensorcalcError, TraceError
+from tensorcalc.errors import DerivativeError, ShapeError, TensorcalcError, TraceError
 
 x0 = np.array([1.0, 2.0, 3.0])
 legacy = np.random  # the global state that users still draw from
@@ -167,3 +167,65 @@ def test_what_can_work_works(case: Any) -> None:
 def test_printing_shows_formulas(capsys: Any) -> None:
     ad.grad(lambda x: printing(x))(x0)
     assert capsys.readouterr().out == "x[0] n0                    x x\n"
+
+
+# -- the line of the user's code ------------------------------------------------------------------
+def signed(x: Any) -> Any:
+    if x[0] > 0:
+        return x @ x
+    return -(x @ x)
+
+
+def with_float(x: Any) -> Any:
+    return float(x[0]) * np.sum(x)
+
+
+def with_unsupported(x: Any) -> Any:
+    return np.sum(np.unwrap(x))
+
+
+def with_mismatch(x: Any, A: Any) -> Any:
+    first = x @ x
+    return first + np.sum(A @ x)
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "line"),
+    [
+        (signed, TraceError, "if x[0] > 0:"),
+        (with_float, TraceError, "return float(x[0]) * np.sum(x)"),
+        (with_unsupported, TraceError, "return np.sum(np.unwrap(x))"),
+    ],
+)
+def test_what_cannot_be_traced_is_refused_with_the_users_line(
+    function: Any, error: Any, line: str
+) -> None:
+    with pytest.raises(error) as raised:
+        ad.grad(function)(np.ones(3))
+    text = str(raised.value)
+    assert f"while tracing {function.__name__}" in text
+    number = function.__code__.co_firstlineno + 1
+    assert f"test_autodiff_messages.py, line {number}: {line}" in text
+    assert "hint:" in text
+
+
+def test_a_shape_mismatch_shows_the_line_and_the_sizes() -> None:
+    with pytest.raises(ShapeError) as raised:
+        ad.grad(with_mismatch)(np.ones(3), np.ones((2, 4)))
+    text = str(raised.value)
+    assert "return first + np.sum(A @ x)" in text
+    assert "n0 = 3" in text and "n2 = 4" in text
+
+
+def test_an_error_of_the_users_own_keeps_its_type_and_gets_a_note() -> None:
+    def own(x: Any) -> Any:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError) as raised:
+        ad.grad(own)(np.ones(3))
+    assert 'raise KeyError("mine")' in "".join(raised.value.__notes__)
+
+
+def test_complex_arguments_are_refused_by_name() -> None:
+    with pytest.raises((TraceError, DerivativeError), match="complex"):
+        ad.grad(lambda z: np.sum(z * z))(np.ones(2, complex))

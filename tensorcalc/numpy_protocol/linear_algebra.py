@@ -11,6 +11,7 @@ from ..applications import apply, power
 from ..errors import ShapeError, TraceError
 from ..extents import is_equal, same_extents
 from ..nodes import Node
+from ..operations.decompositions import shape_params
 from ..products import kronecker
 from .convert import as_node, broadcast_to
 from .functions import described, implements, normal_axes
@@ -148,7 +149,8 @@ def eigh(a: Any, UPLO: str = "L") -> EighResult:
 @implements(np.linalg.svdvals)
 def svdvals(x: Any) -> Node:
     """Singular values in descending order."""
-    return apply("svdvals", matrix(x, "svdvals"))
+    node = matrix(x, "svdvals")
+    return apply("svdvals", node, **shape_params(node))
 
 
 @implements(np.linalg.svd)
@@ -166,7 +168,8 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
             described(node),
             "pass full_matrices=False",
         )
-    return SVDResult(apply("svd_u", node), apply("svdvals", node), apply("svd_vt", node))
+    wide = shape_params(node)
+    return SVDResult(*(apply(name, node, **wide) for name in ("svd_u", "svdvals", "svd_vt")))
 
 
 # -- norms ----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError, TraceError
-from ..extents import Extent, floor_divide, is_nonnegative
+from ..extents import Extent, floor_divide, is_nonnegative, same_extents
 from ..nodes import Node
 from ..products import scale
 from ..sums import subtract
@@ -44,6 +44,8 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Node:
 
 def _rolled(node: Node, axis: int, shift: Any) -> Node:
     extent = node.extents[axis]
+    if same_extents((extent,), (0,)):
+        return node
     by = shift if isinstance(shift, Extent) else shift.__index__()
     by = extent + by if is_nonnegative(-by - 1) else by
     if not (at_most(0, by) and at_most(by, extent)):

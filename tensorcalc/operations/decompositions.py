@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..applications import apply, power
-from ..extents import same_extents
+from ..extents import is_nonnegative, same_extents
 from ..products import broadcast, kronecker, multiply, scale
 from ..sums import add, subtract
 from ..table import decomposition, row
@@ -96,9 +96,26 @@ row(
 
 
 # -- singular values and vectors ------------------------------------------------------------------
-def _smaller(a: Any) -> Any:
+def shape_params(a: Any) -> dict[str, bool]:
+    """The parameter ``wide`` of a decomposition of ``a``: whether rows are not more than columns.
+
+    Empty where the extents tell. Else the application says so itself: arrays of both shapes share
+    one variable, and a derivative is derived where the sizes are no more at hand.
+    """
     m, n = a.extents[-2:]
-    return m if m is n or m <= n else n
+    return {} if _is_wide(m, n) is not None else {"wide": m <= n}
+
+
+def _is_wide(m: Any, n: Any) -> bool | None:
+    if same_extents((m,), (n,)) or is_nonnegative(n - m):
+        return True
+    return False if is_nonnegative(m - n) else None
+
+
+def _smaller(a: Any, wide: bool | None = None) -> Any:
+    m, n = a.extents[-2:]
+    known = _is_wide(m, n) if wide is None else wide
+    return m if (m <= n if known is None else known) else n
 
 
 def _complement_slope(
@@ -110,9 +127,9 @@ def _complement_slope(
     return contract((rest, others, power(values, -1)), subscripts, output)
 
 
-def _left_partial(out: Any, a: Any) -> Any:
+def _left_partial(out: Any, a: Any, **wide: bool) -> Any:
     """``U[i,p] F[p,j] (U[k,p] V[l,j] s[j] + s[p] V[l,p] U[k,j]) + (I-UU')[i,k] V[l,j]/s[j]``."""
-    values, right = apply("svdvals", a), apply("svd_vt", a)
+    values, right = apply("svdvals", a, **wide), apply("svd_vt", a, **wide)
     factors = (out, _reciprocal_differences(multiply(values, values)), out, right, values)
     inside = add(
         contract(factors, ("ip", "pj", "kp", "jl", "j"), "ijkl"),
@@ -123,9 +140,9 @@ def _left_partial(out: Any, a: Any) -> Any:
     return add(inside, _complement_slope(out, ("ik", "jl", "j"), "ijkl", right, values))
 
 
-def _right_partial(out: Any, a: Any) -> Any:
+def _right_partial(out: Any, a: Any, **wide: bool) -> Any:
     """``V[i,p] F[p,j] (U[k,p] V[l,j] s[p] + U[k,j] V[l,p] s[j]) + (I-VV')[i,l] U[k,j]/s[j]``."""
-    values, left = apply("svdvals", a), apply("svd_u", a)
+    values, left = apply("svdvals", a, **wide), apply("svd_u", a, **wide)
     factors = (out, _reciprocal_differences(multiply(values, values)), left, out, values)
     inside = add(
         contract(factors, ("pi", "pj", "kp", "jl", "p"), "jikl"),
@@ -145,8 +162,10 @@ decomposition(
 row(
     "svdvals",
     "(m,n)->(k)",
-    lambda out, a: contract((apply("svd_u", a), apply("svd_vt", a)), ("ki", "il"), "ikl"),
-    reference=lambda a: np.linalg.svd(a, compute_uv=False),
+    lambda out, a, **wide: contract(
+        (apply("svd_u", a, **wide), apply("svd_vt", a, **wide)), ("ki", "il"), "ikl"
+    ),
+    reference=lambda a, wide=None: np.linalg.svd(a, compute_uv=False),
     numpy="np.linalg.svd({0}, compute_uv=False)",
     jax="jnp.linalg.svd({0}, compute_uv=False)",
     latex=r"\sigma({0})",
@@ -154,7 +173,7 @@ row(
     range=(0, INF),
     decomposition="svd",
     result_index=1,
-    core_extents=lambda a: (_smaller(a),),
+    core_extents=lambda a, wide=None: (_smaller(a, wide),),
     source="Giles 3.2",
 )
 for _name, _index, _partial, _symbol in [
@@ -165,7 +184,7 @@ for _name, _index, _partial, _symbol in [
         _name,
         "(m,n)->(m,k)" if _index == 0 else "(m,n)->(k,n)",
         _partial,
-        reference=lambda a, index=_index: np.linalg.svd(a, full_matrices=False)[index],
+        reference=lambda a, wide=None, index=_index: np.linalg.svd(a, full_matrices=False)[index],
         numpy=f"np.linalg.svd({{0}}, full_matrices=False)[{_index}]",
         jax=f"jnp.linalg.svd({{0}}, full_matrices=False)[{_index}]",
         latex=rf"{_symbol}({{0}})" + ("" if _index == 0 else "^\\top"),
@@ -174,9 +193,9 @@ for _name, _index, _partial, _symbol in [
         decomposition="svd",
         result_index=_index,
         core_extents=(
-            (lambda a: (a.extents[-2], _smaller(a)))
+            (lambda a, wide=None: (a.extents[-2], _smaller(a, wide)))
             if _index == 0
-            else (lambda a: (_smaller(a), a.extents[-1]))
+            else (lambda a, wide=None: (_smaller(a, wide), a.extents[-1]))
         ),
         source="Giles 3.2; singular values in descending order",
     )

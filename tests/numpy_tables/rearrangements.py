@@ -73,6 +73,7 @@ SHAPES = [
     case("hsplit", lambda x: np.hsplit(x, 5)[2], "m 5"),
     case("unstack", lambda x: np.unstack(x)[1], "2 n"),
     case("roll", lambda x: np.roll(x, 1), "n"),
+    case("roll of nothing", lambda x: np.roll(x, 1), "0"),
     case("roll back", lambda x: np.roll(x, -1, axis=0)),
     case("roll axes", lambda x: np.roll(x, (2, -1), axis=(1, 0)), "4 5"),
     case("roll all", lambda x: np.roll(x, 1)),
