@@ -28,7 +28,9 @@ def spread_sums_distribute(node: Product) -> Node | None:
     """``(diag(p) - p p') v = p v - p (p'v)``: a sum of outer products and deltas is not stored.
 
     Applies where every term of the sum has more axes than each of its factors, or all but one
-    do and some axes of the sum, not all, are contracted: ``(A - x y') v = A v - x (y'v)``.
+    do and some axes of the sum, not all, are contracted: ``(A - x y') v = A v - x (y'v)``. It does
+    not where that saves nothing and cancels: in ``(x[i] - y[j])**2``, or where another operand is
+    as large as the sum, as in ``sum_j W[i,j] (x[i] - y[j])``.
     """
     alone = sum(operand.ndim > 0 and not is_ones(operand) for operand in node.operands) < 2
     for k, operand in enumerate(node.operands):
@@ -41,7 +43,17 @@ def _gains(node: Product, k: int, operand: Sum, alone: bool) -> bool:
     if alone:  # a reduction of the sum: a delta in a term makes it none
         return _is_partly_contracted(node, k) and any(map(_has_delta, operand.operands))
     dense = sum(not _is_spread(term) for term in operand.operands)
-    return dense == 0 or (dense == 1 and _is_partly_contracted(node, k))
+    if dense == 0:
+        return any(map(_has_delta, operand.operands)) or _is_only_large_one(node, k)
+    return dense == 1 and _is_partly_contracted(node, k)
+
+
+def _is_only_large_one(node: Product, k: int) -> bool:
+    """Whether the result has not all axes of an operand, nor has another operand."""
+    own = set(node.subscripts[k])
+    others = zip(node.operands, node.subscripts, strict=True)
+    as_large = [o for o, labels in others if o is not node.operands[k] and own <= set(labels)]
+    return not as_large and not own <= set(node.output)
 
 
 def _has_delta(term: Node) -> bool:
