@@ -1,0 +1,181 @@
+"""Arrays on the device: ours, those of other libraries, and what is asked of both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tensorcalc.errors import ShapeError
+
+from ..binding import ArgumentError
+from .device import Device, Memory, View
+
+#: ``kDLCUDA`` and ``kDLCUDAManaged`` of DLPack.
+DLPACK_DEVICES = (2, 13)
+
+
+class DeviceArray:
+    """A dense row-major array on the device, readable by CuPy, torch and JAX without a copy.
+
+    ``np.asarray(array)`` copies it to the host. ``__dlpack__`` and ``__cuda_array_interface__``
+    share the memory: ``torch.from_dlpack(array)``, ``cupy.from_dlpack(array)``,
+    ``jax.dlpack.from_dlpack(array)``, ``numba.cuda.as_cuda_array(array)``. The values are ready
+    once the work on :attr:`stream` is; the protocols see to that order. Memory is given back in
+    the order of that stream: keep the array while another stream reads it.
+    """
+
+    #: NumPy's operators leave these to us, and we have none: no silent copies to the host.
+    __array_ufunc__ = None
+
+    def __init__(
+        self, device: Device, memory: Memory, shape: Sequence[int], dtype: Any
+    ) -> None:
+        self.device = device
+        self.memory = memory
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(dtype)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the entries."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def stream(self) -> int:
+        """The number of the stream that the values are made on."""
+        return self.device.stream
+
+    def copy_to_host(self) -> Any:
+        """The entries as a NumPy array."""
+        host = np.empty(self.shape, self.dtype)
+        if host.size:
+            with self.device.using():
+                self.device.download(host, self.memory.address)
+                self.device.finish()
+        return host
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if copy is False:
+            raise ValueError("an array on the device is always copied to the host")
+        host = self.copy_to_host()
+        return host if dtype is None else host.astype(dtype, copy=False)
+
+    def item(self) -> Any:
+        """The only entry as a Python number."""
+        return self.copy_to_host().item()
+
+    __float__ = item
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("an array without axes has no length")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"DeviceArray({self.shape}, {self.dtype}, on {self.device!r})"
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Version 3 of numba's protocol; whoever reads it waits for the stream."""
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.memory.address if self.size else 0, False),
+            "strides": None,
+            "stream": self.stream,
+            "version": 3,
+        }
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return DLPACK_DEVICES[0], self.device.ordinal
+
+    def __dlpack__(self, *, stream: int | None = None, **options: Any) -> Any:
+        """The capsule; the consumer's ``stream`` waits for ours, unless it is -1.
+
+        None stands for the legacy default stream, as the protocol has it.
+        """
+        with self.device.using():
+            consumer = 1 if stream is None else stream
+            if consumer not in (-1, self.stream):
+                self.device.release_to(consumer)
+            return self.device.exported(self, **options)
+
+
+def is_on_device(value: Any) -> bool:
+    """Whether a value is an array in a GPU's memory, of this library or another."""
+    if isinstance(value, (np.ndarray, np.generic, int, float)):
+        return False
+    if hasattr(value, "__dlpack_device__"):
+        return value.__dlpack_device__()[0] in DLPACK_DEVICES
+    return hasattr(value, "__cuda_array_interface__")
+
+
+def ordinal_of(value: Any) -> int | None:
+    """The number of the GPU that an array lies on, None if it does not say."""
+    if hasattr(value, "__dlpack_device__"):
+        return int(value.__dlpack_device__()[1])
+    return None
+
+
+def dtype_of(value: Any) -> Any:
+    """The NumPy dtype of an array of another library.
+
+    Raises ArgumentError for one that NumPy does not have.
+    """
+    name = str(value.dtype).removeprefix("torch.")
+    try:
+        return np.dtype(name)
+    except TypeError:
+        raise ArgumentError(
+            f"an array on the device has dtype {name}",
+            [f"shape {tuple(value.shape)}"],
+            "convert it to float32 or float64",
+        ) from None
+
+
+def checked_view(name: str, view: View, shape: Sequence[int], dtype: Any) -> View:
+    """The view, which must be dense and of this dtype: conversions would be hidden copies.
+
+    Raises ArgumentError or ShapeError with the remedy.
+    """
+    shown = [f"{name}: shape {view.shape}, dtype {view.dtype}"]
+    if view.shape != tuple(shape):
+        raise ShapeError(
+            f"{name} does not fit", [*shown, f"needed: shape {tuple(shape)}"], "pass that shape"
+        )
+    if view.dtype != dtype:
+        raise ArgumentError(
+            f"{name} is {view.dtype} on the device, but this call computes in {dtype}",
+            shown,
+            f"convert it: {name}.astype('{dtype}'), or in torch {name}.to(torch.{dtype})",
+        )
+    if not view.is_dense:
+        raise ArgumentError(
+            f"{name} is not contiguous on the device",
+            [*shown, f"strides in entries: {view.strides}"],
+            f"copy it: cupy.ascontiguousarray({name}), or in torch {name}.contiguous()",
+        )
+    return view
+
+
+def to_device(array: Any, device: Device) -> DeviceArray:
+    """A NumPy array copied to the device."""
+    host = np.require(array, requirements="C")
+    with device.using():
+        memory = device.allocate(max(host.nbytes, 1))
+        if host.size:
+            device.upload(memory.address, host)
+    return DeviceArray(device, memory, host.shape, host.dtype)
