@@ -55,7 +55,8 @@ def _conventional() -> Path:
 def versions() -> str:
     """What machine code depends on besides its own text, as a comment line."""
     digest = hashlib.sha256()
-    sources = [_HERE / "numba_runtime.py", *sorted((_HERE / "vector_math").glob("*.py"))]
+    sources = [_HERE / f"numba_{name}.py" for name in ("matrices", "rows", "runtime")]
+    sources += sorted((_HERE / "vector_math").glob("*.py"))
     for source in sources:
         digest.update(source.read_bytes())
     names = [f"{name} {version(name)}" for name in ("numba", "llvmlite", "numpy", "scipy")]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .nest_groups import groups
-from .numba_contractions import NumbaContractions
+from .numba_calls import NumbaCalls
 from .numba_nests import DTYPES
 from .numba_terms import indices
 from .program import Program
@@ -31,7 +31,7 @@ from .steps import (
 #: Names that the text of kernels uses.
 TAKEN = set(
     "np math real vm prange range min max abs select int dot matrix_vector vector_matrix "
-    "matrix_matrix batched gram row_gram clear empty njit f kernel"
+    "matrix_matrix batched gram row_gram clear empty njit f kernel rows matrices"
     .split()
 )
 
@@ -46,7 +46,7 @@ class Kernel:
     filled: dict[str, str] = field(default_factory=dict)
 
 
-class NumbaKernels(NumbaContractions):
+class NumbaKernels(NumbaCalls):
     """Writes every step into the kernel at hand, or between two of them."""
 
     def __init__(self, program: Program, precision: str, large: frozenset[str]) -> None:
@@ -144,7 +144,9 @@ class NumbaKernels(NumbaContractions):
         return name, tuple(axes[place] for place in places)
 
     def call(self, step: Call) -> None:
-        """A step between kernels."""
+        """A compiled function, or a step between kernels."""
+        if self.compiled_call(step):
+            return
         arguments = [self.laid_out(value) for value in step.arguments]
         name = self.fresh()
         self.segments.append((step, arguments, name))

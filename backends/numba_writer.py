@@ -21,6 +21,8 @@ import math
 
 import numpy as np
 from numba import njit, prange
+import backends.numba_matrices as matrices
+import backends.numba_rows as rows
 import backends.vector_math as vm
 from backends.numba_runtime import (
     batched, clear, dot, gram, matrix_matrix, matrix_vector, row_gram, vector_matrix

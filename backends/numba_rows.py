@@ -1,0 +1,230 @@
+"""Rows of the operation table with core axes, compiled: reductions and softmax over the last axis.
+
+Each takes an array of shape (batch, n) and fills ``out`` of shape (batch,) or (batch, n); what a
+comment does not say is as in the NumPy spelling of the row.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from backends import vector_math as vm
+from backends.vector_math.primitives import select
+
+_compiled: Any = numba.njit(
+    cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}, nogil=True
+)
+# NaN must be told from numbers here, in whatever order entries are compared
+_exact: Any = numba.njit(cache=True, error_model="numpy", nogil=True)
+
+#: Partial results of a long row, so that the processor works on several entries at once.
+LANES = 16
+
+
+@_exact
+def greatest(x):
+    """The greatest entry, NaN if there is one, -inf of nothing."""
+    lowest = x.dtype.type(-np.inf)
+    peaks = np.full(LANES, lowest)
+    whole = x.size // LANES * LANES
+    for start in range(0, whole, LANES):
+        for lane in range(LANES):
+            value = x[start + lane]
+            peak = peaks[lane]
+            peaks[lane] = select((peak >= value) | (peak != peak), peak, value)
+    peak = lowest
+    for lane in range(LANES):
+        peak = select((peak >= peaks[lane]) | (peak != peak), peak, peaks[lane])
+    for k in range(whole, x.size):
+        peak = select((peak >= x[k]) | (peak != peak), peak, x[k])
+    return peak
+
+
+@_compiled
+def _weights(x, peak, out):
+    """``exp(x - peak)`` and its sum; 1 where both are the same infinity."""
+    total = x.dtype.type(0)
+    for k in range(x.size):
+        rest = select(x[k] == peak, x.dtype.type(0), x[k] - peak)
+        out[k] = vm.exp(rest)
+        total += out[k]
+    return total
+
+
+@_compiled
+def softmax(x, out):
+    """``out[i] = exp(x[i]) / sum exp(x[j])``."""
+    for row in range(x.shape[0]):
+        total = _weights(x[row], greatest(x[row]), out[row])
+        factor = x.dtype.type(1) / total
+        for k in range(x.shape[1]):
+            out[row, k] *= factor
+
+
+@_compiled
+def logsumexp(x, out):
+    """``out = log sum exp(x[j])``; an infinite peak is not subtracted."""
+    for row in range(x.shape[0]):
+        peak = greatest(x[row])
+        peak = peak if np.isfinite(peak) else x.dtype.type(0)
+        total = x.dtype.type(0)
+        for k in range(x.shape[1]):
+            total += vm.exp(x[row, k] - peak)
+        out[row] = vm.log(total) + peak
+
+
+@_compiled
+def _sum_of_squares(x, factor):
+    total = x.dtype.type(0)
+    for k in range(x.size):
+        value = x[k] * factor
+        total += value * value
+    return total
+
+
+@_exact
+def _scale(x):
+    """The greatest magnitude; 1 if it is 0 or infinite."""
+    scale = x.dtype.type(0)
+    for k in range(x.size):
+        scale = max(scale, abs(x[k])) if x[k] == x[k] else x[k]
+    return x.dtype.type(1) if scale == 0 or np.isinf(scale) else scale
+
+
+@_compiled
+def norm(x, out):
+    """``out = sqrt(sum x[j]^2)`` without overflow."""
+    one = x.dtype.type(1)
+    low, high = (1e-30, 1e37) if x.itemsize == 4 else (1e-290, 1e300)
+    for row in range(x.shape[0]):
+        squares = _sum_of_squares(x[row], one)
+        if low < squares < high:
+            out[row] = np.sqrt(squares)
+        else:
+            scale = _scale(x[row])
+            total = x.dtype.type(0)
+            for k in range(x.shape[1]):
+                ratio = x[row, k] / scale
+                total += ratio * ratio
+            out[row] = np.sqrt(total) * scale
+
+
+@_exact
+def normalize(x, out, at_zero):
+    """``out[i] = x[i] / norm(x)``; ``at_zero`` if the norm is 0, a direction if it is infinite."""
+    for row in range(x.shape[0]):
+        infinite = False
+        for k in range(x.shape[1]):
+            infinite |= np.isinf(x[row, k])
+        scale = _scale(x[row])
+        total = x.dtype.type(0)
+        for k in range(x.shape[1]):
+            value = np.sign(x[row, k]) * np.isinf(x[row, k]) if infinite else x[row, k] / scale
+            out[row, k] = value
+            total += out[row, k] * out[row, k]
+        length = np.sqrt(total)
+        for k in range(x.shape[1]):
+            out[row, k] = out[row, k] / length if length != 0 else x.dtype.type(at_zero)
+
+
+@_exact
+def largest(x, out):
+    """``out = max x[j]``."""
+    _refuse_nothing(x)
+    for row in range(x.shape[0]):
+        out[row] = greatest(x[row])
+
+
+@_exact
+def smallest(x, out):
+    """``out = min x[j]``."""
+    _refuse_nothing(x)
+    for row in range(x.shape[0]):
+        out[row] = -greatest(-x[row])
+
+
+@_exact
+def _refuse_nothing(x):
+    if x.shape[1] == 0:
+        raise ValueError("an empty axis has no greatest or smallest entry")
+
+
+@_exact
+def _first(x, sign):
+    """The place of the first greatest ``sign * x[j]``, or of the first NaN."""
+    place = 0
+    for k in range(x.size):
+        if x[k] != x[k]:
+            return k
+        if sign * x[k] > sign * x[place]:
+            place = k
+    return place
+
+
+@_exact
+def place_of_largest(x, out):
+    """``out = argmax x[j]``, the first of several."""
+    _refuse_nothing(x)
+    for row in range(x.shape[0]):
+        out[row] = _first(x[row], x.dtype.type(1))
+
+
+@_exact
+def place_of_smallest(x, out):
+    """``out = argmin x[j]``, the first of several."""
+    _refuse_nothing(x)
+    for row in range(x.shape[0]):
+        out[row] = _first(x[row], x.dtype.type(-1))
+
+
+@_exact
+def is_largest(x, out):
+    """``out[i] = (i == argmax x[j])``."""
+    _refuse_nothing(x)
+    for row in range(x.shape[0]):
+        out[row] = False
+        out[row, _first(x[row], x.dtype.type(1))] = True
+
+
+@_exact
+def is_smallest(x, out):
+    """``out[i] = (i == argmin x[j])``."""
+    _refuse_nothing(x)
+    for row in range(x.shape[0]):
+        out[row] = False
+        out[row, _first(x[row], x.dtype.type(-1))] = True
+
+
+@_compiled
+def product(x, out):
+    """``out = prod x[j]``."""
+    for row in range(x.shape[0]):
+        value = x.dtype.type(1)
+        for k in range(x.shape[1]):
+            value *= x[row, k]
+        out[row] = value
+
+
+@_exact
+def cumulative_product(x, out):
+    """``out[i] = prod of x[j], j <= i``."""
+    for row in range(x.shape[0]):
+        value = x.dtype.type(1)
+        for k in range(x.shape[1]):
+            value *= x[row, k]
+            out[row, k] = value
+
+
+@_exact
+def product_of_others(x, out):
+    """``out[i] = prod of x[j], j != i``."""
+    for row in range(x.shape[0]):
+        value = x.dtype.type(1)
+        for k in range(x.shape[1]):
+            out[row, k] = value
+            value *= x[row, k]
+        value = x.dtype.type(1)
+        for k in range(x.shape[1] - 1, -1, -1):
+            out[row, k] *= value
+            value *= x[row, k]
