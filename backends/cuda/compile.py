@@ -2,6 +2,11 @@
 
 A cubin is named by the hash of the kernel's text, its precision, the compute capability and the
 versions of all that makes it; its entry has the same name, so equal kernels are one file.
+
+The text of a kernel is one Python function of pointers, then int64 sizes; ``boolean`` entries are
+uint8, ``counter`` int32, ``integer`` int64. Its names are those of
+:func:`.device_functions.namespace`: ``cuda``, ``math``, ``real``, ``uint8``, ``int64``, and what
+that module makes.
 """
 
 from __future__ import annotations
@@ -40,6 +45,8 @@ class Compiled(NamedTuple):
     registers: int
     #: Bytes of registers that are kept in local memory for want of registers.
     spills: int
+    #: Instructions of the PTX on float64.
+    doubles: int
 
 
 def function_of(kernel: Kernel, precision: str) -> Any:
@@ -75,11 +82,11 @@ def cubin(kernel: Kernel, precision: str, cc: tuple[int, int] = HOPPER) -> Compi
     path = _directory() / f"{entry}.cubin"
     facts = path.with_suffix(".json")
     if not (path.exists() and facts.exists()):
-        image, log = linked(ptx_of(kernel, precision, cc), cc)
+        ptx = ptx_of(kernel, precision, cc)
+        image, log = linked(ptx, cc)
         _write(path, image)
-        _write(facts, json.dumps(report(log)).encode())
-    known = json.loads(facts.read_text())
-    return Compiled(entry, path.read_bytes(), known["registers"], known["spills"])
+        _write(facts, json.dumps({**report(log), "doubles": ptx.count(".f64 \t")}).encode())
+    return Compiled(entry, path.read_bytes(), **json.loads(facts.read_text()))
 
 
 def linked(ptx: str, cc: tuple[int, int]) -> tuple[bytes, str]:

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..numba_terms import Loops
 from ..steps import Affine, Gather, Insert, Labels, Nest, Scatter, Step, Term, Value, load
+from .grids import THREADS
 from .nests import KernelWriter, canonical, collapsed, product_of
-from .plan import Buffer, Grid, Launch
+from .plan import Buffer, Grid, Kernel, Launch
 from .terms import Place, stored
 
 #: Writes the lines for one entry: the loops, and the depth of the innermost.
@@ -229,18 +230,28 @@ def _place(writer: EntryWriter, step: Gather | Scatter, extent: Any, loops: Loop
 
 
 # -- matrices -------------------------------------------------------------------------------------
+_MIRROR = '''\
+def mirror(out, n0):
+    """The lower triangle from the upper, in tiles that are read and written along rows."""
+    tile = cuda.shared.array((32, 33), real)
+    top, left = cuda.blockIdx.y * 32, cuda.blockIdx.x * 32
+    if top <= left:
+        for k in range(cuda.threadIdx.y, 32, cuda.blockDim.y):
+            if top + k < n0 and left + cuda.threadIdx.x < n0:
+                tile[k, cuda.threadIdx.x] = out[(top + k) * n0 + left + cuda.threadIdx.x]
+        cuda.syncthreads()
+        for k in range(cuda.threadIdx.y, 32, cuda.blockDim.y):
+            i, j = left + k, top + cuda.threadIdx.x
+            if j < i < n0:
+                out[i * n0 + j] = tile[cuda.threadIdx.x, k]
+'''
+
+
 def mirror(out: Buffer, order: Any) -> Launch:
     """The upper triangle of a matrix into the lower."""
-    writer = EntryWriter({}, {})
-
-    def body(loops: Loops, depth: int) -> None:
-        n = writer.integer(order)
-        writer.line("if i1 < i0:")
-        writer.line(f"    out[i0 * {n} + i1] = out[i1 * {n} + i0]")
-
-    grid = writer.over((0, 1), {0: order, 1: order}, body)
-    kernel = writer.kernel("mirror", [("out", "real")], "The lower triangle from the upper.")
-    return Launch(kernel, (out,), (), writer.numbers(), grid, updates=True)
+    kernel = Kernel("mirror", _MIRROR, ("real",), 1, THREADS)
+    grid = Grid("squares", (order,))
+    return Launch(kernel, (out,), (), (order,), grid, True, "the lower triangle of")
 
 
 def copied(value: Value) -> Nest:

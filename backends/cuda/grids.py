@@ -81,6 +81,12 @@ def columns(width: int, height: int, outer: int) -> Geometry:
     return Geometry((_up(width, x), splits(width, height), count), (x, THREADS // x, 1))
 
 
+def squares(order: int) -> Geometry:
+    """Tiles of 32 by 32 entries of a square matrix."""
+    count = _up(order, 32)
+    return Geometry((count, count, 1), (32, THREADS // 32, 1))
+
+
 def single() -> Geometry:
     """A single thread."""
     return Geometry((1, 1, 1), (1, 1, 1))
@@ -94,7 +100,7 @@ def splits(width: int, height: int) -> int:
 
 
 RULES: dict[str, Callable[..., Geometry]] = {
-    rule.__name__: rule for rule in (flat, tiles, line, parts, rows, columns, single)
+    rule.__name__: rule for rule in (flat, tiles, line, parts, rows, columns, squares, single)
 }
 COUNTS: dict[str, Callable[..., int]] = {"splits": splits}
 

@@ -94,8 +94,9 @@ class PlanMaker:
 
     def _commented(self, before: int, step: Step) -> None:
         for action in self.plan.actions[before:]:
-            if isinstance(action, Launch) and not action.comment:
-                object.__setattr__(action, "comment", step_text(step))
+            if isinstance(action, Launch):
+                what = f"{action.comment} {step.value.name}" if action.comment else step_text(step)
+                object.__setattr__(action, "comment", what)
 
     # -- memory -----------------------------------------------------------------------------
     def buffer(self, value: Value) -> Buffer:

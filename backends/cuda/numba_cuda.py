@@ -24,6 +24,9 @@ SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", 0))
 #: Bytes of the types of pointers.
 NUMBA_TYPES = {"boolean": types.uint8, "integer": types.int64, "counter": types.int32}
 
+#: Blocks that a multiprocessor shall hold at once, so that a thread has at most 128 registers.
+RESIDENT = 2
+
 _LOCK = threading.Lock()
 
 #: Makes a function of kernels' code of a Python function.
@@ -35,9 +38,10 @@ def ptx(kernel: Kernel, function: Callable[..., Any], precision: str, cc: tuple[
     real = types.float64 if precision == "float64" else types.float32
     pointers = [types.CPointer(NUMBA_TYPES.get(kind, real)) for kind in kernel.pointers]
     signature = types.void(*pointers, *[types.int64] * kernel.sizes)
+    bounds = kernel.threads, RESIDENT
     with _LOCK, _as_if_on(cc):
         text, _ = cuda.compile(
-            function, signature, device=False, abi="numba", cc=cc, launch_bounds=kernel.threads
+            function, signature, device=False, abi="numba", cc=cc, launch_bounds=bounds
         )
     return text
 

@@ -200,7 +200,7 @@ class Matrix(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Gemm(Action):
-    """``out[b] = left[b] @ right[b]``, ``rows x inner`` times ``inner x columns``.
+    """``out[b] = alpha * left[b] @ right[b]``, ``rows x inner`` times ``inner x columns``.
 
     With ``symmetric`` left and right' are the same matrices: only the entries on and above the
     diagonal (``i <= j``) need be written (syrk); a kernel mirrors them afterwards.
@@ -214,6 +214,7 @@ class Gemm(Action):
     inner: Any
     batch: Any = 1
     symmetric: bool = False
+    alpha: float = 1.0
 
     def reads(self) -> list[Buffer]:
         """Both factors."""

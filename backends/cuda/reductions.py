@@ -160,7 +160,8 @@ def _columns(
     parts = Buffer(f"{name}_parts", (count, *step.value.extents))
     outer = product_of([merged.sizes[k] for k in others])
     grid = Grid("columns", (merged.sizes[inner], height, outer))
-    launch = Launch(kernel, (parts,), tuple(writer.pointers.values()), writer.numbers(), grid)
+    inputs = tuple(writer.pointers.values())
+    launch = Launch(kernel, (parts,), inputs, writer.numbers(), grid, False, "parts of sums for")
     return [launch, _added(step, out, parts, count)]
 
 
@@ -173,12 +174,13 @@ def _added(step: Nest, out: Buffer, parts: Buffer, count: Count) -> Launch:
     """The sum of the parts of columns, a thread for each entry."""
     from tensorcalc.extents import symbol
 
-    number = symbol("parts")
+    number = symbol("parts_")
     entries = product_of(step.value.extents)
     value = Value("parts", (number, entries))
     places: dict[Value, Place] = {value: (parts, (0, 1))}
     term: Term = load(value, (1, 0))
     nest = Nest(Value("out", (entries,)), term, (0,), (1,), {0: entries, 1: number})
     launch = elementwise(nest, out, {}, places)
-    sizes = tuple(count if str(size) == "parts" else size for size in launch.sizes)
-    return Launch(launch.kernel, launch.outputs, launch.inputs, sizes, launch.grid)
+    sizes = tuple(count if str(size) == "parts_" else size for size in launch.sizes)
+    comment = "the sum of all parts of"
+    return Launch(launch.kernel, (out,), launch.inputs, sizes, launch.grid, False, comment)

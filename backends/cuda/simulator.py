@@ -97,7 +97,7 @@ class Simulation:
         )
         left = self._matrices(action.left, batch, rows, inner)
         right = self._matrices(action.right, batch, inner, columns)
-        product = left @ right
+        product = action.alpha * (left @ right)
         out = self._matrices(action.out, batch, rows, columns)
         if action.symmetric:
             product[:, ~np.triu(np.ones((rows, rows), bool))] = np.nan  # not written

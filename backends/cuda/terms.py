@@ -139,8 +139,9 @@ def _atom(text: str) -> str:
 
 
 def _letters(number: int) -> str:
-    name = chr(ord("a") + number % 26)
-    return name if number < 26 else f"{name}{number // 26}"
+    """a, b, ..., w, a1, ...; x, y and z are places in the grid."""
+    name = chr(ord("a") + number % 23)
+    return name if number < 23 else f"{name}{number // 23}"
 
 
 def stored(kind: str, text: str) -> str:
