@@ -15,7 +15,8 @@ from .transforms import (
     value_and_grad,
     vjp,
 )
-from . import init, losses, nn, optim
+from . import curvature, init, losses, nn, optim
+from .curvature import per_example_gradients
 from .training import (
     Batches,
     Callback,
@@ -40,6 +41,7 @@ __all__ = [
     "Transform",
     "check",
     "compile_step",
+    "curvature",
     "enable_grad",
     "evaluate",
     "fit",
@@ -56,6 +58,7 @@ __all__ = [
     "no_grad",
     "objective",
     "optim",
+    "per_example_gradients",
     "predict",
     "trace_count",
     "value_and_grad",

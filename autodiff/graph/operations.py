@@ -169,7 +169,7 @@ class Recording:
         wanted = set(shared)
         nodes = [*self.results, *self.kept]
         self.stand_ins = {
-            k: Variable(unique_name("kept", self._taken), node.extents, _flags_of(node))
+            k: Variable(unique_name("kept", self._taken), node.extents, flags_of(node))
             for k, node in enumerate(nodes)
             if node in wanted
         }
@@ -296,7 +296,8 @@ def rebuilt_above(roots: Sequence[Node], replacements: Mapping[Node, Node]) -> l
     return [new[root] for root in roots]
 
 
-def _flags_of(node: Node) -> tuple[str, ...]:
+def flags_of(node: Node) -> tuple[str, ...]:
+    """The flags of a variable that stands for the node."""
     if isinstance(node, Apply) and node.operation.result != "real":
         return (node.operation.result,)
     return ()
