@@ -107,7 +107,19 @@ def _fits(nests: Sequence[Nest], member: Nest) -> bool:
         return False
     outputs = sorted([set(nest.output) for nest in (*nests, member)], key=len)
     nested = all(small <= large for small, large in pairwise(outputs))
-    return nested and _shared(nests, member) > 0 and _reads_entries(nests, member)
+    return (
+        nested
+        and _shared(nests, member) > 0
+        and _reads_entries(nests, member)
+        and _along_memory([*nests, member])
+    )
+
+
+def _along_memory(nests: Sequence[Nest]) -> bool:
+    """Whether sums can be the inner loops without striding through the arrays they read."""
+    outside = {label for nest in nests if nest.reduced for label in nest.output}
+    loads = [own for nest in nests for _, own in nest.term.loads() if len(own) > 1]
+    return not any(own[-1] in outside for own in loads)
 
 
 def _reads_entries(nests: Sequence[Nest], member: Nest) -> bool:

@@ -62,7 +62,7 @@ class NumbaCalls(NumbaContractions):
         source = self._stacked(self.laid_out(argument), batch, core, row, True)
         more = [repr(value) for _, value in step.params]
         if not step.value.ndim:
-            self._number(step.value, row.function, [source], more)
+            self._single(step.value, row.function, [source], more)
             return True
         name = self.new_array(step.value)
         own = step.value.extents[len(batch) :]
@@ -70,7 +70,7 @@ class NumbaCalls(NumbaContractions):
         self.line(f"{row.function}({', '.join([source, target, *more])})")
         return True
 
-    def _number(self, value: Value, function: str, arguments: list[str], more: list[str]) -> None:
+    def _single(self, value: Value, function: str, arguments: list[str], more: list[str]) -> None:
         """A result without axes goes through an array of one entry."""
         name = self.fresh()
         self.line(f"{name}_out = np.empty(1, {DTYPES[value.kind]})")

@@ -1,16 +1,42 @@
-"""Nests of a group as one loop: shared loads, shared subexpressions, one pass over memory."""
+"""Sums in blocks, and nests of a group as one loop: shared loads, one pass over memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .numba_nests import BLOCK, NumbaNests
+from .numba_nests import NumbaNests
 from .numba_terms import Loops, indices
 from .steps import Nest
 
+#: Partial sums run over this many terms before they are added up: errors stay small.
+BLOCK = 1024
+
 
 class NumbaGroups(NumbaNests):
-    """Writes groups of nests, see :mod:`.nest_groups`."""
+    """Writes nests and groups of nests, see :mod:`.nest_groups`."""
+
+    def nest(self, step: Nest) -> None:
+        """``out[output] = sum over reduced of term``."""
+        order = self._order(step.term, (*step.output, *step.reduced), step.output)
+        if not order:
+            self._number(step)
+        elif not step.reduced:
+            self._elementwise(step, step.value.kind)
+        elif order[-1] in step.output:
+            self._by_rows(step, order, step.value.kind)
+        else:
+            self.group([step], [True])
+        self.unsigned = set()
+
+    def _number(self, step: Nest) -> None:
+        """A nest without loops."""
+        loops = Loops({}, 0)
+        result = self.term(step.term, loops, step.value.kind)
+        for text in loops.lines[0]:
+            self.line(text)
+        name = self.fresh()
+        self.line(f"{name} = {result}")
+        self.arrays[step.value] = name, ()
 
     def group(self, nests: Sequence[Nest], kept: Sequence[bool]) -> None:
         """All nests of a group; those not ``kept`` are read inside it alone and get no array."""
@@ -126,9 +152,11 @@ class _Member:
         return tuple(range(self.nest.value.ndim))
 
     def before(self, count: str) -> None:
-        """A scalar is added up from one part for every turn of the outermost loop."""
-        if self.is_scalar:
+        """Parallel turns of the outermost loop keep a part of a scalar each."""
+        if self.is_scalar and self.writer.parallel:
             self.writer.line(f"{self.name}_parts = np.empty({count}, real)")
+        elif self.is_scalar:
+            self.writer.line(f"{self.name} = {self.writer.number(0)}")
 
     def opened(self, depth: int, rank: int) -> None:
         """Start a sum once the labels of its entry are known and more than one loop is left."""
@@ -158,16 +186,18 @@ class _Member:
     def after_outermost(self, counter: str) -> None:
         """Keep the part of a scalar."""
         if self.is_scalar:
-            self.writer.line(f"{self.name}_parts[{counter}] = {self.name}_sum")
+            whole = f"{self.name}_parts[{counter}] =" if self.writer.parallel else f"{self.name} +="
+            self.writer.line(f"{whole} {self.name}_sum")
 
     def after(self, counter: str, count: str) -> None:
         """Add up the parts, always in the same order."""
-        if self.is_scalar:
+        if self.is_scalar and self.writer.parallel:
             write, name = self.writer.line, self.name
             write(f"{name} = {self.writer.number(0)}")
             write(f"for {counter} in range({count}):")
             write(f"    {name} += {name}_parts[{counter}]")
-            self.writer.arrays[self.nest.value] = name, ()
+        if self.is_scalar:
+            self.writer.arrays[self.nest.value] = self.name, ()
 
 
 __all__ = ["NumbaGroups"]

@@ -1,4 +1,4 @@
-"""Loop nests for numba: order of loops by strides, reductions in blocks, both cores by prange."""
+"""Loop nests for numba: order of loops by strides, sums by rows, both cores by prange."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from .numba_terms import Loops, NumbaTerms, indices
 from .program import Program
 from .steps import Labels, Nest, Term, Value
 
-#: Partial sums run over this many terms before they are added up: errors stay small.
-BLOCK = 1024
 DTYPES = {"real": "real", "boolean": "np.bool_", "integer": "np.int64"}
 
 
@@ -20,6 +18,8 @@ class NumbaNests(NumbaTerms):
     def __init__(self, program: Program, precision: str) -> None:
         super().__init__(program, precision)
         self.indent = 1
+        #: Whether several cores may work on one loop.
+        self.parallel = False
         #: Names of values whose memory the caller of the kernels provides.
         self.lent: frozenset[str] = frozenset()
         #: Local arrays that the kernel being written fills, with the text that allocates each.
@@ -56,112 +56,24 @@ class NumbaNests(NumbaTerms):
         return name
 
     # -- nests ------------------------------------------------------------------------------
-    def nest(self, step: Nest) -> None:
-        """``out[output] = sum over reduced of term``."""
-        wanted = "real" if step.value.kind == "real" else step.value.kind
-        if not step.output:
-            self._to_scalar(step, wanted)
-        elif not step.reduced:
-            self._elementwise(step, wanted)
-        else:
-            self._reducing(step, wanted)
-        self.unsigned = set()
-
     def _elementwise(self, step: Nest, wanted: str) -> None:
         name = self.new_array(step.value)
         order = self._order(step.term, step.output, step.output)
         target = f"{name}[{', '.join(indices(step.output))}]"
         self.loops(order, step.sizes, step.term, wanted, f"{target} = {{}}", parallel=True)
 
-    def _to_scalar(self, step: Nest, wanted: str) -> None:
-        """A sum over everything, in blocks; partial sums of threads are added in order."""
-        name = self.fresh()
-        if not step.reduced:
-            loops = Loops({}, 0)
-            result = self.term(step.term, loops, wanted)
-            for text in loops.lines[0]:
-                self.line(text)
-            self.line(f"{name} = {result}")
-        else:
-            self._summed(name, step)
-        self.arrays[step.value] = name, ()
-
-    def _summed(self, name: str, step: Nest) -> None:
-        *outer, last = self._order(step.term, step.reduced, ())
-        extent = self.size(step.sizes[last])
-        zero = self.number(0)
-        first = outer[0] if outer else None
-        loops = Loops({x: k + 1 for k, x in enumerate((*outer, last))}, len(outer) + 1)
-        self.unsigned = {f"i{x}" for x in (*outer[:1], *(() if outer else (last,)))}
-        result = self.term(step.term, loops)
-        self._emit(loops, 0)
-        count = self.size(step.sizes[outer[0]]) if outer else f"({extent} + {BLOCK - 1}) // {BLOCK}"
-        parts = f"{name}_parts"
-        counter = f"i{first}" if outer else f"{name}_block"
-        self.line(f"{parts} = np.empty({count}, real)")
-        self.line(f"for {counter} in prange({count}):")
-        self.indent += 1
-        self._emit(loops, 1) if outer else None
-        if not outer:
-            self.line(f"{name}_start = {BLOCK} * {counter}")
-            span = f"min({BLOCK}, {extent} - {name}_start)"
-            self._inner(loops, last, span, name, result, f"{name}_start")
-            self.line(f"{parts}[{counter}] = {name}_sum")
-        else:
-            self.line(f"{name}_row = {zero}")
-            for depth, label in enumerate(outer[1:], 2):
-                self.opened(label, step.sizes[label])
-                self._emit(loops, depth)
-            self._inner(loops, last, extent, name, result)
-            self.line(f"{name}_row += {name}_sum")
-            self.indent -= len(outer) - 1
-            self.line(f"{parts}[{counter}] = {name}_row")
-        self.indent -= 1
-        self.line(f"{name} = {zero}")
-        self.line(f"for {counter} in range({count}):")
-        self.line(f"    {name} += {parts}[{counter}]")
-
-    def _inner(
-        self, loops: Loops, label: int, span: str, name: str, result: str, start: str = ""
-    ) -> None:
-        """The innermost loop; from ``start`` with indices that are seen to be positive."""
-        self.line(f"{name}_sum = {self.number(0)}")
-        self.line(f"for {name}_k in range({span}):" if start else f"for i{label} in range({span}):")
-        self.indent += 1
-        if start:
-            self.line(f"i{label} = np.uint64({start} + {name}_k)")
-        self._emit(loops, len(loops.lines) - 1)
-        self.line(f"{name}_sum += {result}")
-        self.indent -= 1
-
     def _emit(self, loops: Loops, depth: int) -> None:
         for text in loops.lines[depth]:
             self.line(text)
 
-    def _reducing(self, step: Nest, wanted: str) -> None:
-        """A sum for each output entry; rows of the output in memory if its last label is inner."""
-        order = self._order(step.term, (*step.output, *step.reduced), step.output)
-        inner = order[-1]
-        outer = [label for label in order if label in step.output]
-        name = self.new_array(step.value, "zeros" if inner in step.output else "empty")
+    def _by_rows(self, step: Nest, order: Sequence[int], wanted: str) -> None:
+        """A sum whose result is a row of the innermost loop: terms are added to it in memory."""
+        name = self.new_array(step.value, "zeros")
         target = f"{name}[{', '.join(indices(step.output))}]"
-        if inner in step.output:
-            rows = [label for label in outer if label != inner]
-            sums = [label for label in order if label in step.reduced]
-            full = (*rows, *sums, inner)
-            self.loops(full, step.sizes, step.term, wanted, f"{target} += {{}}", bool(rows))
-            return
+        rows = [label for label in order if label in step.output and label != order[-1]]
         sums = [label for label in order if label in step.reduced]
-        total = f"{name}_sum"
-        self.loops(
-            (*outer, *sums),
-            step.sizes,
-            step.term,
-            wanted,
-            f"{total} += {{}}",
-            parallel=True,
-            before=(len(outer), f"{total} = {self.number(0)}", f"{target} = {total}"),
-        )
+        full = (*rows, *sums, order[-1])
+        self.loops(full, step.sizes, step.term, wanted, f"{target} += {{}}", bool(rows))
 
     def loops(
         self,
@@ -171,9 +83,8 @@ class NumbaNests(NumbaTerms):
         wanted: str,
         store: str,
         parallel: bool = False,
-        before: tuple[int, str, str] | None = None,
     ) -> None:
-        """Nested loops around one statement; ``before`` adds lines around the loops below a depth.
+        """Nested loops around one statement.
 
         Every part of the term is computed in the outermost loop that has its labels.
         """
@@ -183,19 +94,15 @@ class NumbaNests(NumbaTerms):
         self._emit(loops, 0)
         top = self.indent
         for depth, label in enumerate(order, 1):
-            if before and before[0] == depth - 1:
-                self.line(before[1])
             self.opened(label, sizes[label], parallel and depth == 1)
             self._emit(loops, depth)
         self.line(store.format(result))
         self.indent = top
-        if before:
-            self.indent += before[0]
-            self.line(before[2])
-            self.indent = top
 
     def _order(self, term: Term, labels: Labels, output: Labels) -> list[int]:
         """Labels from the outermost loop to the innermost: the one most loads step through last."""
+        if not labels:
+            return []
         loads = [self._places(value, own) for value, own in term.loads()]
         loads += [output] if output == labels else []
         votes = dict.fromkeys(labels, 0)

@@ -40,11 +40,13 @@ class Recipe(NamedTuple):
     source: str
     parallel: bool
     dtypes: list[Any]
-    pool: BufferPool
+    pool: BufferPool | None
 
     def function(self) -> Callable[..., Any]:
         """The function of arrays: loaded now, compiled when first called."""
-        function = _with_pool(loaded(self.source).f, self.pool)
+        function = loaded(self.source).f
+        if self.pool is not None:
+            function = _with_pool(function, self.pool)
         if self.parallel:
             function = _one_at_a_time(function)
         return converting(function, self.dtypes) if any(self.dtypes) else function
@@ -113,7 +115,8 @@ class NumbaFunction(CompiledFunction):
         check_memory(variant.program, sizes, item, self.result_names)
         parallel = largest_nest(variant.program, sizes) >= PARALLEL_FROM
         large = _large_values(variant.program, sizes, item)
-        return Recipe(variant.text(dtype, parallel, large), parallel, dtypes, variant.pool)
+        pool = variant.pool if large else None
+        return Recipe(variant.text(dtype, parallel, large), parallel, dtypes, pool)
 
 
 def largest_nest(program: Program, sizes: Mapping[str, int]) -> int:
