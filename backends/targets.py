@@ -10,6 +10,7 @@ from tensorcalc.simplify import simplify_all
 
 from .auto_target import AutoFunction
 from .compiled import CompiledFunction, Results, TargetError, specialised
+from .cuda.target import CudaFunction
 from .jax_target import JaxFunction
 from .numba_target import NumbaFunction
 
@@ -18,6 +19,7 @@ TARGETS: dict[str, type[CompiledFunction]] = {
     "numpy": CompiledFunction,
     "jax": JaxFunction,
     "numba": NumbaFunction,
+    "cuda": CudaFunction,
     "auto": AutoFunction,
 }
 

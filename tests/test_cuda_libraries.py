@@ -76,11 +76,11 @@ def test_gemm_reads_and_writes_every_layout(
     out = Buffer("c", c.shape, role="result")
     gemm = Gemm(
         Matrix(out, **of_c), Matrix(arguments[0], **of_a), Matrix(arguments[1], **of_b),
-        rows, columns, inner, batch,
+        rows, columns, inner, batch, alpha=-0.5,
     )  # fmt: skip
     (found,) = run(Plan([*arguments], [out], [gemm]), a, b, precision=precision)
     product = read(found, batch, rows, columns, of_c)
-    np.testing.assert_allclose(product, left @ right, atol=10 * TOLERANCE[precision])
+    np.testing.assert_allclose(product, -0.5 * left @ right, atol=10 * TOLERANCE[precision])
     assert np.isnan(found).sum() == found.size - product.size  # the gaps are left alone
 
 
@@ -93,11 +93,11 @@ def test_syrk_writes_the_upper_triangle(transposed: bool, transposed_out: bool) 
     buffer, out = argument(a, "a"), Buffer("c", c.shape, role="result")
     matrix = Matrix(buffer, **of_a)
     flipped = matrix._replace(transposed=not transposed)
-    gemm = Gemm(Matrix(out, **of_c), matrix, flipped, 4, 4, 3, symmetric=True)
+    gemm = Gemm(Matrix(out, **of_c), matrix, flipped, 4, 4, 3, symmetric=True, alpha=3.0)
     (found,) = run(Plan([buffer], [out], [gemm]), a)
     square = read(found, 1, 4, 4, of_c)[0]
     upper = np.triu(np.ones((4, 4), bool))
-    np.testing.assert_allclose(square[upper], (left[0] @ left[0].T)[upper], rtol=1e-12)
+    np.testing.assert_allclose(square[upper], 3 * (left[0] @ left[0].T)[upper], rtol=1e-12)
     assert np.isnan(square[~upper]).all()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from backends.cuda import arrays, cuda_device, graphs
 from backends.cuda.arrays import DeviceArray, is_on_device, to_device
+from backends.cuda.calls import Caller, Signature, stream_number
 from backends.cuda.device import View
 from backends.cuda.plan import Buffer, Copy, Fill, Gemm, HostCall, Launch, Matrix, Plan
 from backends.cuda.simulated_device import (
@@ -21,7 +22,6 @@ from backends.cuda.simulated_device import (
     SimulationError,
     ignored,
 )
-from backends.cuda.target import Caller, Signature, stream_number
 from backends.cuda.task import Task
 from tensorcalc import variables
 from tensorcalc.table import TABLE

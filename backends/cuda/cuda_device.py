@@ -206,11 +206,13 @@ class CudaDevice:
 
     def blas(self, name: str, *arguments: Any) -> Any:
         """A function of cuBLAS."""
-        return getattr(loading.module(loading.CUBLAS), name)(self._cublas(), *arguments)
+        handle = self._cublas()
+        return getattr(loading.module(loading.CUBLAS), name)(handle, *arguments)
 
     def solver(self, name: str, *arguments: Any) -> Any:
         """A function of cuSOLVER."""
-        return getattr(loading.module(loading.CUSOLVER), name)(self._cusolver(), *arguments)
+        handle = self._cusolver()
+        return getattr(loading.module(loading.CUSOLVER), name)(handle, *arguments)
 
     def solver_parameters(self) -> int:
         """Parameters of cuSOLVER's newer functions, as they come."""
@@ -297,9 +299,8 @@ class CudaDevice:
     # -- other libraries --------------------------------------------------------------------------
     def imported(self, array: Any) -> View:
         """An array with DLPack or ``__cuda_array_interface__``, ordered after its producer."""
-        from cuda.core.utils import StridedMemoryView
-
-        view = StridedMemoryView.from_any_interface(array, stream_ptr=self.stream)
+        views = loading.module(loading.UTILS).StridedMemoryView
+        view = views.from_any_interface(array, stream_ptr=self.stream)
         if not view.is_device_accessible or view.device_id != self.ordinal:
             raise CudaError(
                 f"an array lies on device {view.device_id}, but this call runs on {self!r}",
@@ -312,9 +313,8 @@ class CudaDevice:
 
     def exported(self, array: Any, **options: Any) -> Any:
         """The DLPack capsule of one of our arrays; its stream was seen to before."""
-        from cuda.core.utils import StridedMemoryView
-
-        view = StridedMemoryView.from_buffer(array.memory.buffer, array.shape, dtype=array.dtype)
+        views = loading.module(loading.UTILS).StridedMemoryView
+        view = views.from_buffer(array.memory.buffer, array.shape, dtype=array.dtype)
         return view.__dlpack__(**options)
 
 

@@ -5,6 +5,7 @@ module                              what for
 ==================================  ===============================================================
 ``cuda.bindings.driver``            the driver: version, copies, fills, free memory
 ``cuda.core``                       devices, streams, events, memory, kernels from cubins, graphs
+``cuda.core.utils``                 views of arrays of other libraries
 ``nvmath.bindings.cublas``          products of large matrices
 ``nvmath.bindings.cusolverDn``      factorizations
 ==================================  ===============================================================
@@ -17,6 +18,7 @@ from types import ModuleType
 
 DRIVER = "cuda.bindings.driver"
 CORE = "cuda.core"
+UTILS = "cuda.core.utils"
 CUBLAS = "nvmath.bindings.cublas"
 CUSOLVER = "nvmath.bindings.cusolverDn"
 
@@ -24,6 +26,7 @@ CUSOLVER = "nvmath.bindings.cusolverDn"
 PACKAGES = {
     DRIVER: "cuda-bindings",
     CORE: "cuda-core",
+    UTILS: "cuda-core",
     CUBLAS: "nvmath-python",
     CUSOLVER: "nvmath-python",
 }

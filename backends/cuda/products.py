@@ -7,7 +7,7 @@ A row-major matrix is its transpose to cuBLAS: ``out = left @ right`` is asked f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,16 +19,13 @@ from .plan import Gemm, Matrix
 PLAIN, TRANSPOSED = 0, 1
 LOWER, UPPER = 0, 1
 
-_NUMBERS = {
-    (letter, value): np.array(value, dtype)
-    for letter, dtype in (("d", np.float64), ("s", np.float32))
-    for value in (0.0, 1.0)
-}
+_NUMBERS: dict[tuple[str, float], Any] = {}
 
 
 def factor(letter: str, value: float) -> int:
-    """The address of 0 or 1 in the host's memory, as cuBLAS takes its factors."""
-    return _NUMBERS[letter, value].ctypes.data
+    """The address of a number in the host's memory, as cuBLAS takes its factors."""
+    dtype = np.float64 if letter == "d" else np.float32
+    return _NUMBERS.setdefault((letter, value), np.array(value, dtype)).ctypes.data
 
 
 class Columns(NamedTuple):
@@ -68,11 +65,11 @@ def bind_gemm(binder: Binder, action: Gemm) -> None:
     elif batch == 1 and action.symmetric:
         _bind_syrk(binder, action, rows, inner)
     elif batch == 1 and columns == 1:
-        vector = action.right, action.out
-        _bind_gemv(binder, action.left, (rows, inner), vector, PLAIN)
+        vectors = action.right, action.out
+        _bind_gemv(binder, action.left, (rows, inner), vectors, PLAIN, action.alpha)
     elif batch == 1 and rows == 1:
-        vector = action.left._replace(transposed=not action.left.transposed), _flipped(action.out)
-        _bind_gemv(binder, action.right, (inner, columns), vector, TRANSPOSED)
+        vectors = _flipped(action.left), _flipped(action.out)
+        _bind_gemv(binder, action.right, (inner, columns), vectors, TRANSPOSED, action.alpha)
     else:
         _bind_gemm(binder, action, (rows, columns, inner, batch))
 
@@ -100,7 +97,7 @@ def _bind_syrk(binder: Binder, action: Gemm, rows: int, inner: int) -> None:
 
     Memory read by columns swaps the triangles.
     """
-    letter = binder.letter
+    letter, alpha = binder.letter, factor(binder.letter, action.alpha)
     left = columns_of(binder, action.left, rows, inner)
     out = columns_of(binder, action.out, rows, rows)
     triangle = UPPER if action.out.transposed else LOWER
@@ -108,7 +105,7 @@ def _bind_syrk(binder: Binder, action: Gemm, rows: int, inner: int) -> None:
     def command(device: Device, at: Sequence[int]) -> None:
         device.blas(
             f"{letter}syrk_64", triangle, left.operation, rows, inner,
-            factor(letter, 1.0), left.place.at(at), left.leading,
+            alpha, left.place.at(at), left.leading,
             factor(letter, 0.0), out.place.at(at), out.leading,
         )  # fmt: skip
 
@@ -121,9 +118,10 @@ def _bind_gemv(
     shape: tuple[int, int],
     vectors: tuple[Matrix, Matrix],
     operation: int,
+    alpha: float,
 ) -> None:
-    """``out = matrix @ vector``, or ``matrix' @ vector``; vectors are matrices of one column."""
-    letter = binder.letter
+    """``out = alpha matrix @ vector``, or of ``matrix'``; vectors are matrices of one column."""
+    letter, scale = binder.letter, factor(binder.letter, alpha)
     memory = columns_of(binder, matrix, *shape)
     lines, length = shape if operation == PLAIN else (shape[1], shape[0])
     vector, out = vectors
@@ -135,7 +133,7 @@ def _bind_gemv(
     def command(device: Device, at: Sequence[int]) -> None:
         device.blas(
             f"{letter}gemv_64", TRANSPOSED if swapped else PLAIN, height, width,
-            factor(letter, 1.0), memory.place.at(at), memory.leading,
+            scale, memory.place.at(at), memory.leading,
             source.place.at(at), steps[0],
             factor(letter, 0.0), target.place.at(at), steps[1],
         )  # fmt: skip
@@ -145,7 +143,7 @@ def _bind_gemv(
 
 def _bind_gemm(binder: Binder, action: Gemm, numbers: tuple[int, int, int, int]) -> None:
     rows, columns, inner, batch = numbers
-    letter = binder.letter
+    letter, alpha = binder.letter, factor(binder.letter, action.alpha)
     left = columns_of(binder, action.left, rows, inner)
     right = columns_of(binder, action.right, inner, columns)
     out = columns_of(binder, action.out, rows, columns)
@@ -167,7 +165,7 @@ def _bind_gemm(binder: Binder, action: Gemm, numbers: tuple[int, int, int, int])
     def command(device: Device, at: Sequence[int]) -> None:
         device.blas(
             name, first.operation, second.operation, height, width, inner,
-            factor(letter, 1.0), *operand(first, at), *operand(second, at),
+            alpha, *operand(first, at), *operand(second, at),
             factor(letter, 0.0), *operand(out, at), *([batch] if strided else []),
         )  # fmt: skip
 

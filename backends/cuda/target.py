@@ -1,10 +1,17 @@
 """The CUDA target: NumPy arrays in and out, or arrays on the device in and out.
 
+What plans and runs is imported with the first function for this target.
+
 >>> import tensorcalc as tc, backends
->>> x, A = tc.variables("x: n, A: n n")
->>> f = backends.compile(x @ A @ x, target="cuda")      # nothing of CUDA is loaded yet
->>> f.target
-'cuda'
+>>> x, y = tc.variables("x: n, y: n")
+>>> f = backends.compile(x * y, target="cuda")
+>>> print(f.source[f.source.index("def f("):])
+def f(x, y):
+    # arguments: x[n], y[n]
+    # t1[n] = [i] (x[i] * y[i])
+    entries[flat(n)](t1, x, y, n)
+    return t1
+<BLANKLINE>
 """
 
 from __future__ import annotations
@@ -12,23 +19,15 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from tensorcalc.errors import ShapeError
-from tensorcalc.nodes import Variable
-
-from ..binding import ArgumentError, as_arrays, conversions, precision, sizes_of
+from ..binding import as_arrays, conversions, precision, sizes_of
 from ..compiled import Code, CompiledFunction, TargetError, Variant
 from ..lowering import Lowered
 from ..numpy_writer import NumpyWriter
-from . import cuda_device
-from .arrays import DeviceArray, checked_view, dtype_of, is_on_device, ordinal_of
-from .device import Device, View
-from .lowering import plan_of
+from .arrays import dtype_of, is_on_device
 from .plan import Plan
-from .task import Task
 
 #: Options of a call besides its arguments, unless arguments have these names.
 OPTIONS = ("stream", "out")
@@ -50,6 +49,8 @@ class CudaVariant(Variant):
     """The launch plans for one order of contractions."""
 
     def __init__(self, lowered: Lowered, template: str) -> None:
+        from .lowering import plan_of
+
         self.program, self.choices = lowered
         self.template = template
         writer = NumpyWriter(self.program, "f", template)
@@ -60,6 +61,8 @@ class CudaVariant(Variant):
 
     def plan(self, sizes: Mapping[str, int]) -> Plan:
         """A plan that is good for these sizes."""
+        from .lowering import plan_of
+
         suitable = next((plan for plan in self.plans if plan.suits(sizes)), None)
         if suitable is None:
             suitable = plan_of(self.program, sizes)
@@ -68,7 +71,9 @@ class CudaVariant(Variant):
 
     def code(self, pooled: bool = False) -> Code:
         """The plan as text; it runs on a device only, so there is no function of its own."""
-        return Code(str(self.plans[0]), self.pack, self.symbols)
+        from .source import source_of
+
+        return Code(source_of(self.plans[0]), self.pack, self.symbols)
 
 
 def _packing(template: str, count: int) -> Callable[..., Any]:
@@ -126,6 +131,8 @@ class CudaFunction(CompiledFunction):
         return [a.astype(common) if n else a for a, n in zip(arrays, numbers, strict=True)]
 
     def _planned(self, arrays: Sequence[Any], given: Mapping[str, int]) -> Callable[..., Any]:
+        from .calls import Caller, Signature
+
         described = _described(arrays)
         sizes = sizes_of(self.variables, described, given)
         self._choose_variant(sizes)
@@ -142,167 +149,3 @@ def _described(arrays: Sequence[Any]) -> list[Any]:
     return [
         a if isinstance(a, np.ndarray) else Described(tuple(a.shape), dtype_of(a)) for a in arrays
     ]
-
-
-class Signature(NamedTuple):
-    """What a call does, apart from where: the plan, sizes, precision, and how results nest."""
-
-    plan: Plan
-    sizes: Mapping[str, int]
-    precision: str
-    variables: Sequence[Variable]
-    pack: Callable[..., Any]
-
-
-class Caller:
-    """The function for one signature: a task for each device and stream that it is called on."""
-
-    def __init__(self, signature: Signature, on_host: Sequence[bool]) -> None:
-        self.signature = signature
-        self.on_host = on_host
-        self.tasks: WeakKeyDictionary[Any, Task] = WeakKeyDictionary()
-
-    def __call__(self, *arguments: Any, stream: Any = None, out: Any = None) -> Any:
-        """The results for arrays, which may be followed by sizes that no array has."""
-        arrays = arguments[: len(self.on_host)]
-        device = _device_for(arrays, stream)
-        task = self.task(device)
-        with device.using():
-            values = self._values(task, arrays)
-            targets = None if out is None else self._targets(task, out)
-            foreign = targets is not None and any(isinstance(t, View) for t in targets)
-            results = task.run(values, targets, wait=foreign and stream is None)
-        if targets is not None:
-            results = _flat(out)
-        elif task.on_host:
-            results = [result[()] for result in results]
-        return self.signature.pack(*results)
-
-    def task(self, device: Device) -> Task:
-        """The plan bound on this device."""
-        if device not in self.tasks:
-            plan, sizes, kind, *_ = self.signature
-            self.tasks[device] = Task(plan, sizes, kind, device, self.on_host)
-        return self.tasks[device]
-
-    def _values(self, task: Task, arrays: Sequence[Any]) -> list[Any]:
-        """NumPy arrays, our arrays, and views of those of other libraries."""
-        values = []
-        for k, (array, hosted) in enumerate(zip(arrays, self.on_host, strict=True)):
-            name = self.signature.variables[k].name
-            values.append(
-                array if hosted else _on_device(name, array, task, task.shapes[k], task.dtypes[k])
-            )
-        return values
-
-    def _targets(self, task: Task, out: Any) -> list[Any]:
-        """Where results go, checked.
-
-        Raises ArgumentError or ShapeError for arrays that results cannot be written into.
-        """
-        arrays = _flat(out)
-        if len(arrays) != len(task.result_shapes):
-            raise ArgumentError(
-                f"out= has {len(arrays)} arrays for {len(task.result_shapes)} results",
-                [],
-                "pass one array for each result, in their order",
-            )
-        targets = []
-        for k, array in enumerate(arrays):
-            name = "out" if len(arrays) == 1 else f"out[{k}]"
-            shape, dtype = task.result_shapes[k], task.result_dtypes[k]
-            if task.on_host:
-                targets.append(_host_target(name, array, shape, dtype))
-            else:
-                targets.append(_device_target(name, array, task, shape, dtype))
-        return targets
-
-
-def _on_device(
-    name: str, array: Any, task: Task, shape: tuple[int, ...], dtype: Any
-) -> DeviceArray | View:
-    """An array on the device, ready when what follows runs."""
-    if isinstance(array, DeviceArray):
-        view = View(array.memory.address, array.shape, None, array.dtype, False, array)
-        checked_view(name, view, shape, dtype)
-        if array.device is not task.device:
-            if array.device.ordinal != task.device.ordinal:
-                raise ArgumentError(
-                    f"{name} lies on another device",
-                    [f"{name}: {array!r}", f"this call runs on {task.device!r}"],
-                    "move all arguments to one device",
-                )
-            task.device.wait_for(array.stream)
-            return view
-        return array
-    return checked_view(name, task.device.imported(array), shape, dtype)
-
-
-def _device_target(
-    name: str, array: Any, task: Task, shape: tuple[int, ...], dtype: Any
-) -> DeviceArray | View:
-    if not is_on_device(array):
-        raise ArgumentError(
-            f"{name} is not on the device, but the results are",
-            [f"{name}: {type(array).__name__}"],
-            "pass an array on the device, or NumPy arguments only",
-        )
-    target = _on_device(name, array, task, shape, dtype)
-    if isinstance(target, View) and target.read_only:
-        raise ArgumentError(f"{name} is read-only", [f"shape {target.shape}"], "pass a copy")
-    return target
-
-
-def _host_target(name: str, array: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    if not isinstance(array, np.ndarray):
-        raise ArgumentError(
-            f"{name} is no NumPy array, but the results are",
-            [f"{name}: {type(array).__name__}"],
-            "pass NumPy arrays, or an argument on the device",
-        )
-    if array.shape != shape or array.dtype != dtype:
-        raise ShapeError(
-            f"{name} does not fit",
-            [f"{name}: shape {array.shape}, {array.dtype}", f"needed: shape {shape}, {dtype}"],
-            "pass an array of that shape and dtype",
-        )
-    if not (array.flags.c_contiguous and array.flags.writeable):
-        raise ArgumentError(f"{name} is not contiguous or not writeable", [], "pass a copy")
-    return array
-
-
-def _flat(out: Any) -> list[Any]:
-    """One array, or the arrays of a sequence or dict in order."""
-    if hasattr(out, "shape"):
-        return [out]
-    return list(out.values() if isinstance(out, Mapping) else out)
-
-
-def _device_for(arrays: Sequence[Any], stream: Any) -> Device:
-    """The device of the arguments, with the given stream, that of our arrays, or its own."""
-    given = [array for array in arrays if not isinstance(array, (np.ndarray, np.generic))]
-    ours = next((array for array in given if isinstance(array, DeviceArray)), None)
-    if ours is not None and stream is None:
-        return ours.device
-    ordinals = [ordinal_of(array) for array in given if is_on_device(array)]
-    ordinal = next((number for number in ordinals if number is not None), 0)
-    return cuda_device.open_device(ordinal, None if stream is None else stream_number(stream))
-
-
-def stream_number(stream: Any) -> int:
-    """The number that CUDA libraries know a stream by.
-
-    Raises ArgumentError for what is no stream.
-    """
-    if isinstance(stream, int):
-        return stream
-    if hasattr(stream, "__cuda_stream__"):
-        return int(stream.__cuda_stream__()[1])
-    for name in ("ptr", "cuda_stream"):  # CuPy; torch
-        if isinstance(getattr(stream, name, None), int):
-            return getattr(stream, name)
-    raise ArgumentError(
-        "stream= is no CUDA stream",
-        [f"stream: {stream!r:.60}"],
-        "pass its number, or a stream of CuPy, torch or cuda.core",
-    )
