@@ -1,6 +1,7 @@
 """``python -m benchmarks``: Hessians on real data against JAX, and what derivation costs.
 
-Every contestant is checked before it is timed. ``--suite`` chooses among the suites.
+Every contestant is checked before it is timed. ``--suite models`` times every loss of
+``benchmarks/models`` by every target of ours and every peer that is installed.
 """
 
 from __future__ import annotations
@@ -8,60 +9,105 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 
 from tqdm import tqdm
 
-from . import derivation, hessians
-from .measuring import machine
-from .peers import load_jax
-from .rows import Row, plot, write_json
+from backends import TARGETS
 
-SUITES = {"hessians": hessians.run, "derivation": derivation.run}
+from . import goals, suites
+from .discovery import modules
+from .measuring import machine
+from .options import Options
+from .ours import own_name
+from .peers import load_jax
+from .plotting import plot
+from .rows import Row, write_json
 
 #: Suites whose rows are of several problems under one heading.
-NAMED = ("overhead", "first", "import")
+NAMED = ("overhead", "first", "import", "start")
+
+
+@lru_cache(maxsize=1)
+def all_suites() -> dict[str, ModuleType]:
+    """The suites by name."""
+    found = modules(suites, ("DEFAULT", "run"))
+    return {module.__name__.rpartition(".")[2]: module for module in found}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the suites; the exit status is 1 if a target was missed and that was asked for."""
-    options = _parser().parse_args(arguments)
+    given = _parser().parse_args(arguments)
     show = tqdm.write
     show("  ".join(f"{name}: {value}" for name, value in machine().items()))
     if load_jax() is None:
         show("JAX is not installed: there is no peer, only our times (pip install jax)")
+    options = Options(
+        seconds=given.seconds,
+        quick=given.quick,
+        show=show,
+        targets=given.target or ["numpy"],
+        problems=given.problem or (),
+        peers=given.peer or (),
+        memory=given.memory,
+    )
+    rows = _rows(given.suite or [name for name, s in all_suites().items() if s.DEFAULT], options)
+    _summary(rows, options)
+    if given.json:
+        write_json(rows, given.json, goals.stored(rows, options.targets))
+    if given.plot:
+        plot(rows, given.plot)
+    return int(given.strict and any(row.misses() for row in rows))
+
+
+def _rows(names: Sequence[str], options: Options) -> list[Row]:
+    """The rows of the suites in the order of their names in the command's help."""
     rows: list[Row] = []
     with tqdm(unit=" rows", leave=False, disable=not sys.stderr.isatty()) as progress:
-        for suite in options.suite or SUITES:
-            for row in SUITES[suite](options.seconds, options.quick, show):
+        for suite in sorted(names, key=list(all_suites()).index, reverse=True):
+            for row in all_suites()[suite].run(options):
                 rows.append(row)
-                show(f"  {row.problem + ',' if row.suite in NAMED else ''} {row}")
+                named = f"{row.problem}," if row.suite in NAMED else ""
+                options.show(f"  {named} {row}")
                 progress.update()
-    _summary(rows)
-    if options.json:
-        write_json(rows, options.json)
-    if options.plot:
-        plot(rows, options.plot)
-    return int(options.strict and any(row.misses() for row in rows))
+    return rows
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--suite", action="append", choices=tuple(SUITES), help="default: all")
-    parser.add_argument("--quick", action="store_true", help="leave out what takes long")
-    parser.add_argument("--seconds", type=float, default=0.5, help="of measuring for each row")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="store the rows")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios, a PNG")
-    parser.add_argument("--strict", action="store_true", help="fail if a target is missed")
+    default = ", ".join(name for name, suite in all_suites().items() if suite.DEFAULT)
+    add = parser.add_argument
+    add("--suite", action="append", choices=tuple(all_suites()), help=f"default: {default}")
+    add("--target", action="append", choices=tuple(TARGETS), help="ours; default: numpy")
+    add("--problem", action="append", metavar="NAME", help="only this one; repeat for more")
+    add("--peer", action="append", metavar="NAME", help="only this one; repeat for more")
+    add("--quick", action="store_true", help="leave out what takes long")
+    add("--memory", action="store_true", help="measure peaks of memory at the largest sizes")
+    add("--seconds", type=float, default=0.5, help="of measuring for each row")
+    add("--json", type=Path, metavar="FILE", help="store the rows")
+    add("--plot", type=Path, metavar="FILE", help="draw the ratios, a PNG")
+    add("--strict", action="store_true", help="fail if a target is missed")
     return parser
 
 
-def _summary(rows: Sequence[Row]) -> None:
+def _summary(rows: Sequence[Row], options: Options) -> None:
     missed = [(row, text) for row in rows for text in row.misses()]
     targets = sum(row.target_count() for row in rows)
     print(f"\n{targets - len(missed)} of {targets} targets met")
     for row, text in missed:
-        print(f"  {row.problem}, size {row.size}, {row.dtype}: {text}")
+        what = f"{row.problem}, {row.result}" if row.result else row.problem
+        print(f"  {what}, size {row.size}, {row.dtype}: {text}{_because(row)}")
+    for target in options.targets:
+        lines = list(goals.summary(rows, own_name(target)))
+        if lines:
+            print(f"\n{own_name(target)}: peer / ours, geometric mean over sizes, and the least")
+            print(*lines, *goals.overall(rows, own_name(target)), sep="\n")
+
+
+def _because(row: Row) -> str:
+    return f" ({row.reason})" if row.reason else ""
 
 
 if __name__ == "__main__":

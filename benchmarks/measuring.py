@@ -20,6 +20,8 @@ from typing import Any
 SAMPLE_SECONDS = 2e-3
 #: Samples of every contestant, at least.
 LEAST_ROUNDS = 7
+#: Samples, at least, once a row has taken so many seconds more than it should.
+SLOW_ROUNDS, SLOW_SECONDS = 3, 5.0
 
 
 def interleaved(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
@@ -32,6 +34,8 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[
         end = perf_counter() + seconds
         rounds = 0
         while rounds < LEAST_ROUNDS or perf_counter() < end:
+            if rounds >= SLOW_ROUNDS and perf_counter() > end + SLOW_SECONDS:
+                break
             for name, call in calls.items():
                 samples[name].append(_sample(call, repeats[name]))
             rounds += 1
@@ -58,14 +62,14 @@ def _sample(call: Callable[[], Any], repeats: int) -> float:
 
 def machine() -> dict[str, str]:
     """The processor, the number of its cores, and versions of what takes part."""
-    names = ("numpy", "scipy", "jax", "jaxlib", "numba", "scikit-learn")
+    names = "numpy scipy jax jaxlib numba scikit-learn torch autograd pytensor casadi tensorgrad"
     found = {
         "processor": _processor(),
         "cores": str(_cores()),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
-    for name in names:
+    for name in names.split():
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -1,9 +1,9 @@
-"""Rows of results: what was measured, how it is printed, stored and plotted."""
+"""Rows of results: what was measured, how it is printed and stored."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,32 @@ class Row:
     targets: dict[str, float] = field(default_factory=dict)
     #: Most seconds wanted of ours, where that was set.
     limit: float | None = None
+    #: What was computed, where a problem has several results.
+    result: str = ""
+    #: Which of our contestants the ratios are of; names of the others begin with "ours" as well.
+    own: str = OURS
+    #: Seconds of the first call, which derives, traces and compiles.
+    first: dict[str, float] = field(default_factory=dict)
+    #: Bytes by which the call raises the peak of a new process's memory.
+    memory: dict[str, int] = field(default_factory=dict)
+    #: Least seconds that the machine needs for the same work, over ours.
+    fraction: float | None = None
+    #: Part of that least time which is large contractions, if it is what bounds the work.
+    contraction: bool = False
+    #: Least wanted fraction, where one was set.
+    least_fraction: float | None = None
+    #: Contestants that do not take part, and why.
+    left_out: dict[str, str] = field(default_factory=dict)
+    #: Why a target was missed, found by profiling.
+    reason: str = ""
 
-    def ratios(self) -> dict[str, float]:
+    def ratios(self, own: str = "") -> dict[str, float]:
         """Peer / ours by name of the peer: above one, ours is the faster."""
-        own = self.seconds[OURS]
-        return {name: other / own for name, other in self.seconds.items() if name != OURS}
+        own_seconds = self.seconds.get(own or self.own)
+        if own_seconds is None:
+            return {}
+        peers = {name: s for name, s in self.seconds.items() if not name.startswith(OURS)}
+        return {name: seconds / own_seconds for name, seconds in peers.items()}
 
     def misses(self) -> list[str]:
         """What was wanted and not reached, in words."""
@@ -40,20 +61,32 @@ class Row:
             for name, wanted in self.targets.items()
             if name in ratios and ratios[name] < wanted
         ]
-        if self.limit is not None and self.seconds[OURS] > self.limit:
-            missed.append(f"{time_text(self.seconds[OURS])}, wanted {time_text(self.limit)}")
+        if self.own in self.left_out:
+            missed.append(f"not computed: {self.left_out[self.own]}")
+        if self.limit is not None and self.seconds[self.own] > self.limit:
+            missed.append(f"{time_text(self.seconds[self.own])}, wanted {time_text(self.limit)}")
+        if self._below_machine():
+            missed.append(f"{self.fraction:.0%} of the machine, wanted {self.least_fraction:.0%}")
         return missed
+
+    def _below_machine(self) -> bool:
+        if self.fraction is None or self.least_fraction is None:
+            return False
+        return self.fraction < self.least_fraction
 
     def __str__(self) -> str:
         times = "  ".join(f"{name} {time_text(s):>8}" for name, s in self.seconds.items())
         ratios = "  ".join(f"{name} / ours {ratio:7.2f}" for name, ratio in self.ratios().items())
+        machine = "" if self.fraction is None else f"  {self.fraction:.0%} of the machine"
         missed = "; ".join(self.misses())
         verdict = f"  MISSED: {missed}" if missed else "  met" if self.target_count() else ""
-        return f"{self.size!s:>6} {self.dtype:8} {times}  {ratios}{verdict}"
+        what = f" {self.result:23}" if self.result else ""
+        return f"{self.size!s:>6} {self.dtype:8}{what} {times}  {ratios}{machine}{verdict}"
 
     def target_count(self) -> int:
         """How many targets were set for this row."""
-        return len(self.targets.keys() & self.seconds.keys()) + (self.limit is not None)
+        known = len(self.targets.keys() & self.seconds.keys())
+        return known + (self.limit is not None) + (self.least_fraction is not None)
 
 
 def time_text(seconds: float) -> str:
@@ -68,47 +101,15 @@ def time_text(seconds: float) -> str:
     return f"{seconds * 1e9:.3g} ns"
 
 
-def write_json(rows: Iterable[Row], path: Path) -> None:
-    """Store the rows with a description of the machine."""
-    stored = [{**asdict(row), "ratios": row.ratios(), "missed": row.misses()} for row in rows]
+def write_json(rows: Iterable[Row], path: Path, more: Mapping[str, Any] | None = None) -> None:
+    """Store the rows with a description of the machine, and ``more`` beside them."""
+    stored = [{**_short(row), "ratios": row.ratios(), "missed": row.misses()} for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"machine": machine(), "rows": stored}, indent=1)
+    text = json.dumps({"machine": machine(), **(more or {}), "rows": stored}, indent=1)
     path.write_text(text + "\n")
 
 
-def plot(rows: Sequence[Row], path: Path) -> None:
-    """How many times faster than JAX, one bar for each problem and size, on a logarithmic axis."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    shown = [r for r in rows if r.suite == "hessians" and "JAX" in r.seconds]
-    labels = list(dict.fromkeys((r.problem, r.size) for r in shown))
-    height = 0.38
-    figure, axes = plt.subplots(figsize=(8, 0.8 + 0.36 * len(labels)), layout="constrained")
-    for k, (dtype, colour) in enumerate({"float64": "#30638e", "float32": "#edae49"}.items()):
-        own = [r for r in shown if r.dtype == dtype]
-        positions = [labels.index((r.problem, r.size)) + (k - 0.5) * height for r in own]
-        ratios = [r.ratios()["JAX"] for r in own]
-        widths = [ratio - 1 for ratio in ratios]
-        bars = axes.barh(positions, widths, height, left=1, color=colour, label=dtype)
-        axes.bar_label(bars, [*map(_ratio_text, ratios)], padding=3, fontsize=8)
-    axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xscale("log")
-    axes.margins(x=0.15, y=0.01)
-    axes.set_yticks(range(len(labels)), [_size_label(*label) for label in labels], fontsize=8)
-    axes.invert_yaxis()
-    axes.set_xlabel("Hessian: time of jitted jax.hessian / ours (right of 1, ours is faster)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper right")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-
-
-def _ratio_text(ratio: float) -> str:
-    return f"{ratio:.2g}" if ratio < 10 else f"{ratio:,.0f}"
-
-
-def _size_label(problem: str, size: Any) -> str:
-    return f"{problem}, {size if isinstance(size, str) else f'n = {size}'}"
+def _short(row: Row) -> dict[str, Any]:
+    """The fields of a row that say something."""
+    always = {"suite", "problem", "size", "dtype", "seconds", "targets", "limit"}
+    return {k: v for k, v in asdict(row).items() if k in always or v not in ("", None, {}, False)}

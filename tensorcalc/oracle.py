@@ -60,20 +60,26 @@ def _bound(variables: tuple[Variable, ...], values: dict[str, Any]) -> dict[Vari
 
 
 def axis_sizes(variables: tuple[Variable, ...], arrays: dict[Variable, Any]) -> dict[str, int]:
-    """The number that each extent symbol is, from the shapes of the arrays."""
-    sizes: dict[str, int] = {}
-    owner: dict[str, str] = {}
+    """The number that each extent symbol is, from the shapes of the arrays.
+
+    An extent like ``4*n`` is compared when every symbol is known, whatever the order of variables.
+    """
+    axes: list[tuple[Variable, Any, int]] = []
     for variable in variables:
         shape = arrays[variable].shape
         if len(shape) != variable.ndim:
             raise _misfit(variable, shape, f"it has {len(shape)} axes, not {variable.ndim}")
-        for extent, size in zip(variable.extents, shape, strict=True):
-            name = symbol_name(extent)
-            known = sizes.setdefault(name, size) if name else extent_value(extent, sizes)
-            if known != size:
-                whose = f" from {owner[name]}" if name in owner else ""
-                raise _misfit(variable, shape, f"{extent} = {known}{whose}, but here it is {size}")
-            owner.setdefault(name or "", variable.name)
+        axes += ((variable, *axis) for axis in zip(variable.extents, shape, strict=True))
+    sizes: dict[str, int] = {}
+    owner: dict[str, str] = {}
+    for variable, extent, size in sorted(axes, key=lambda axis: symbol_name(axis[1]) is None):
+        name = symbol_name(extent)
+        known = sizes.setdefault(name, size) if name else extent_value(extent, sizes)
+        if known != size:
+            whose = f" from {owner[name]}" if name in owner else ""
+            shape = arrays[variable].shape
+            raise _misfit(variable, shape, f"{extent} = {known}{whose}, but here it is {size}")
+        owner.setdefault(name or "", variable.name)
     return sizes
 
 

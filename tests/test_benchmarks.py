@@ -6,11 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import derivation, hessians
 from benchmarks.__main__ import main
+from benchmarks.calling import check
 from benchmarks.measuring import interleaved, machine
+from benchmarks.plotting import plot
 from benchmarks.problems import DATA, PROBLEMS, Problem
-from benchmarks.rows import OURS, Row, plot, time_text, write_json
+from benchmarks.rows import OURS, Row, time_text, write_json
+from benchmarks.suites import derivation, hessians
 
 every_problem = pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.name)
 
@@ -20,7 +22,7 @@ every_problem = pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.nam
 @pytest.mark.parametrize("size", [10, 13])
 def test_our_side_is_right_in_both_precisions(problem, size, dtype):
     arrays = problem.arguments(size, dtype)
-    hessians.check(problem.name, problem.ours()(*arrays), problem.by_hand(*arrays))
+    check(problem.name, problem.ours()(*arrays), problem.by_hand(*arrays), hessians.TOLERANCES)
 
 
 @every_problem
@@ -28,7 +30,7 @@ def test_jax_computes_the_same_from_the_same_function(problem):
     jax.config.update("jax_enable_x64", True)
     arrays = problem.arguments(10, "float64")
     found = jax.jit(problem.jax(jax))(*arrays)
-    hessians.check(problem.name, found, problem.by_hand(*arrays))
+    check(problem.name, found, problem.by_hand(*arrays), hessians.TOLERANCES)
 
 
 @every_problem
@@ -47,9 +49,9 @@ def test_real_data_agree_with_finite_differences(problem):
 def test_a_wrong_contestant_is_refused():
     wanted = np.eye(3)
     with pytest.raises(AssertionError, match=r"ours: relative error 1\.0e-03"):
-        hessians.check("ours", wanted * 1.001, wanted)
+        check("ours", wanted * 1.001, wanted)
     with pytest.raises(AssertionError, match="float32"):
-        hessians.check("ours", wanted.astype("float32"), wanted)
+        check("ours", wanted.astype("float32"), wanted)
 
 
 def test_a_problem_without_a_right_side_is_not_measured():
@@ -113,7 +115,7 @@ def test_derivation_of_a_chain_grows_linearly():
 
 
 def test_the_command_runs_a_suite(capsys, monkeypatch):
-    monkeypatch.setattr("benchmarks.derivation.PROBLEMS", PROBLEMS[:1])
+    monkeypatch.setattr("benchmarks.suites.derivation.PROBLEMS", PROBLEMS[:1])
     assert main(["--suite", "derivation", "--quick", "--seconds", "0"]) == 0
     out = capsys.readouterr().out
     assert "quadratic form" in out

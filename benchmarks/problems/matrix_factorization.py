@@ -1,4 +1,7 @@
-"""``|T - U V'|^2`` by ``U``: the dense Hessian is ``2 δ[i,k] (V'V)[j,l]``."""
+"""``|T - U V'|^2`` by ``U``: the Hessian is ``2 δ[i,k] (V'V)[j,l]``.
+
+Dense it is zeros but for one part in ``m``; as an operator it stores ``V'V``.
+"""
 
 import numpy
 
@@ -14,7 +17,7 @@ class MatrixFactorization(Problem):
     variables = "U: m k, V: n k, T: m n"
     source = "digits, pixels by images"
     sizes = (10, 100, 200)
-    targets = {200: 1000}
+    structured_targets = {200: 1000}
 
     def function(self, np):
         return lambda U, V, T: np.sum((T - U @ V.T) ** 2)

@@ -32,6 +32,8 @@ class Problem:
     sizes: tuple[int, ...] = (10, 100, 1000)
     #: Least wanted ratio peer / ours by size, where one was set.
     targets: Mapping[int, float] = {}
+    #: The same for the Hessian as an operator that stores its cores only.
+    structured_targets: Mapping[int, float] = {}
 
     def function(self, np: Any) -> Callable[..., Any]:
         """The loss, in the spelling that NumPy and ``jax.numpy`` share."""
@@ -57,6 +59,10 @@ class Problem:
     def ours(self) -> Callable[..., Any]:
         """Our side, as a user calls it; a new function at every call of this."""
         return ad.hessian(self.function(np))
+
+    def structured(self) -> Callable[..., Any]:
+        """Our side where the Hessian is not made dense; a new function at every call of this."""
+        return ad.hessian(self.function(np), structured=True)
 
     def jax(self, jax: Any) -> Callable[..., Any]:
         """JAX's side, not yet jitted."""

@@ -11,10 +11,14 @@ import autodiff as ad
 import tensorcalc as tc
 from tensorcalc.errors import NotationError
 
-from .measuring import interleaved
-from .peers import jax_call, load_jax
-from .problems import DATA, PROBLEMS, Problem
-from .rows import OURS, Row
+from ..calling import check
+from ..measuring import interleaved
+from ..options import Options
+from ..peers import jax_call, load_jax
+from ..problems import DATA, PROBLEMS, Problem
+from ..rows import OURS, Row
+
+DEFAULT = True
 
 HAND = "by hand"
 #: Largest accepted error relative to the largest entry, by precision.
@@ -23,17 +27,21 @@ TOLERANCES = {"float64": 1e-9, "float32": 2e-3}
 QUICK_SIZE = 200
 
 
-def run(seconds: float, quick: bool, show: Callable[[str], None]) -> Iterator[Row]:
-    """Every problem: its formulas and checks through ``show``, one row for each size."""
+def run(options: Options) -> Iterator[Row]:
+    """Every problem: its formulas and checks, then one row for each size."""
     for problem in PROBLEMS:
-        show(f"\n{problem.name} ({problem.source})")
+        if options.problems and problem.name not in options.problems:
+            continue
+        options.show(f"\n{problem.name} ({problem.source})")
         for line in formula_lines(problem):
-            show("  " + line)
-        show("  " + derivative_check(problem))
-        sizes: list[int | str] = [DATA, *(s for s in problem.sizes if not quick or s <= QUICK_SIZE)]
-        for size in sizes:
+            options.show("  " + line)
+        options.show("  " + derivative_check(problem))
+        sizes: list[int | str] = [s for s in problem.sizes if not options.quick or s <= QUICK_SIZE]
+        for size in [DATA, *sizes]:
             for dtype in ("float64", "float32"):
-                yield measure(problem, size, dtype, seconds)
+                yield measure(problem, size, dtype, options.seconds)
+                if size in problem.structured_targets:
+                    yield measure_structured(problem, size, dtype, options.seconds)
 
 
 def formula_lines(problem: Problem) -> Iterator[str]:
@@ -69,7 +77,7 @@ def measure(problem: Problem, size: int | str, dtype: str, seconds: float) -> Ro
         calls["JAX"] = jax_call(problem.jax(load_jax()), arrays)
     calls[HAND] = lambda: problem.by_hand(*arrays)
     for name, call in calls.items():
-        check(f"{problem.name}, {name}, size {size}, {dtype}", call(), wanted)
+        check(f"{problem.name}, {name}, size {size}, {dtype}", call(), wanted, TOLERANCES)
     targets = {}
     if isinstance(size, int) and size in problem.targets and dtype == "float64":
         targets["JAX"] = problem.targets[size]
@@ -77,12 +85,17 @@ def measure(problem: Problem, size: int | str, dtype: str, seconds: float) -> Ro
     return Row("hessians", problem.name, size, dtype, found, targets)
 
 
-def check(name: str, found: Any, wanted: Any) -> None:
-    """Raise AssertionError unless a contestant's result is right to its precision."""
-    found = np.asarray(found)
-    tolerance = TOLERANCES[str(wanted.dtype)]
-    if found.dtype != wanted.dtype or found.shape != wanted.shape:
-        raise AssertionError(f"{name}: {found.dtype} {found.shape} instead of {wanted.dtype}")
-    error = np.abs(found - wanted).max() / np.abs(wanted).max()
-    if not error < tolerance:
-        raise AssertionError(f"{name}: relative error {error:.1e}, allowed {tolerance:.0e}")
+def measure_structured(problem: Problem, size: Any, dtype: str, seconds: float) -> Row:
+    """The Hessian as an operator against JAX's dense one, both checked."""
+    arrays = problem.arguments(size, dtype)
+    wanted = problem.by_hand(*arrays)
+    ours = problem.structured()
+    calls: dict[str, Callable[[], Any]] = {OURS: lambda: ours(*arrays)}
+    dense = ours(*arrays).todense().reshape(wanted.shape)
+    check(f"{problem.name}, structured, size {size}, {dtype}", dense, wanted, TOLERANCES)
+    if load_jax() is not None:
+        calls["JAX"] = jax_call(problem.jax(load_jax()), arrays)
+        check(f"{problem.name}, JAX, size {size}, {dtype}", calls["JAX"](), wanted, TOLERANCES)
+    targets = {"JAX": problem.structured_targets[size]} if dtype == "float64" else {}
+    found = interleaved(calls, seconds)
+    return Row("hessians", f"{problem.name}, structured", size, dtype, found, targets)

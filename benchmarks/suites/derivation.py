@@ -18,11 +18,15 @@ from tensorcalc.derivatives import pullback
 from tensorcalc.nodes import Constant, node_count
 from tensorcalc.simplify import simplify_all
 
-from .first_hessian import SIZE
-from .hessians import HAND, check
-from .measuring import interleaved, process_seconds
-from .problems import PROBLEMS, Problem
-from .rows import OURS, Row
+from ..calling import check
+from ..first_hessian import SIZE
+from ..measuring import interleaved, process_seconds
+from ..options import Options
+from ..problems import PROBLEMS, Problem
+from ..rows import OURS, Row
+from .hessians import HAND, TOLERANCES
+
+DEFAULT = True
 
 #: Most that a compiled call on inputs of size 10 may cost of the formula typed by hand.
 OVERHEAD = 2.0
@@ -33,13 +37,13 @@ CHAIN, IMPORT = 2.0, 0.5
 ROUNDS = 3
 
 
-def run(seconds: float, quick: bool, show: Callable[[str], None]) -> Iterator[Row]:
+def run(options: Options) -> Iterator[Row]:
     """Rows of first Hessians, of chains and of imports."""
-    rounds = 1 if quick else ROUNDS
+    rounds, show = 1 if options.quick else ROUNDS, options.show
     show("\na compiled Hessian at size 10 against the formula typed by hand")
     for problem in PROBLEMS:
         if type(problem).ours is Problem.ours:
-            yield overhead(problem, seconds)
+            yield overhead(problem, options.seconds)
     show("\nfrom a function never seen before to its first Hessian, JAX: trace and compile")
     for number in range(len(PROBLEMS)):
         yield first_hessian(number, rounds)
@@ -59,7 +63,7 @@ def overhead(problem: Problem, seconds: float) -> Row:
     given = {name: array for name, array in zip(names, arrays, strict=True) if name in read}
     given |= dict.fromkeys(hessian.symbols, SIZE)
     calls = {OURS: lambda: hessian(**given), HAND: lambda: problem.by_hand(*arrays)}
-    check(problem.name, calls[OURS](), calls[HAND]())
+    check(problem.name, calls[OURS](), calls[HAND](), TOLERANCES)
     found = interleaved(calls, seconds)
     return Row("overhead", problem.name, SIZE, "float64", found, {HAND: 1 / OVERHEAD})
 
@@ -99,5 +103,3 @@ def importing(rounds: int) -> Row:
     with_ours = median(process_seconds("import tensorcalc") for _ in range(rounds))
     found = {OURS: with_ours - bare, "NumPy": with_numpy - bare}
     return Row("import", "import tensorcalc", "-", "-", found, {}, IMPORT)
-
-

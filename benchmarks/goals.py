@@ -1,0 +1,156 @@
+"""What is wanted of the models, and the table that says where we stand.
+
+Ratios are peer / ours in one run. A goal is for the geometric mean over the sizes of a problem, and
+for every single row. Reasons for misses are in ``reasons.toml``, found by profiling.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from math import exp, log
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .rows import Row
+
+REASONS = Path(__file__).parent / "results" / "reasons.toml"
+
+
+class Goal(NamedTuple):
+    """Least ratios to a peer."""
+
+    #: Geometric mean over the sizes of a problem.
+    mean: float
+    #: Every row.
+    each: float = 0.0
+
+
+#: By result, then by peer.
+GOALS = {
+    "Hessian": {"JAX": Goal(10, 1), "torch.func": Goal(20)},
+    "value and gradient": {"JAX": Goal(1.5, 0.95), "torch.func": Goal(2)},
+}
+#: The sum of log1p(exp(-y z)) at the largest size.
+MARGIN = ("margin loss", "value", 4_000_000)
+MARGIN_GOALS = {"JAX": 1.5, "torch.func": 2.0}
+#: The Hessian of a factorization that stores its core only, against the dense one.
+FACTORIZATION = ("matrix factorization", "Hessian, structured", 200)
+FACTORIZATION_GOALS = {"JAX": 1000.0}
+#: Any problem and result at size 10.
+SMALL, SMALL_GOALS = 10, {"JAX": 5.0, "torch.func": 20.0}
+
+
+def row_goals(row: Row) -> dict[str, float]:
+    """The least ratios of a row by itself."""
+    if (row.problem, row.result, row.size) == MARGIN:
+        return dict(MARGIN_GOALS)
+    if (row.problem, row.result, row.size) == FACTORIZATION:
+        return dict(FACTORIZATION_GOALS)
+    if row.size == SMALL and not row.own.endswith("structured"):
+        return dict(SMALL_GOALS)
+    return {peer: goal.each for peer, goal in GOALS.get(row.result, {}).items() if goal.each}
+
+
+@lru_cache(maxsize=1)
+def reasons() -> list[dict[str, Any]]:
+    """The entries of the notes, the most particular last."""
+    if not REASONS.exists():
+        return []
+    return tomllib.loads(REASONS.read_text())["reason"]
+
+
+def reason(row: Row) -> str:
+    """Why a row misses: the last entry whose fields all fit it."""
+    fields = {"problem": row.problem, "result": row.result, "size": row.size, "dtype": row.dtype}
+    fields["target"] = row.own
+    fitting = [
+        entry["text"]
+        for entry in reasons()
+        if all(fields[key] == value for key, value in entry.items() if key != "text")
+    ]
+    return fitting[-1] if fitting else ""
+
+
+def geometric_mean(ratios: Sequence[float]) -> float:
+    """The n-th root of the product.
+
+    >>> geometric_mean([1, 100])
+    10.0
+    """
+    return round(exp(sum(map(log, ratios)) / len(ratios)), 12)
+
+
+class Line(NamedTuple):
+    """A line of the summary."""
+
+    problem: str
+    result: str
+    peer: str
+    mean: float
+    least: float
+    wanted: Goal
+    reason: str
+
+    @property
+    def met(self) -> bool:
+        """Whether both goals are."""
+        return self.mean >= self.wanted.mean and self.least >= self.wanted.each
+
+    def __str__(self) -> str:
+        wanted = f"wanted {self.wanted.mean:g}"
+        if self.wanted.each:
+            wanted += f", never under {self.wanted.each:g}"
+        verdict = "met" if self.met else "MISSED"
+        why = f"; {self.reason}" if self.reason and not self.met else ""
+        return (
+            f"{self.problem:24}{self.result:20}{self.peer:12}{self.mean:10.2f}{self.least:10.2f}"
+            f"  {verdict} ({wanted}){why}"
+        )
+
+
+def summary(rows: Sequence[Row], own: str) -> Iterator[Line]:
+    """Geometric means over the sizes, problem by problem, for one of our contestants."""
+    shown = [row for row in rows if row.suite == "models" and own in row.seconds]
+    for result, goals in GOALS.items():
+        for peer, goal in goals.items():
+            for problem in dict.fromkeys(row.problem for row in shown):
+                fitting = [r for r in shown if (r.problem, r.result) == (problem, result)]
+                ratios = [r.ratios(own)[peer] for r in fitting if peer in r.seconds]
+                if ratios:
+                    why = next((r.reason for r in fitting if r.reason), "")
+                    mean = geometric_mean(ratios)
+                    yield Line(problem, result, peer, mean, min(ratios), goal, why)
+
+
+def overall(rows: Sequence[Row], own: str) -> Iterator[str]:
+    """The goals over all problems, in words."""
+    shown = [row for row in rows if row.suite == "models" and own in row.seconds]
+    kinds = [(result, [r for r in shown if r.result == result]) for result in GOALS]
+    kinds.append(("size 10, any result", [r for r in shown if r.size == SMALL]))
+    kinds.append(("margin loss, 4 million", [r for r in shown if _is_margin(r)]))
+    for what, fitting in kinds:
+        for peer in ("JAX", "torch.func"):
+            ratios = [r.ratios(own)[peer] for r in fitting if peer in r.seconds]
+            if ratios:
+                mean, least = geometric_mean(ratios), min(ratios)
+                yield f"{what:24}{peer:12} geometric mean {mean:9.2f}  least {least:7.2f}"
+    fractions = [row.fraction for row in shown if row.contraction and row.fraction is not None]
+    if fractions:
+        what = f"{'large contractions':24}{'gemm rate':12}"
+        mean, least = geometric_mean(fractions), min(fractions)
+        yield f"{what} geometric mean {mean:9.0%}  least {least:7.0%}"
+
+
+def _is_margin(row: Row) -> bool:
+    return (row.problem, row.result, row.size) == MARGIN
+
+
+def stored(rows: Sequence[Row], targets: Sequence[str]) -> dict[str, Any]:
+    """The summary as it is written beside the rows."""
+    names = [f"ours {target}" for target in targets]
+    lines = {
+        name: [line._asdict() | {"met": line.met} for line in summary(rows, name)] for name in names
+    }
+    return {"summary": lines} if any(lines.values()) else {}

@@ -1,0 +1,27 @@
+"""What the command line asks of a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Options:
+    """Passed to every suite."""
+
+    #: Seconds of measuring for each row.
+    seconds: float = 0.5
+    #: Leave out what takes long.
+    quick: bool = False
+    #: Where lines of text go.
+    show: Callable[[str], Any] = print
+    #: Our targets; the ratios are those of the first.
+    targets: Sequence[str] = ("numpy",)
+    #: Names of the problems that are wanted; all if there are none.
+    problems: Sequence[str] = field(default=())
+    #: Names of the peers that are wanted; all that are installed if there are none.
+    peers: Sequence[str] = field(default=())
+    #: Measure peaks of memory, each in a process of its own.
+    memory: bool = False

@@ -1,0 +1,100 @@
+"""Our side of the models: ``ad.grad`` and its relatives, on a target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import autodiff as ad
+import backends
+from autodiff.tracing import arguments_of, tracer_of
+
+from .calling import Call, Refused
+from .limits import Work, work
+from .modelling import Model
+from .rows import OURS
+
+#: Results that one transform gives.
+TRANSFORMS = {"value and gradient": ad.value_and_grad, "Hessian": ad.hessian}
+
+
+def own_name(target: str, form: str = "") -> str:
+    """The name of our contestant."""
+    return " ".join(filter(None, [OURS, target, form]))
+
+
+def fresh_loss(model: Model) -> Any:
+    """The loss as a function of its own, which nobody has traced before."""
+
+    def loss(*args: Any) -> Any:
+        return model.loss(np, *args)
+
+    return loss
+
+
+def ours(
+    model: Model, result: str, arguments: tuple[Any, ...], direction: Any, target: str
+) -> Call:
+    """A call as users write it."""
+    loss = fresh_loss(model)
+    if result in TRANSFORMS:
+        function = TRANSFORMS[result](loss, target=target)
+        return lambda: function(*arguments)
+    if result == "value":
+        compiled = value_function(loss, arguments, target)
+        return lambda: compiled.call(*arguments)
+    if result == "Hessian product":
+        tangents = (direction, *[None] * (len(arguments) - 1))
+        return lambda: ad.hvp(loss, arguments, tangents, target=target)
+    compiled = value_function(newton_step(loss), arguments, target)
+    return lambda: compiled.call(*arguments)
+
+
+def newton_step(loss: Any) -> Any:
+    """Gradient, dense Hessian and solve, in NumPy: traced and compiled as one function."""
+    gradient, hessian = ad.grad(loss), ad.hessian(loss)
+
+    def step(x: Any, *rest: Any) -> Any:
+        g, H = gradient(x, *rest), hessian(x, *rest)
+        if x.ndim == 1:
+            return np.linalg.solve(H, g)
+        return np.linalg.solve(H.reshape(x.size, x.size), g.reshape(x.size)).reshape(x.shape)
+
+    return step
+
+
+def value_function(loss: Any, arguments: tuple[Any, ...], target: str) -> backends.CompiledFunction:
+    """The compiled loss itself."""
+    trace = tracer_of(loss).trace(loss, arguments_of(arguments, {}))
+    return backends.compile(trace.outputs[0], target, variables=trace.inputs)
+
+
+def structured(model: Model, result: str, arguments: tuple[Any, ...], target: str) -> Call:
+    """The Hessian as an operator that stores what its formula is made of, or its solve.
+
+    Raises Refused where that is the dense matrix.
+    """
+    loss = fresh_loss(model)
+    hessian = ad.hessian(loss, target=target, structured=True)
+    if hessian(*arguments).name == "dense":
+        raise Refused("the formula has no structure")
+    if result == "Hessian":
+        return lambda: hessian(*arguments)
+    gradient = ad.grad(loss, target=target)
+    return lambda: hessian(*arguments).solve(gradient(*arguments).ravel())
+
+
+def least_work(
+    model: Model, result: str, arguments: tuple[Any, ...], found: Any, target: str
+) -> Work | None:
+    """What the program of a result cannot avoid; None where it is more than one program."""
+    loss = fresh_loss(model)
+    if result == "value":
+        trace = tracer_of(loss).trace(loss, arguments_of(arguments, {}))
+        compiled = backends.compile(trace.outputs[0], target, variables=trace.inputs)
+        return work(compiled, trace.sizes_for(arguments), arguments, found)
+    if result not in TRANSFORMS:
+        return None
+    plan = TRANSFORMS[result](loss, target=target).plan(arguments, {})
+    return work(plan.derived.compiled, plan.sizes, arguments, found)

@@ -1,0 +1,159 @@
+"""Every model by every contestant: value, gradient, Hessian, Hessian product and Newton step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ..calling import Call, Refused, check_all, missing_peers, peers
+from ..goals import reason, row_goals
+from ..limits import limits
+from ..measuring import interleaved
+from ..memory import peaks
+from ..modelling import RESULTS, Model, all_models
+from ..options import Options
+from ..ours import least_work, ours, own_name, structured
+from ..rows import Row
+
+DEFAULT = False
+PRECISIONS = ("float64", "float32")
+STRUCTURED = "structured"
+#: Seconds after which a first call is too long for every size to be waited for.
+PATIENCE = 60.0
+#: Peers that the goals name; the others take part at sizes up to this one.
+MAIN_PEERS, SMALL = ("JAX", "torch.func"), 100
+
+
+def run(options: Options) -> Iterator[Row]:
+    """A row for each problem, result, size and precision."""
+    for name, package in missing_peers().items():
+        options.show(f"{name} is not installed and takes no part (pip install {package})")
+    for model in all_models().values():
+        if options.problems and model.name not in options.problems:
+            continue
+        options.show(f"\n{model.name}: {(model.module.__doc__ or '').strip().splitlines()[0]}")
+        for result in RESULTS:
+            yield from _sizes(model, result, options)
+
+
+def _sizes(model: Model, result: str, options: Options) -> Iterator[Row]:
+    """Rows of one result; who took too long at a size is left out of the larger ones."""
+    tired: dict[str, str] = {}
+    sizes = model.sizes(result)
+    for size in sizes[:1] if options.quick else sizes:
+        for dtype in PRECISIONS[: 1 if options.quick else 2]:
+            yield from _measured(model, result, size, dtype, options, tired)
+
+
+def _measured(
+    model: Model, result: str, size: int, dtype: str, options: Options, tired: dict[str, str]
+) -> Iterator[Row]:
+    """A row for our compiled function, and one for the operator where there is structure."""
+    arguments = model.arguments(size, dtype)
+    own = own_name(options.targets[0])
+    row = Row("models", model.name, size, dtype, {}, result=result, own=own)
+    wanted = _reference(model, result, arguments)
+    calls: dict[str, Call] = {}
+    for name in _names(result, options):
+        try:
+            _check_turn(name, size, options, tired)
+            call, row.first[name], found = _first(model, result, arguments, name)
+        except Exception as error:
+            row.left_out[name] = _sentence(error)
+            continue
+        if row.first[name] > PATIENCE:
+            tired[name] = f"its first call took {row.first[name]:.0f} s at size {size}"
+        if hasattr(found, "todense"):
+            found = found.todense()
+        check_all(f"{model.name}, {name}, {result}, size {size}, {dtype}", found, wanted)
+        calls[name] = call
+    row.seconds = interleaved(calls, options.seconds)
+    if options.memory and size == model.sizes(result)[-1] and dtype == "float64":
+        row.memory = peaks(row)
+    _relate_to_machine(row, model, arguments, wanted, options.targets[0])
+    yield from _with_goals(row, own)
+
+
+def _with_goals(row: Row, own: str) -> Iterator[Row]:
+    """The row and, if the operator was timed, the same with it as ours."""
+    structured = f"{own} {STRUCTURED}"
+    rows = [replace(row, own=own)]
+    if structured in row.seconds:
+        result = f"{row.result}, {STRUCTURED}"
+        rows.append(replace(row, own=structured, result=result, fraction=None, contraction=False))
+    for each in rows:
+        each.targets = row_goals(each)
+        each.reason = reason(each)
+        yield each
+
+
+def _names(result: str, options: Options) -> list[str]:
+    own = [own_name(target) for target in options.targets]
+    if result in ("Hessian", "Newton step"):
+        own.append(own_name(options.targets[0], STRUCTURED))
+    return [*own, *(name for name in peers() if not options.peers or name in options.peers)]
+
+
+def _check_turn(name: str, size: int, options: Options, tired: dict[str, str]) -> None:
+    """Raise Refused if a contestant is not to be waited for."""
+    if name in tired:
+        raise Refused(tired[name])
+    secondary = name in peers() and name not in (*MAIN_PEERS, *options.peers)
+    if secondary and size > SMALL:
+        raise Refused(f"timed up to size {SMALL} unless named by --peer")
+
+
+def contestant(model: Model, result: str, arguments: tuple[Any, ...], name: str) -> Call:
+    """The call of a contestant by its name in the rows."""
+    direction = model.direction(arguments)
+    if name in peers():
+        return peers()[name].contestant(model, result, arguments, direction)
+    _, target, *form = name.split()
+    if form:
+        return structured(model, result, arguments, target)
+    return ours(model, result, arguments, direction, target)
+
+
+def _first(model: Model, result: str, arguments: tuple[Any, ...], name: str) -> Any:
+    """The call, the seconds of making and first running it, and its result."""
+    start = perf_counter()
+    call = contestant(model, result, arguments, name)
+    found = call()
+    return call, perf_counter() - start, found
+
+
+def _reference(model: Model, result: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The result in float64, by JAX or else ours on the NumPy target, in the dtype wanted."""
+    dtype = arguments[0].dtype
+    exact = tuple(np.asarray(a, np.float64) for a in arguments)
+    name = "JAX" if "JAX" in peers() else own_name("numpy")
+    found = contestant(model, result, exact, name)()
+    each = found if isinstance(found, (tuple, list)) else (found,)
+    return tuple(np.asarray(one, dtype) for one in each)
+
+
+def _relate_to_machine(
+    row: Row, model: Model, arguments: tuple[Any, ...], found: Any, target: str
+) -> None:
+    """What fraction of the machine's limit our contestant reaches."""
+    if row.own not in row.seconds:
+        return
+    least = least_work(model, row.result, arguments, found, target)
+    if least is None:
+        return
+    own = limits(row.dtype)
+    row.fraction = least.seconds(own) / row.seconds[row.own]
+    row.contraction = least.is_large_contraction(own)
+    if row.contraction:
+        row.least_fraction = 0.8
+
+
+def _sentence(error: Exception) -> str:
+    """What a person needs of an error."""
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else ""
+    return text if isinstance(error, Refused) else f"{type(error).__name__}: {text}"[:200]

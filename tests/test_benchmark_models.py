@@ -1,0 +1,223 @@
+"""The models of the benchmarks: results of ours and of the peers, rows, goals and memory."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+import benchmarks
+from autodiff.tracing import arguments_of, tracer_of
+from benchmarks import calling, goals, limits, memory
+from benchmarks.__main__ import all_suites, main
+from benchmarks.discovery import modules
+from benchmarks.modelling import RESULTS, all_models, model_named
+from benchmarks.options import Options
+from benchmarks.ours import fresh_loss, ours, own_name, structured
+from benchmarks.rows import Row
+from benchmarks.suites.models import contestant, run
+from tensorcalc import evaluate
+
+#: Whose derivatives take long to derive; their Hessians are checked by the command itself.
+LONG = ("bundle adjustment", "LSTM cell", "attention")
+QUICK = [name for name in all_models() if name not in LONG]
+
+
+@pytest.fixture(autouse=True)
+def _small_limits(monkeypatch):
+    """What the machine can do is measured on next to nothing."""
+    monkeypatch.setattr(limits, "GEMM", 100)
+    monkeypatch.setattr(limits, "COPY", 2**20)
+    limits.limits.cache_clear()
+    yield
+    limits.limits.cache_clear()
+
+
+@pytest.mark.parametrize("name", list(all_models()))
+def test_a_model_is_one_expression_of_its_arguments(name):
+    """Its value by the oracle, by our target and by NumPy itself."""
+    model = model_named(name)
+    arguments = model.arguments(model.module.SIZES[0], "float64")
+    loss = fresh_loss(model)
+    trace = tracer_of(loss).trace(loss, arguments_of(arguments, {}))
+    given = dict(zip((v.name for v in trace.inputs), arguments, strict=True))
+    wanted = loss(*arguments)
+    np.testing.assert_allclose(evaluate(trace.outputs[0], **given), wanted, rtol=1e-10)
+    np.testing.assert_allclose(contestant(model, "value", arguments, "ours numpy")(), wanted)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_results_agree_with_jax_in_float64(name):
+    model = model_named(name)
+    for result in ("value and gradient", "Hessian"):
+        arguments = model.arguments(model.sizes(result)[0], "float64")
+        found = contestant(model, result, arguments, "JAX")()
+        each = found if isinstance(found, tuple) else (found,)
+        own = contestant(model, result, arguments, "ours numpy")()
+        calling.check_all(f"{name}, {result}", own, tuple(map(np.asarray, each)))
+
+
+@pytest.mark.parametrize("peer", [m.NAME for m in modules(benchmarks.contestants, ())])
+@pytest.mark.parametrize("result", RESULTS)
+def test_a_peer_that_is_installed_agrees(peer, result):
+    if peer not in calling.peers():
+        pytest.skip(f"{peer} is not installed")
+    model = model_named("ridge regression")
+    arguments = model.arguments(10, "float64")
+    try:
+        call = contestant(model, result, arguments, peer)
+    except calling.Refused as refused:
+        assert peer == "tensorgrad" and "solve" in str(refused)
+        return
+    wanted = ours(model, result, arguments, model.direction(arguments), "numpy")()
+    each = wanted if isinstance(wanted, tuple) else (wanted,)
+    calling.check_all(f"{peer}, {result}", call(), tuple(map(np.asarray, each)))
+
+
+def test_a_structured_hessian_is_the_dense_one_and_a_dense_one_is_refused():
+    model = model_named("matrix factorization")
+    arguments = model.arguments(10, "float64")
+    operator = structured(model, "Hessian", arguments, "numpy")()
+    dense = contestant(model, "Hessian", arguments, "ours numpy")()
+    calling.check("structured", operator.todense(), dense.reshape(50, 50))
+    step = structured(model, "Newton step", arguments, "numpy")()
+    calling.check_all(
+        "step", step, (contestant(model, "Newton step", arguments, "ours numpy")(),)
+    )
+    quadratic = model_named("quadratic form")
+    with pytest.raises(calling.Refused, match="no structure"):
+        structured(quadratic, "Hessian", quadratic.arguments(10, "float64"), "numpy")
+
+
+def test_a_suite_run_checks_times_and_judges():
+    options = Options(0.0, True, lambda text: None, problems=["ridge regression"], peers=["JAX"])
+    rows = list(run(options))
+    assert [row.result for row in rows] == [
+        "value",
+        "value and gradient",
+        "Hessian",
+        "Hessian, structured",
+        "Hessian product",
+        "Newton step",
+        "Newton step, structured",
+    ]
+    hessian = rows[2]
+    assert {"ours numpy", "ours numpy structured", "JAX"} == hessian.seconds.keys()
+    assert hessian.first["JAX"] > hessian.seconds["JAX"]
+    assert hessian.targets == {"JAX": 5.0, "torch.func": 20.0}
+    assert 0 < hessian.fraction < 1 and not hessian.contraction
+    assert rows[3].own == "ours numpy structured" and rows[3].fraction is None
+    lines = list(goals.summary(rows, "ours numpy"))
+    assert [(line.result, line.peer) for line in lines] == [
+        ("Hessian", "JAX"),
+        ("value and gradient", "JAX"),
+    ]
+
+
+def test_a_wrong_contestant_stops_the_suite(monkeypatch):
+    monkeypatch.setattr("benchmarks.suites.models.ours", lambda *_: lambda: np.float64(0.0))
+    options = Options(0.0, True, lambda text: None, problems=["ridge regression"], peers=["JAX"])
+    with pytest.raises(AssertionError, match="ridge regression, ours numpy, value, size 10"):
+        next(run(options))
+
+
+def test_what_we_refuse_stays_in_the_table(monkeypatch):
+    def refused(*_):
+        raise calling.Refused("too hard")
+
+    monkeypatch.setattr("benchmarks.suites.models.ours", refused)
+    options = Options(0.0, True, lambda text: None, problems=["ridge regression"], peers=["JAX"])
+    row = next(run(options))
+    assert row.left_out == {"ours numpy": "too hard"}
+    assert row.misses() == ["not computed: too hard"]
+    assert "MISSED: not computed" in str(row)
+
+
+def test_goals_are_those_of_the_row():
+    def row(problem, result, size, own="ours numpy"):
+        return Row("models", problem, size, "float64", {}, result=result, own=own)
+
+    assert goals.row_goals(row("p", "Hessian", 100)) == {"JAX": 1}
+    assert goals.row_goals(row("p", "value and gradient", 100)) == {"JAX": 0.95}
+    assert goals.row_goals(row("p", "value", 10)) == {"JAX": 5.0, "torch.func": 20.0}
+    assert goals.row_goals(row("margin loss", "value", 4_000_000))["JAX"] == 1.5
+    name = own_name("numpy", "structured")
+    assert goals.row_goals(row("matrix factorization", "Hessian, structured", 200, name)) == {
+        "JAX": 1000.0
+    }
+
+
+def test_reasons_are_of_problems_and_results_that_exist():
+    for entry in goals.reasons():
+        assert entry.get("problem", "margin loss") in all_models()
+        assert entry.get("result", "value").split(",")[0] in RESULTS
+        assert len(entry["text"]) > 20
+
+
+def test_a_summary_line_says_what_was_wanted_and_why_it_was_missed():
+    row = Row("models", "p", 100, "float64", {"ours numpy": 1.0, "JAX": 4.0}, result="Hessian")
+    row.reason = "copies"
+    other = Row("models", "p", 1000, "float64", {"ours numpy": 1.0, "JAX": 9.0}, result="Hessian")
+    (line,) = goals.summary([row, other], "ours numpy")
+    assert line.mean == pytest.approx(6) and line.least == 4 and not line.met
+    assert "MISSED (wanted 10, never under 1); copies" in str(line)
+
+
+def test_modules_without_the_contract_are_named(tmp_path, monkeypatch):
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "__init__.py").write_text("")
+    (tmp_path / "odd" / "half.py").write_text("NAME = 'half'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import odd
+
+    with pytest.raises(TypeError, match=r"odd.half has no loss; .* offer NAME, loss"):
+        list(modules(odd, ("NAME", "loss")))
+
+
+def test_peers_that_are_missing_are_named(monkeypatch):
+    ghost = SimpleNamespace(NAME="ghost", PACKAGE="no_such_package", contestant=None)
+    monkeypatch.setattr(calling, "modules", lambda *_: iter([ghost]))
+    calling.missing_peers.cache_clear()
+    try:
+        assert calling.missing_peers() == {"ghost": "no_such_package"}
+    finally:
+        calling.missing_peers.cache_clear()
+
+
+def test_the_work_of_a_gram_matrix_counts_one_triangle():
+    model = model_named("ridge regression")
+    arguments = model.arguments(100, "float64")
+    from benchmarks.ours import least_work
+
+    H = contestant(model, "Hessian", arguments, "ours numpy")()
+    least = least_work(model, "Hessian", arguments, H, "numpy")
+    assert least.flops == 200 * 100**2
+    assert least.bytes == sum(a.nbytes for a in arguments) + H.nbytes
+    assert least.seconds(limits.Limits(1e9, 1e12)) == pytest.approx(2e-3)
+    assert least.is_large_contraction(limits.Limits(1e9, 1e12))
+    assert not least.is_large_contraction(limits.Limits(1e9, 1e8))
+
+
+def test_memory_is_that_of_a_call():
+    bytes_taken = memory.peak("matrix factorization", "Hessian", 100, "float64", "ours numpy")
+    assert bytes_taken < 100 * 2**20
+    assert memory._status("VmRSS") is None or memory._status("VmRSS") > 2**20
+
+
+def test_the_command_knows_its_suites_and_stores_the_summary(tmp_path, capsys):
+    assert {"hessians", "derivation", "models"} <= all_suites().keys()
+    assert all(isinstance(suite, ModuleType) for suite in all_suites().values())
+    stored = tmp_path / "rows.json"
+    arguments = ["--suite", "models", "--quick", "--seconds", "0", "--problem", "quadratic form"]
+    arguments += ["--peer", "JAX", "--json", str(stored), "--plot", str(tmp_path / "rows.png")]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "quadratic form" in out and "geometric mean" in out
+    found = json.loads(stored.read_text())
+    assert found["machine"]["numpy"] == np.__version__
+    assert [line["problem"] for line in found["summary"]["ours numpy"]] == ["quadratic form"] * 2
+    assert find_spec("torch") or found["machine"]["torch"] == "not installed"
+    assert (tmp_path / "rows.png").read_bytes().startswith(b"\x89PNG")
