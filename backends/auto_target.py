@@ -174,7 +174,12 @@ def _choosing(function: Function, places: list[int], count: int) -> Function:
     """``function`` of those arguments that it takes."""
     if places == list(range(count)):
         return function
-    return lambda *arguments: function(*(arguments[place] for place in places))
+
+    def choosing(*arguments: Any) -> Any:
+        return function(*(arguments[place] for place in places), *arguments[count:])
+
+    choosing.results = function.results  # type: ignore[attr-defined]
+    return choosing
 
 
 def _seconds(functions: Sequence[Function], arguments: Sequence[Any]) -> list[float]:

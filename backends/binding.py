@@ -25,7 +25,7 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "missing"})()
 
 #: Names that generated code uses itself.
 RESERVED = {"np", "special", "linalg", "dtype", "jax", "jnp", "f", *keyword.kwlist}
-RESERVED |= {"self", "others", "known", "missing", "originals", "run"}
+RESERVED |= {"self", "others", "known", "missing", "originals", "run", "written"}
 
 
 def argument_names(variables: Sequence[Variable]) -> list[str]:

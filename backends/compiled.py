@@ -19,6 +19,7 @@ from .buffers import SMALLEST, BufferPool
 from .lowering import Lowered, lower
 from .memory import check_memory, largest_value
 from .numpy_writer import NumpyWriter
+from .output_arrays import written
 from .program import Program
 from .step_costs import Cost, cost
 
@@ -68,7 +69,8 @@ class CompiledFunction:
     """What :func:`compile` returns: call it with arrays by name.
 
     ``source`` is the text that runs, ``program`` its steps, both of the variant chosen last.
-    Results of a megabyte and more reuse memory of earlier ones that nobody holds any more.
+    Results of a megabyte and more reuse memory of earlier ones that nobody holds any more; with
+    ``out=``, arrays nested as the results are, results come in these.
     """
 
     variant_class = Variant
@@ -129,8 +131,10 @@ class CompiledFunction:
 
     def slowly(self, given: Mapping[str, Any]) -> Any:
         """A call whose signature was not met before, or whose arguments are no arrays."""
+        given = dict(given)
+        out = None if "out" in self._argument_names() else given.pop("out", None)
         function, arguments = self._prepared_for(given)
-        return function(*arguments)
+        return function(*arguments) if out is None else written(function, arguments, out)
 
     def _argument_names(self) -> list[str]:
         return [*(variable.name for variable in self.variables), *self.symbols]
@@ -210,6 +214,7 @@ def specialised(function: CompiledFunction) -> CompiledFunction:
     parameters = (*function.names, *function.symbols)
     defaults = [variable.value for variable in function.variables]
     namespace: dict[str, Any] = {"missing": MISSING, "known": function.known}
+    namespace["written"] = written
     namespace["originals"] = [*(v.name for v in function.variables), *function.symbols]
     namespace.update(
         {f"default_{name}": value for name, value in zip(function.names, defaults, strict=True)}
@@ -242,6 +247,8 @@ def _methods(parameters: tuple[str, ...], arrays: int, has_default: tuple[bool, 
         f"        run = {look_up}\n"
         "    except (KeyError, AttributeError, TypeError):\n"
         "        run = None\n"
+        "    if run is not None and others.keys() == {'out'} and others['out'] is not None:\n"
+        f"        return written(run, ({arguments},), others['out'])\n"
         "    if run is None or others:\n"
         f"        return self.slowly({{**dict(zip(originals, ({arguments},))), **others}})\n"
         f"    return run({arguments})\n"
@@ -249,7 +256,7 @@ def _methods(parameters: tuple[str, ...], arrays: int, has_default: tuple[bool, 
     star = ["*"] if defaults else []
     text = (
         f"def __call__({', '.join(['self', *star, *defaults])}, **others):\n{body}"
-        f"def call({', '.join(['self', *defaults])}):\n    others = {{}}\n{body}"
+        f"def call({', '.join(['self', *defaults])}, **others):\n{body}"
     )
     return builtins.compile(text, "<tensorcalc arguments>", "exec")
 

@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from types import FunctionType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tensorcalc.extents import evaluate
 
 from .binding import conversions, precision, sizes_of
@@ -17,6 +19,7 @@ from .disk_cache import loaded
 from .lowering import Lowered
 from .memory import bytes_of, check_memory
 from .numba_writer import NumbaWriter, prepared
+from .output_arrays import Result
 from .program import Program
 from .steps import Nest
 
@@ -41,6 +44,7 @@ class Recipe(NamedTuple):
     parallel: bool
     dtypes: list[Any]
     pool: BufferPool | None
+    results: list[Result]
 
     def function(self) -> Callable[..., Any]:
         """The function of arrays: loaded now, compiled when first called."""
@@ -49,7 +53,9 @@ class Recipe(NamedTuple):
             function = _with_pool(function, self.pool)
         if self.parallel:
             function = _one_at_a_time(function)
-        return converting(function, self.dtypes) if any(self.dtypes) else function
+        if any(self.dtypes):
+            function = converting(function, self.dtypes)
+        return _with_results(function, self.results)
 
 
 class NumbaVariant(Variant):
@@ -60,26 +66,30 @@ class NumbaVariant(Variant):
         self.program = prepared(program)
         self.template = template
         self.pool = BufferPool()
-        self.texts: dict[Any, str] = {}
+        self.texts: dict[Any, tuple[str, list[str]]] = {}
         self.last: tuple[str, bool, frozenset[str]] = "float64", False, frozenset()
-        self.symbols = self._writer(*self.last)[1]
+        self.symbols = self._written(*self.last).open_symbols
 
-    def _writer(
+    def _written(self, dtype: str, parallel: bool, large: frozenset[str]) -> NumbaWriter:
+        writer = NumbaWriter(self.program, self.template, dtype, parallel, large)
+        self.texts[self.last] = writer.source(), writer.accepted
+        return writer
+
+    def text(
         self, dtype: str, parallel: bool, large: frozenset[str]
     ) -> tuple[str, list[str]]:
-        writer = NumbaWriter(self.program, self.template, dtype, parallel, large)
-        return writer.source(), writer.open_symbols
+        """The module for a precision, for one core or several; ``large`` values use the pool.
 
-    def text(self, dtype: str, parallel: bool, large: frozenset[str]) -> str:
-        """The module for a precision, for one core or several; ``large`` values use the pool."""
+        Then, for each result, the argument that takes an array for it, "" for none.
+        """
         self.last = dtype, parallel, large
         if self.last not in self.texts:
-            self.texts[self.last] = self._writer(*self.last)[0]
+            self._written(*self.last)
         return self.texts[self.last]
 
     def code(self, pooled: bool = False) -> Code:
         """The text and the function of the signature planned last."""
-        source = self.text(*self.last)
+        source, _ = self.text(*self.last)
         return Code(source, _with_pool(loaded(source).f, self.pool), self.symbols)
 
 
@@ -116,7 +126,9 @@ class NumbaFunction(CompiledFunction):
         parallel = largest_nest(variant.program, sizes) >= PARALLEL_FROM
         large = _large_values(variant.program, sizes, item)
         pool = variant.pool if large else None
-        return Recipe(variant.text(dtype, parallel, large), parallel, dtypes, pool)
+        source, accepted = variant.text(dtype, parallel, large)
+        results = _results(variant.program, sizes, dtype, accepted)
+        return Recipe(source, parallel, dtypes, pool, results)
 
 
 def largest_nest(program: Program, sizes: Mapping[str, int]) -> int:
@@ -139,8 +151,35 @@ def _large_values(program: Program, sizes: Mapping[str, int], item: int) -> froz
 
 def _with_pool(function: Any, pool: BufferPool) -> Callable[..., Any]:
     """The function with its large arrays from a pool of its own; the module may be shared."""
-    names = {**function.__globals__, "empty": pool.empty}
-    return FunctionType(function.__code__, names, function.__name__)
+    return _copied(function, {**function.__globals__, "empty": pool.empty})
+
+
+def _results(
+    program: Program, sizes: Mapping[str, int], dtype: str, accepted: Sequence[str]
+) -> list[Result]:
+    """What comes out, and which extra argument takes an array for it."""
+    dtypes = {"real": dtype, "boolean": "bool", "integer": "int64"}
+    names = [name for name in accepted if name]
+    return [
+        Result(
+            tuple(evaluate(extent, sizes) for extent in value.extents),
+            np.dtype(dtypes[value.kind]),
+            names.index(name) if name else None,
+        )
+        for value, name in zip(program.outputs, accepted, strict=True)
+    ]
+
+
+def _with_results(function: Any, results: list[Result]) -> Callable[..., Any]:
+    """The function with a note of its results; a module's own function is shared: a copy."""
+    if type(function) is FunctionType and function.__name__ == "f":
+        function = _copied(function, function.__globals__)
+    function.results = results
+    return function
+
+
+def _copied(function: Any, names: dict[str, Any]) -> Any:
+    return FunctionType(function.__code__, names, function.__name__, function.__defaults__)
 
 
 def _is_real(variable: Any) -> bool:

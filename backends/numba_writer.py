@@ -66,6 +66,8 @@ class NumbaWriter(NumbaKernels):
         self.returned = returned
         self.parallel = parallel
         self.open_symbols: list[str] = []
+        #: For each result the name of the argument that may hold an array for it, or "".
+        self.accepted: list[str] = []
 
     def source(self) -> str:
         """The whole module; its function ``f`` takes the arguments of the program in order."""
@@ -73,11 +75,13 @@ class NumbaWriter(NumbaKernels):
         known = self.size_names()
         used = set().union(*(k.sizes for k in self.segments if isinstance(k, Kernel)))
         results = [self.output_name(output) for output in self.program.outputs]
+        self.accepted = [self._acceptable(*each) for each in results]
         kernels, calls = self._assembled(known, {name for name, _ in results})
         used |= self.host_sizes
         calls[:0] = [f"{name} = {text}" for name, text in known.items() if name in self.host_sizes]
         self.open_symbols = sorted(used - known.keys())
-        parameters = ", ".join([*self.parameters, *self.open_symbols])
+        optional = [f"{name}=None" for name in self.accepted if name]
+        parameters = ", ".join([*self.parameters, *self.open_symbols, *optional])
         texts = [self._result(*each, k) for k, each in enumerate(results)]
         body = "\n".join(f"    {line}" for line in calls)
         function = f"def f({parameters}):\n{body}\n    return {self.returned.format(*texts)}\n"
@@ -85,6 +89,11 @@ class NumbaWriter(NumbaKernels):
         extra = "\n".join(imports(function + helpers)[1:])
         parts = [HEAD.format(precision=self.precision), extra, *kernels, helpers, function]
         return "\n\n".join(part for part in parts if part).replace(":\n\n", ":\n")
+
+    def _acceptable(self, name: str, axes: tuple[int, ...]) -> str:
+        """The name of a result that a kernel fills as it is, "" of any other."""
+        lent = any(name in k.filled for k in self.segments if isinstance(k, Kernel))
+        return name if lent and axes == tuple(range(len(axes))) else ""
 
     def _result(self, name: str, axes: tuple[int, ...], position: int) -> str:
         value = self.program.outputs[position]
@@ -134,7 +143,11 @@ class NumbaWriter(NumbaKernels):
         text = f"@njit({options})\ndef {name}({parameters}):\n{body}"
         arguments = ", ".join(f"{n}[()]" if n in self._scalars() else n for n in sorted(reads))
         call = f"{_tuple(returns)} = {name}({arguments})" if returns else f"{name}({arguments})"
-        lines = [*(f"{n} = {make}" for n, make in kernel.filled.items()), call]
+        makes = {
+            n: f"{make} if {n} is None else {n}" if n in self.accepted else make
+            for n, make in kernel.filled.items()
+        }
+        lines = [*(f"{n} = {make}" for n, make in makes.items()), call]
         between = [n for n in returns if n in self._numbers() and len(self.segments) > 1]
         return text, "; ".join([*lines, *(f"{n} = real({n})" for n in between)])
 
