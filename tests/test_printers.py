@@ -58,6 +58,18 @@ FAMOUS = {
         "-inv(A)'*B'*inv(A)'",
     ),
     "bilinear": (y @ X @ x, None, "y'*X*x"),
+    "sums as factors": ((c + c**2) * (1 - np.tanh(c)), None, "(1 - tanh(c))*(c + c^2)"),
+    "powers of scalars": (c * (x @ x) ** 2 * np.tanh(c) ** 3, None, "c*tanh(c)^3*(x'*x)^2"),
+    "function of differences": (
+        np.tanh(x[:, None] - x),
+        "tanh(x[i]*1[j] - x[j]*1[i])",
+        "tanh(x*vector(1)' - vector(1)*x')",
+    ),
+    "squares of a diagonal": (
+        np.einsum("ii,ii->", A @ B, A @ B),
+        "([j,k] -> A[j,l]*B[l,k])[i,i]*([j,k] -> A[j,l]*B[l,k])[i,i]",
+        None,
+    ),
     "outer": (tc.gradient(y @ X @ x, X), "y[i]*x[j]", "y*x'"),
     "trace": (np.trace(A @ B), "A[i,j]*B[j,i]", "tr(A*B)"),
     "unit": (tc.hessian(x @ x, x), "2*δ[i,j] where i: n", "2*eye(n)"),

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from .formula import Binary, Formula, Name, Negative, Number, Subscript
+from typing import Any
+
+from .formula import (
+    Arrow,
+    Binary,
+    Definition,
+    Document,
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Subscript,
+)
 
 
 def is_sum(formula: Formula) -> bool:
@@ -63,3 +75,18 @@ def factors(formula: Formula) -> tuple[float, float, list[Formula]]:
 def is_one(formula: Formula) -> bool:
     """Whether the formula is the literal 1."""
     return isinstance(formula, Number) and formula.value == 1
+
+
+def index_names(document: Document) -> set[str]:
+    """Words that stand alone between brackets."""
+    found: set[str] = set()
+    stack: list[Any] = [document]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, (Subscript, Arrow, Definition)) and (
+            len(part.items) != 1 or not is_unit(part)
+        ):
+            found |= {item.text for item in part.items if isinstance(item, Name)}
+        if isinstance(part, (Formula, tuple)):
+            stack.extend(part if isinstance(part, tuple) else vars(part).values())
+    return found

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ..applications import power
@@ -38,7 +38,6 @@ from .formula import (
     Arrow,
     Binary,
     Call,
-    Definition,
     Document,
     Formula,
     Group,
@@ -47,10 +46,10 @@ from .formula import (
     Number,
     Subscript,
 )
-from .labelled import Labelled, Scope
+from .labelled import Factor, Labelled, Scope, of_one_shape, single, sizes_of
 from .names import caret
 from .reader import Labels
-from .spines import factors, is_sum, is_unit, terms
+from .spines import factors, index_names, is_sum, is_unit, terms
 
 Order = Labels | Callable[[Labels], Labels] | None
 
@@ -59,14 +58,6 @@ class UnknownSizeError(ParseError, NotationError):
     """The size of an index is not known yet; another part may tell it, as this one tells others."""
 
     sizes: dict[str, Any]
-
-
-@dataclass
-class Factor:
-    """A factor of a product: tensors with their labels, and how often each label counts."""
-
-    tensors: list[tuple[Node, Labels]]
-    counts: Counter[str]
 
 
 def natural_order(labels: Iterable[str]) -> Labels:
@@ -89,7 +80,7 @@ class Summation(CallReader):
     # -- whole formulas ---------------------------------------------------------------------
     def document(self, document: Document) -> Node:
         """The node of a text with its definitions."""
-        self.indices = set(document.sizes) | _index_names(document)
+        self.indices = set(document.sizes) | index_names(document)
         self.symbols |= {s for f in document.sizes.values() for s in symbols_of(self.extent(f))}
         self.sizes |= {label: self.extent(f) for label, f in document.sizes.items()}
         for definition in document.definitions:
@@ -186,9 +177,20 @@ class Summation(CallReader):
             return lead[0] if lead and set(lead[0]) == set(free) else free
 
         def read(term: Formula, scope: Scope) -> Labelled:
-            return self.value(term, scope, in_one_order)
+            value = self.value(term, scope, in_one_order)
+            if value.labels:
+                solved.append(term)
+            return value
 
+        solved: list[Formula] = []
         found = self._solved([term for _, term in parts], read, scope)
+        open_terms = [t for (_, t), value in zip(parts, found, strict=True) if value.labels]
+        if open_terms and open_terms[0] is not solved[0] and not isinstance(order, tuple):
+            # The first term waited for a size from another one, which has led until now.
+            lead.clear()
+            sizes = {label: n for value in found for label, n in sizes_of(value).items()}
+            known = replace(scope, sizes={**scope.sizes, **sizes})
+            found = [read(term, known) for _, term in parts]
         labels = next((term.labels for term in found if term.labels), ())
         nodes = []
         for (sign, term), value in zip(parts, found, strict=True):
@@ -200,7 +202,7 @@ class Summation(CallReader):
                     "give every term the same free indices; 1[i] broadcasts",
                 )
             nodes.append(scale(sign, value.arranged(labels) if value.labels else value.node))
-        return Labelled(add(*_of_one_shape(nodes)), labels)
+        return Labelled(add(*of_one_shape(nodes)), labels)
 
     def _solved(self, formulas: Sequence[Formula], read: Any, scope: Scope) -> list[Any]:
         """Values of formulas, read in an order in which the sizes that they need become known."""
@@ -217,7 +219,7 @@ class Summation(CallReader):
                     stuck.append((k, error))
                     sizes |= error.sizes
                 else:
-                    sizes |= _sizes_of(found[k])
+                    sizes |= sizes_of(found[k])
             if len(stuck) == len(waiting) and len(sizes) == known:
                 stuck[0][1].sizes = sizes
                 raise stuck[0][1]
@@ -251,19 +253,19 @@ class Summation(CallReader):
         if isinstance(formula, Binary) and formula.operator == "^":
             return self._power(formula, scope)
         if isinstance(formula, Binary) and formula.operator == "/":  # left is 1 here
-            return _single(self._reciprocal(formula.right, scope))
+            return single(self._reciprocal(formula.right, scope))
         if isinstance(formula, Binary) and formula.operator in COMPARISONS:
             name = COMPARISONS[formula.operator]
-            return _single(self._elementwise(name, (formula.left, formula.right), {}, scope))
+            return single(self._elementwise(name, (formula.left, formula.right), {}, scope))
         if isinstance(formula, Subscript):
             return self._subscript(formula, scope)
         if isinstance(formula, Call):
             closes = formula.function == "sum" and formula.binder
-            return _single((self.value if closes else self._call)(formula, scope))
+            return single((self.value if closes else self._call)(formula, scope))
         if isinstance(formula, (Name, Leaf)):
-            return _single(Labelled(self._scalar(formula), ()))
+            return single(Labelled(self._scalar(formula), ()))
         if isinstance(formula, Group):
-            return _single(self.value(formula, scope))
+            return single(self.value(formula, scope))
         raise self.error(formula, "this has no meaning in index notation")
 
     def _reciprocal(self, formula: Formula, scope: Scope) -> Labelled:
@@ -281,10 +283,10 @@ class Summation(CallReader):
         base = self.value(formula.left, scope)
         exponent = self.number(formula.right)
         if exponent is None:
-            return _single(self._elementwise("pow", (formula.left, formula.right), {}, scope))
+            return single(self._elementwise("pow", (formula.left, formula.right), {}, scope))
         if exponent in (1, 2, 3):  # repeated factors, so that the product stays one
             return Factor([(base.node, base.labels)] * int(exponent), Counter(base.labels))
-        return _single(Labelled(power(base.node, exponent), base.labels))
+        return single(Labelled(power(base.node, exponent), base.labels))
 
     def _scalar(self, formula: Name | Leaf) -> Node:
         node = self.look_up(formula)
@@ -318,7 +320,7 @@ class Summation(CallReader):
         elif isinstance(base, Call) and not base.binder:
             node, batch = self._core_call(base, scope)
         elif isinstance(base, Group):
-            return _single(self.value(formula, scope))
+            return single(self.value(formula, scope))
         else:
             raise self.error(formula, "this cannot be indexed")
         return self._indexed(node, batch, formula)
@@ -379,37 +381,3 @@ class Summation(CallReader):
         )
         error.sizes = {}
         return error
-
-
-def _index_names(document: Document) -> set[str]:
-    """Words that stand alone between brackets."""
-    found: set[str] = set()
-    stack: list[Any] = [document]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, (Subscript, Arrow, Definition)) and (
-            len(part.items) != 1 or not is_unit(part)
-        ):
-            found |= {item.text for item in part.items if isinstance(item, Name)}
-        if isinstance(part, (Formula, tuple)):
-            stack.extend(part if isinstance(part, tuple) else vars(part).values())
-    return found
-
-
-def _single(value: Labelled) -> Factor:
-    return Factor([(value.node, value.labels)], Counter(value.labels))
-
-
-def _sizes_of(value: Labelled | Factor) -> dict[str, Any]:
-    tensors = value.tensors if isinstance(value, Factor) else [(value.node, value.labels)]
-    return {
-        label: extent
-        for node, labels in tensors
-        for label, extent in zip(labels, node.extents, strict=True)
-    }
-
-
-def _of_one_shape(nodes: Sequence[Node]) -> list[Node]:
-    """Scalars among the terms of a sum broadcast."""
-    extents = next((node.extents for node in nodes if node.ndim), ())
-    return [node if node.ndim == len(extents) else broadcast(node, (), extents) for node in nodes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from ..products import is_kronecker, is_ones, split_coefficient
 from .network import (
     ATOM,
     ELEMENT,
+    POSTFIX,
+    POWER,
     PRODUCT,
     Chain,
     Item,
@@ -33,6 +36,22 @@ def vector_chains(parts: Sequence[tuple[str, int, bool]]) -> list[Chain]:
     first = as_item(elementwise(above)) if above else Item("1")
     shown = first.text if first.level >= ELEMENT and first.level != PRODUCT else first.shown
     return [(Item(" ./ ".join([shown, *below]), ELEMENT),)]
+
+
+def powers_of(scalars: Sequence[Item]) -> list[Item]:
+    """Scalars with equal ones as a power."""
+    counts = Counter((item.text, item.level) for item in scalars)
+    return [
+        Item(text, level)
+        if count == 1
+        else Item(f"{text if level >= POSTFIX else f'({text})'}^{count}", POWER)
+        for (text, level), count in counts.items()
+    ]
+
+
+def plain_names_first(item: Item) -> tuple[bool, str]:
+    """The order of scalar factors: ``c*(x'*x)^2``."""
+    return item.text.startswith("("), item.text
 
 
 def diagonal_item(network: Network) -> Item:

@@ -290,7 +290,7 @@ class _IndexPrinter(FunctionPrinter):
             if params.get("at_zero") is None and params["exponent"] < 0:
                 return self._power(node.operands[0], -params["exponent"], own, used), True
         text = self.render(node, own, used)
-        if self._is_open(node, text):
+        if distinct(own) and self._is_open(node, text):
             text = text.replaced(text=f"({text.text})", level=ATOM)
         if exponent > 1:
             text = self.ordered(text, own)

@@ -37,6 +37,8 @@ from .factors import (
     is_extent,
     is_reciprocal,
     is_shift,
+    plain_names_first,
+    powers_of,
     vector_chains,
 )
 from .index_text import index_text
@@ -341,13 +343,14 @@ class _MatrixPrinter(KroneckerPrinter):
         divisors = [i.shown for i in below] + (
             [number_text(denominator)] if denominator != 1 else []
         )
-        atoms = sorted((i for i in above if i.level > PRODUCT), key=lambda item: item.text)
+        above = powers_of(above)
+        atoms = sorted((i for i in above if i.level > PRODUCT), key=plain_names_first)
         formulas = [i for i in above if i.level <= PRODUCT]
         parts += [i.text for i in atoms]
         inner = [formulas.pop()] if not chain and formulas and formulas[-1].level == PRODUCT else []
         parts += (
             [i.shown for i in formulas]
-            if parts or inner or chain or divisors
+            if parts or inner or chain or divisors or len(formulas) > 1
             else [i.text for i in formulas]
         )
         last: Chain = chain or tuple(inner)
