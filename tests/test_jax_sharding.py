@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -100,3 +101,20 @@ def test_a_loss_over_two_processes() -> None:
     finally:
         for process in processes:
             process.kill()
+
+
+def test_the_script_of_the_readme_shows_the_collective_and_the_rows() -> None:
+    (script,) = re.findall(r"```py\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    own = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    collectives, sharding = done.stdout.splitlines()
+    assert "all-reduce(" in collectives and "f64[8]" in collectives
+    assert "'data': 8" in sharding and sharding.endswith("(1, 8)")

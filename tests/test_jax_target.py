@@ -65,3 +65,41 @@ def test_float64_without_x64_is_refused_with_the_remedy() -> None:
             function(w=np.ones(2, np.float32), X=np.ones((2, 2)))
         single = function(w=np.ones(2, np.float32), X=np.ones((2, 2), np.float32))
         assert single.dtype == np.float32
+
+
+def test_a_hessian_is_differentiated_further_by_jax() -> None:
+    """The third derivative by JAX of our second, against our third."""
+    rng = np.random.default_rng(1)
+    data = rng.normal(size=(6, 3)), rng.normal(size=3), rng.normal(size=6)
+    H = tc.hessian(LOSS, w)
+    second = backends.compile(H, target="jax", variables=(X, w, y))
+    third = backends.compile(tc.derivative(H, w), variables=(X, w, y)).call(*data)
+    for jacobian in (jax.jacfwd, jax.jacrev):
+        found = jax.jit(jacobian(second.function, argnums=1))(*data)
+        np.testing.assert_allclose(found, third, rtol=1e-10, atol=1e-12)
+    of_norm = jax.grad(lambda w: jnp.sum(second.function(data[0], w, data[2]) ** 2))(data[1])
+    wanted = 2 * np.einsum("ij,ijk->k", second.call(*data), third)
+    np.testing.assert_allclose(of_norm, wanted, rtol=1e-10)
+
+
+def test_a_hessian_is_mapped_over_many_points() -> None:
+    rng = np.random.default_rng(2)
+    X0, y0, many = rng.normal(size=(5, 3)), rng.normal(size=5), rng.normal(size=(4, 3))
+    second = backends.compile(tc.hessian(LOSS, w), target="jax", variables=(X, w, y))
+    found = jax.jit(jax.vmap(second.function, in_axes=(None, 0, None)))(X0, many, y0)
+    for own, point in zip(found, many, strict=True):
+        np.testing.assert_allclose(own, second.call(X0, point, y0), rtol=1e-12)
+
+
+def test_nested_results_and_parameters_are_pytrees() -> None:
+    """What was compiled as a nesting comes out as one, and JAX differentiates by another."""
+    rng = np.random.default_rng(3)
+    X0, params = rng.normal(size=(5, 3)), {"w": rng.normal(size=3), "y": rng.normal(size=5)}
+    nested = {"loss": LOSS, "slopes": (tc.gradient(LOSS, w), [tc.gradient(LOSS, y)])}
+    f = backends.compile(nested, target="jax", variables=(X, w, y))
+    found = jax.jit(f.function)(X0, params["w"], params["y"])
+    shapes = jax.tree.map(jnp.shape, found, is_leaf=lambda x: hasattr(x, "shape"))
+    assert shapes == {"loss": (), "slopes": ((3,), [(5,)])}
+    slopes = jax.grad(lambda p: f.function(X0, p["w"], p["y"])["loss"])(params)
+    np.testing.assert_allclose(slopes["w"], found["slopes"][0], rtol=1e-12)
+    np.testing.assert_allclose(slopes["y"], found["slopes"][1][0], rtol=1e-12)
