@@ -79,12 +79,13 @@ class BudgetedHessian:
         self,
         function: Callable[..., Any],
         memory: str | int | float,
-        argnums: int = 0,
+        argnums: int | Sequence[int] = 0,
         target: str = "auto",
     ) -> None:
-        if not isinstance(argnums, int):
-            raise TypeError("hessian with memory= takes one argument; nest parameters in a dict")
         self.memory = memory_bytes(memory)
+        self._several = None if isinstance(argnums, int) else tuple(argnums)
+        if not isinstance(argnums, int):
+            function, argnums = _of_first(function, tuple(argnums)), 0
         self._function, self._argnum = function, argnums
         rule = curvature_rules.structured_hessian
         self._structured = StructuredTransform(
@@ -96,6 +97,13 @@ class BudgetedHessian:
 
     def choice(self, *args: Any, **kwargs: Any) -> Choice:
         """What a call with these arguments would do; computes nothing."""
+        return self._choice(*self._nested(args), **kwargs)
+
+    def _nested(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """With several argnums those as one tuple, then the other arguments."""
+        return args if self._several is None else _selected_first(args, self._several)
+
+    def _choice(self, *args: Any, **kwargs: Any) -> Choice:
         leaves, _ = pytrees.flatten(args[self._argnum])
         n = sum(np.size(leaf) for leaf in leaves)
         item = np.result_type(*leaves, np.float32).itemsize
@@ -114,7 +122,8 @@ class BudgetedHessian:
 
     def __call__(self, *args: Any, **kwargs: Any) -> StructuredOperator:
         """The operator at these arguments."""
-        choice = self.choice(*args, **kwargs)
+        args = self._nested(args)
+        choice = self._choice(*args, **kwargs)
         makers: dict[str, Callable[..., StructuredOperator]] = {
             "structured": self._structured,
             "dense": self._whole,
@@ -202,6 +211,25 @@ class BudgetedHessian:
         tangents: list[Any] = [None] * len(args)
         tangents[self._argnum] = args[self._argnum]
         return peak_bytes(self._hvp.plan(args, kwargs, tuple(tangents)), item)
+
+
+def _selected_first(args: Sequence[Any], selected: tuple[int, ...]) -> tuple[Any, ...]:
+    """``((args[k] for k selected), others...)``."""
+    positions = {k % len(args) for k in selected}
+    others = (each for k, each in enumerate(args) if k not in positions)
+    return (tuple(args[k] for k in selected), *others)
+
+
+def _of_first(function: Callable[..., Any], selected: tuple[int, ...]) -> Callable[..., Any]:
+    """The function of a tuple of selected arguments and the others."""
+
+    def of_first(chosen: Sequence[Any], *others: Any, **kwargs: Any) -> Any:
+        count = len(chosen) + len(others)
+        at = {k % count: each for k, each in zip(selected, chosen, strict=True)}
+        rest = iter(others)
+        return function(*(at[k] if k in at else next(rest) for k in range(count)), **kwargs)
+
+    return of_first
 
 
 def peak_bytes(plan: Plan, item: int, sizes: Mapping[str, int] | None = None) -> int:

@@ -30,6 +30,7 @@ def hessian(
 
     With ``memory``, a number of bytes or a text like ``"2 GB"``, it is such an operator as well,
     represented in the best way that fits; its ``choice`` says which, and what the others need.
+    Several argnums are one matrix, in their order.
 
     >>> import numpy as np
     >>> hessian(lambda x: x[0] * x[1])(np.array([1.0, 2.0]))
@@ -46,8 +47,8 @@ def hessian(
     function not scalar; SizeError if the result does not fit into the memory.
     """
     if memory is not None:
-        if has_aux or structured or not isinstance(argnums, int):
-            raise TypeError("hessian: memory= goes with one argnum, without structured and has_aux")
+        if has_aux or structured:
+            raise TypeError("hessian: memory= goes without structured= and has_aux=")
         return BudgetedHessian(fun, memory, argnums, target)
     if structured:
         rule = curvature_rules.structured_hessian

@@ -97,6 +97,20 @@ def test_memory_is_written_as_people_write_it() -> None:
         memory_bytes("much")
 
 
+@pytest.mark.parametrize("argnums", [(0, 1), (1, 0), (-3, 1)])
+def test_several_arguments_are_one_matrix_in_their_order(argnums: tuple[int, ...]) -> None:
+    U, V = rng.normal(size=(5, 2)), rng.normal(size=(4, 2))
+    args = (U, V, rng.normal(size=(5, 4)))
+    expected = ad.hessian(factorization, argnums=argnums, structured=True)(*args).todense()
+    budgeted = ad.hessian(factorization, argnums=argnums, memory="1 MB")
+    assert budgeted.choice(*args).kind == "structured"
+    np.testing.assert_allclose(budgeted(*args).todense(), expected, atol=1e-12)
+    for memory in (budgeted.choice(*args).needs["structured"] - 1,):
+        other = ad.hessian(factorization, argnums=argnums, memory=memory)(*args)
+        assert other.choice.kind in ("dense", "chunked", "hvp")
+        np.testing.assert_allclose(other.todense(), expected, atol=1e-10)
+
+
 def test_options_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(TypeError, match="memory="):
         ad.hessian(without_structure, memory="1 GB", structured=True)

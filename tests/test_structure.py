@@ -142,6 +142,67 @@ STRUCTURED = {
     "weighted chain": (np.sum(w[:-1] * w[1:] * u[1:]), w, "banded", 8 * 12),
     "gather": (np.sum((w[s] - q) ** 2), w, "diagonal", 8 * 4),
     "graph": (np.sum(q * (w[s] - w[t]) ** 2), w, "sparse by index arrays", 8 * 19),
+    "graph and a chain": (
+        np.sum(q * (w[s] - w[t]) ** 2) + np.sum((w[1:] - w[:-1]) ** 2) + w @ w,
+        w,
+        "sparse by index arrays",
+        8 * 25,
+    ),
+    "graph with all weights": (
+        np.sum(q * (w[s] - w[t]) ** 2) + np.sum(np.exp(w)),
+        w,
+        "sparse by index arrays",
+        8 * 19,
+    ),
+    "pairs of rows": (
+        np.sum((np.sum(V[s] * V[t], axis=1) - q) ** 2),
+        V,
+        "sparse by index arrays",
+        8 * 315,
+    ),
+    "wrapped differences": (
+        np.sum((w - np.roll(w, 1)) ** 2),
+        w,
+        "sparse by affine patterns",
+        8 * 36,
+    ),
+    "wrapped image": (
+        np.sum((G - np.roll(G, 1, axis=0)) ** 2) + np.sum(np.exp(G)),
+        G,
+        "sparse by affine patterns",
+        8 * 108,
+    ),
+    "transposition": (np.sum(Q * Q.T), Q, "sparse by affine patterns", 8 * 16),
+    "symmetric part": (
+        np.sum((Q + Q.T) ** 2) + np.sum(np.exp(Q)),
+        Q,
+        "sparse by affine patterns",
+        8 * 32,
+    ),
+    "kronecker plus identity": (
+        np.einsum("ik,ij,jl,kl->", G, A, G, B) + np.sum(G * G),
+        G,
+        "Kronecker product plus a multiple of the identity",
+        8 * (16 + 9 + 1),
+    ),
+    "inverse of a diagonal plus low rank": (
+        w @ np.linalg.inv(np.diag(p) + np.outer(u, u)) @ w,
+        w,
+        "inverse of diagonal plus low rank",
+        8 * 9,
+    ),
+    "inverse plus identity": (
+        w @ np.linalg.inv(np.diag(p) + np.outer(u, u)) @ w + c * (w @ w),
+        w,
+        "inverse of diagonal plus low rank, plus a multiple of the identity",
+        8 * 10,
+    ),
+    "chain with a sum": (
+        np.sum((w[1:] - w[:-1]) ** 2 * u[1:]) + np.exp(np.sum(w)) + np.sum(w**4),
+        w,
+        "banded plus low rank",
+        8 * (12 + 4 + 1),
+    ),
 }
 
 #: Near misses: dense for all the library can say, or less than one could hope for.
@@ -152,13 +213,14 @@ DENSE = {
         np.einsum("ik,ij,jl,kl->", G, A, G, B) + np.einsum("ik,ij,jl,kl->", G, M, G, C),
         G,
     ),
-    "transposition": (np.sum(Q * Q.T), Q),
-    "kronecker plus identity": (np.einsum("ik,ij,jl,kl->", G, A, G, B) + np.sum(G * G), G),
+    "kronecker plus diagonal": (np.einsum("ik,ij,jl,kl->", G, A, G, B) + np.sum(G**4), G),
+    "embedding of a block": (w[1:] @ Q[1:, 1:] @ w[1:], w),
+    "inverse of any matrix": (w @ np.linalg.inv(Q) @ w, w),
+    "inverse of a triangle": (w @ np.linalg.inv(np.diag(p) + np.outer(u, p)) @ w, w),
     "all pairs": (np.sum(np.exp(w[:, None] - w[None, :])) * w[0], w),
     "square of a sum times a form": (np.sum(w) ** 2 * (w @ A @ w), w),
     "scaled by a coupled weight": (np.einsum("ik,jl,ijkl->", G, G, tc.variables("F: n n k k")), G),
     "scores of pairs": (np.sum(np.tanh(w[:, None] * w[None, :] * A)), w),
-    "wrapped differences": (np.sum((w - np.roll(w, 1)) ** 2), w),
 }
 
 

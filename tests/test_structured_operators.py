@@ -79,6 +79,9 @@ INSTANCES = {
     "kronecker of two negative factors": lambda r: KroneckerOperator(
         [-spd(r, 3), -spd(r, 4)], [(0,), (1,)], (3, 4)
     ),
+    "kronecker plus identity": lambda r: KroneckerOperator(
+        [spd(r, 4), spd(r, 3)], [(1,), (0,)], (3, 4), 0.8
+    ),
     "kronecker sum": lambda r: KroneckerSumOperator([spd(r, 3), spd(r, 4)], [(0,), (1,)], (3, 4)),
     "kronecker sum crosswise": lambda r: KroneckerSumOperator(
         [spd(r, 4), spd(r, 3)], [(1,), (0,)], (3, 4)
@@ -113,6 +116,22 @@ INSTANCES = {
     "pentadiagonal": lambda r: BandedOperator(positive_band(r, 9, 2), -2, (9,)),
     "band wider than the matrix": lambda r: BandedOperator(positive_band(r, 3, 4), -4, (3,)),
     "sparse": lambda r: SparseOperator(sparse_spd(r, 20), (20,)),
+    "band plus low rank": lambda r: plus_low_rank(
+        r, BandedOperator(positive_band(r, 9, 1), -1, (9,)), 2
+    ),
+    "sparse plus low rank": lambda r: plus_low_rank(r, SparseOperator(sparse_spd(r, 15), (15,)), 2),
+    "kronecker plus low rank": lambda r: plus_low_rank(
+        r, KroneckerOperator([spd(r, 3), spd(r, 4)], [(0,), (1,)], (3, 4)), 2
+    ),
+    "inverse plus identity": lambda r: InverseOperator(
+        BlocksOperator(spd(r, 3, 4), (0,), (0,), (4, 3)), 0.6
+    ),
+    "inverse minus identity": lambda r: InverseOperator(
+        DiagonalOperator(r.uniform(0.5, 1, size=6), (6,)), -0.5
+    ),
+    "inverse of diagonal plus low rank": lambda r: InverseOperator(
+        plus_low_rank(r, DiagonalOperator(r.uniform(1, 2, size=9), (9,)), 3)
+    ),
     "inverse of blocks": lambda r: InverseOperator(
         BlocksOperator(spd(r, 3, 4), (0,), (0,), (4, 3))
     ),
@@ -126,6 +145,24 @@ INSTANCES = {
     "arrow head with the head first": lambda r: SystemOperator(
         [DenseOperator(spd(r, 2), (2,)), BlocksOperator(spd(r, 2, 3), (0,), (0,), (3, 2))],
         {(0, 1): 0.3 * r.normal(size=(2, 6))},
+    ),
+    "system of a band and a kronecker product": lambda r: SystemOperator(
+        [
+            BandedOperator(positive_band(r, 8, 1), -1, (8,)),
+            KroneckerOperator([spd(r, 2) + np.eye(2), spd(r, 3)], [(0,), (1,)], (2, 3)),
+        ],
+        {(0, 1): 0.1 * r.normal(size=(8, 6))},
+    ),
+    "system of two gram matrices with blocks": lambda r: SystemOperator(
+        [block_gram(r, 9, 4, (4, 3), 1.0), block_gram(r, 2, 3, (3, 2), 1.0)],
+        {(0, 1): 0.05 * r.normal(size=(12, 6))},
+    ),
+    "system without coupling": lambda r: SystemOperator(
+        [DiagonalOperator(r.uniform(1, 2, size=4), (4,)), DenseOperator(spd(r, 3), (3,))], {}
+    ),
+    "system with numbers": lambda r: SystemOperator(
+        [DiagonalOperator(np.float64(3.0), ()), DiagonalOperator(r.uniform(3, 4, size=4), (4,))],
+        {(0, 1): 0.4 * r.normal(size=(1, 4))},
     ),
     "three parameters": lambda r: SystemOperator(
         [
@@ -180,9 +217,10 @@ def test_spectrum_and_smallest_eigenvalue(name):
     op = INSTANCES[name](rng)
     values = np.linalg.eigvalsh(op @ np.eye(op.shape[0]))
     k = min(2, op.shape[0])
-    found, vectors = op.eigsh(k)
-    close(np.sort(found), values[-k:])
-    close(op @ vectors, vectors * found)
+    for which, wanted in (("LA", values[-k:]), ("SA", values[:k])):
+        found, vectors = op.eigsh(k, which)
+        close(np.sort(found), wanted)
+        close(op @ vectors, vectors * found)
     close(op.smallest_eigenvalue(), values[0])
 
 
@@ -251,33 +289,50 @@ def test_indefinite_matrix_is_refused_with_its_smallest_eigenvalue(name):
     assert moved @ b > 0 and np.isfinite(moved).all()
 
 
-@pytest.mark.parametrize("name", ["diagonal", "dense", "kronecker sum", "diagonal plus low rank"])
+def indefinite(rng):
+    """An indefinite instance of every class that has its own way to eigenvalues."""
+    blocks = spd(rng, 3, 4) - 2 * np.eye(3)
+    band = positive_band(rng, 8, 1)
+    band[:, 1] -= 7
+    form = block_gram(rng, 3, 5, (5, 3), 0.5)
+    form.D[:, :, 0] *= -1
+    return {
+        "diagonal": DiagonalOperator(rng.normal(size=(3, 4)), (3, 4)),
+        "dense": DenseOperator(spd(rng, 6) - 3 * np.eye(6), (6,)),
+        "blocks": BlocksOperator(blocks, (0,), (0,), (4, 3)),
+        "kronecker": KroneckerOperator([blocks[0], spd(rng, 4)], [(0,), (1,)], (3, 4), -0.3),
+        "kronecker sum": KroneckerSumOperator([blocks[0], blocks[1]], [(0,), (1,)], (3, 3)),
+        "plus low rank": plus_low_rank(rng, DiagonalOperator(rng.normal(size=9), (9,)), 2),
+        "band": BandedOperator(band, -1, (8,)),
+        "sparse": SparseOperator(sparse_spd(rng, 12) - 8 * sparse.eye_array(12), (12,)),
+        "gram with blocks, wide": form,
+        "gram with blocks plus a diagonal": block_gram(rng, 3, 5, (5, 3), rng.normal(size=(5, 3))),
+        "system": SystemOperator(
+            [DiagonalOperator(rng.normal(size=5), (5,)), DenseOperator(spd(rng, 2), (2,))],
+            {(0, 1): rng.normal(size=(5, 2))},
+        ),
+        "products": ProductOperator((spd(rng, 5) - 4 * np.eye(5)).dot, (5,)),
+    }
+
+
+@pytest.mark.parametrize("name", indefinite(np.random.default_rng(0)))
 def test_absolute_eigenvalues(name):
     rng = np.random.default_rng(2)
-    op = INSTANCES[name](rng)
-    op = shifted(op, np.linalg.eigvalsh(op.todense())[:2].mean())
-    b = rng.normal(size=op.shape[0])
-    values, vectors = np.linalg.eigh(op.todense())
-    close(op.solve(b, modified="absolute"), vectors @ ((vectors.T @ b) / np.abs(values)))
+    op = indefinite(rng)[name]
+    n = op.shape[0]
+    b = rng.normal(size=n)
+    values, vectors = np.linalg.eigh(op @ np.eye(n))
+    assert values[0] < 0 < values[-1]
+    for damping in (0.0, 0.4):
+        expected = vectors @ ((vectors.T @ b) / (np.abs(values) + damping))
+        close(op.solve(b, damping=damping, modified="absolute"), expected)
+    close(op.smallest_eigenvalue(), values[0])
 
 
-def test_absolute_eigenvalues_of_blocks_and_kronecker_products():
-    rng = np.random.default_rng(4)
-    blocks = spd(rng, 3, 4) - 2 * np.eye(3)
-    for op in (
-        BlocksOperator(blocks, (0,), (0,), (4, 3)),
-        KroneckerOperator([blocks[0], spd(rng, 4)], [(0,), (1,)], (3, 4)),
-    ):
-        b = rng.normal(size=12)
-        values, vectors = np.linalg.eigh(op.todense())
-        assert values[0] < 0
-        close(op.solve(b, modified="absolute"), vectors @ ((vectors.T @ b) / np.abs(values)))
-
-
-def test_absolute_eigenvalues_of_a_band_are_refused_with_a_remedy():
-    op = INSTANCES["tridiagonal"](np.random.default_rng(0))
+def test_all_eigenvalues_of_a_matrix_too_large_for_them_are_refused_with_a_remedy():
+    op = BandedOperator(np.ones((100_000, 3)), -1, (100_000,))
     with pytest.raises(TensorcalcError, match="modified='shift'"):
-        op.solve(np.ones(8), modified="absolute")
+        op.solve(np.ones(100_000), modified="absolute")
 
 
 def test_singular_blocks_and_singular_updates_are_refused():

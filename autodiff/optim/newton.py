@@ -12,7 +12,7 @@ import numpy as np
 
 from ..objective import Objective
 from ..result import Result
-from ..structured import DenseOperator, NotPositiveDefinite, StructuredOperator
+from ..structured import NotPositiveDefinite, StructuredOperator
 from .iteration import (
     Point,
     Stopped,
@@ -77,15 +77,8 @@ def newton_solution(
         if indefinite == "raise":
             raise
         if indefinite == "absolute":
-            return _with_spectrum(operator).solve(gradient, damping=damping, modified="absolute")
+            return operator.solve(gradient, damping=damping, modified="absolute")
         return _shifted(operator, gradient, damping, error.smallest)
-
-
-def _with_spectrum(operator: StructuredOperator) -> StructuredOperator:
-    """The operator itself, or the dense matrix where the structure does not give eigenvectors."""
-    if type(operator)._absolute_solution is StructuredOperator._absolute_solution:
-        return DenseOperator(operator.todense(), operator.parameter_shape)
-    return operator
 
 
 def _shifted(operator: StructuredOperator, gradient: Any, damping: float, smallest: float) -> Any:
@@ -154,7 +147,7 @@ def _by_products(problem: Objective, point: Point, before: float, gtol: float) -
 
 def _by_structure(problem: Objective, point: Point, before: float, gtol: float) -> Any:
     operator = problem.operator(point.x)
-    known = operator.preconditioner()
+    known = operator.nearby()
     inverse = None if known is None else known.solve
     forcing = min(0.1, 0.9 * (point.norm / max(before, 1e-300)) ** 2)
     accuracy = max(forcing * point.norm, gtol / 2)

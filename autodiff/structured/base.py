@@ -21,6 +21,8 @@ Modified = Literal["absolute", "shift"] | None
 
 #: Columns of the identity that are solved for at once.
 CHUNK = 256
+#: Bytes beyond which no dense matrix is formed in place of a structured one.
+DENSE_LIMIT = 2**31
 
 
 class NotPositiveDefinite(TensorcalcError, np.linalg.LinAlgError):
@@ -67,12 +69,22 @@ class StructuredOperator(LinearOperator):
         raise AttributeError("a structured operator must define _diagonal")
 
     def _absolute_solution(self, V: Any, damping: float) -> Any:
-        """A solve with the eigenvalues replaced by their magnitudes."""
-        raise TensorcalcError(
-            f"absolute eigenvalues of a matrix that is {self.name}",
-            [f"shape: {self.shape}"],
-            "pass modified='shift', or take DenseOperator(H.todense()) where that fits",
-        )
+        """A solve with the eigenvalues replaced by their magnitudes: all of them, of the whole."""
+        values, vectors = self._spectrum()
+        magnitudes = np.abs(values) + damping
+        require_positive(f"the matrix ({self.name})", magnitudes)
+        return vectors @ ((vectors.T @ V) / magnitudes[:, None])
+
+    def _spectrum(self) -> tuple[Any, Any]:
+        """All eigenvalues and eigenvectors, by way of the dense matrix where that fits."""
+        n = self.shape[0]
+        if 8 * n * n > DENSE_LIMIT:
+            raise TensorcalcError(
+                f"all eigenvalues of a matrix that is {self.name}",
+                [f"size: {n} x {n}, dense {8 * n * n / 1e9:.3g} GB"],
+                "pass modified='shift', which needs the smallest one alone",
+            )
+        return np.linalg.eigh(self.todense())
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -133,7 +145,7 @@ class StructuredOperator(LinearOperator):
         """``log det(H + damping I)``. Raises NotPositiveDefinite if there is none."""
         return float(self._log_determinant(damping))
 
-    def preconditioner(self, damping: float = 0.0) -> StructuredOperator | None:
+    def nearby(self, damping: float = 0.0) -> StructuredOperator | None:
         """A positive definite operator like ``H + damping I`` whose solves cost little, or None."""
         return None
 

@@ -13,9 +13,8 @@ import numpy as np
 
 from tensorcalc.errors import TensorcalcError
 
-from .base import StructuredOperator, require_positive, require_symmetric
+from .base import DENSE_LIMIT, StructuredOperator, require_positive, require_symmetric
 from .kronecker import KroneckerOperator
-from .low_rank import DENSE_LIMIT
 from .simple import DenseOperator, DiagonalOperator
 
 #: Columns of ``X`` whose rows of the matrix are formed by one product.
@@ -155,7 +154,7 @@ class BlockGramOperator(StructuredOperator):
                     f"size: {n} x {n}, dense {8 * n * n / 1e9:.3g} GB",
                     f"stored: {self.nbytes} bytes",
                 ],
-                "solve with products alone: scipy.sparse.linalg.cg(H, b, M=H.preconditioner()), "
+                "solve by products: ProductOperator(H.__matmul__, shape, H.nearby()).solve(b), "
                 "or minimise by 'newton-conjugate-gradient' with products='structured'",
             )
         return DenseOperator(self.todense(), self.parameter_shape)
@@ -211,7 +210,7 @@ class BlockGramOperator(StructuredOperator):
         smallest = inner.smallest_eigenvalue()
         return smallest if Q is None else min(smallest, float(self.base))
 
-    def preconditioner(self, damping: float = 0.0) -> StructuredOperator | None:
+    def nearby(self, damping: float = 0.0) -> StructuredOperator | None:
         """``sum_i tr(D_i) x_i x_i'`` times the mean block, scaled to the same trace, plus the mean
         of the base; for large ``X`` the diagonal.
         """

@@ -29,6 +29,7 @@ from tensorcalc.structure import (
     structure,
     structure_of_system,
 )
+from tensorcalc.structure.kinds import Affine
 from tensorcalc.substitution import sizes_from
 
 from .base import StructuredOperator, require_symmetric
@@ -219,6 +220,15 @@ def _block_gram(found: BlockGram, values: Values, shape: Any, sizes: Any) -> Str
     return operator
 
 
+def _kronecker(found: Kronecker, values: Values, shape: Any, sizes: Any) -> StructuredOperator:
+    factors = [values[factor] for factor in found.factors]
+    return KroneckerOperator(factors, found.axes, shape, _number(found.shift, values))
+
+
+def _number(node: Node | None, values: Values) -> float:
+    return 0.0 if node is None else float(values[node])
+
+
 def _banded(found: Banded, values: Values, shape: Any, sizes: Any) -> StructuredOperator:
     return BandedOperator(values[found.band], evaluate(found.low, sizes), shape)
 
@@ -229,9 +239,14 @@ def _diagonals(found: Diagonals, values: Values, shape: Any, sizes: Any) -> Stru
 
 
 def _scatter(found: Scatter, values: Values, shape: Any, sizes: Any) -> StructuredOperator:
-    places = [[values[node] for node in place] for place in found.places]
-    matrix = scattered_matrix(places, [values[node] for node in found.values], shape)
-    return SparseOperator(matrix, shape)
+    def place(each: Node | Affine) -> Any:
+        if isinstance(each, Node):
+            return values[each]
+        return tuple(evaluate(c, sizes) for c in each.coefficients), evaluate(each.offset, sizes)
+
+    places = [[place(each) for each in pattern.places] for pattern in found.patterns]
+    entries = [values[pattern.values] for pattern in found.patterns]
+    return SparseOperator(scattered_matrix(places, entries, shape), shape)
 
 
 _MAKERS: dict[type[Structure], Callable[[Any, Values, Any, Any], StructuredOperator]] = {
@@ -241,9 +256,7 @@ _MAKERS: dict[type[Structure], Callable[[Any, Values, Any, Any], StructuredOpera
     Blocks: lambda found, values, shape, sizes: BlocksOperator(
         values[found.core], found.tied, found.batch, shape
     ),
-    Kronecker: lambda found, values, shape, sizes: KroneckerOperator(
-        [values[factor] for factor in found.factors], found.axes, shape
-    ),
+    Kronecker: _kronecker,
     KroneckerSum: lambda found, values, shape, sizes: KroneckerSumOperator(
         [values[factor] for factor in found.factors], found.axes, shape
     ),
@@ -254,7 +267,7 @@ _MAKERS: dict[type[Structure], Callable[[Any, Values, Any, Any], StructuredOpera
     Diagonals: _diagonals,
     Scatter: _scatter,
     Inverse: lambda found, values, shape, sizes: InverseOperator(
-        operator_of(found.of, values, shape, sizes)
+        operator_of(found.of, values, shape, sizes), _number(found.shift, values)
     ),
     Dense: lambda found, values, shape, sizes: DenseOperator(values[found.formula], shape),
 }

@@ -11,16 +11,16 @@ from scipy.sparse.linalg import LinearOperator, cg, minres
 
 from tensorcalc.errors import TensorcalcError
 
-from .base import NotPositiveDefinite, StructuredOperator
+from .base import DENSE_LIMIT, NotPositiveDefinite, StructuredOperator
 from .simple import DenseOperator
 
 
 class InverseOperator(StructuredOperator):
-    """``inv(A)`` by solves with ``A``; its solves are products with ``A``."""
+    """``inv(A) + shift I`` by solves with ``A``; without a shift its solves are products."""
 
-    def __init__(self, inner: StructuredOperator) -> None:
+    def __init__(self, inner: StructuredOperator, shift: float = 0.0) -> None:
         super().__init__(inner.parameter_shape, inner.dtype)
-        self.inner = inner
+        self.inner, self.shift = inner, float(shift)
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -28,32 +28,51 @@ class InverseOperator(StructuredOperator):
         return self.inner.arrays
 
     def _product(self, V: Any) -> Any:
-        return self.inner._solution(V, 0.0)
+        return self.inner._solution(V, 0.0) + self.shift * V
 
     def _solution(self, V: Any, damping: float) -> Any:
         """``inv(inv(A) + d I)`` is ``(I - inv(I + d A)) / d`` for ``d > 0``."""
-        if not damping:
+        d = damping + self.shift
+        if d < 0:
+            return self._dense()._solution(V, damping)
+        if not d:
             return self.inner._product(V)
-        return (V - self.inner._solution(V, 1 / damping) / damping) / damping
+        return (V - self.inner._solution(V, 1 / d) / d) / d
+
+    def _dense(self) -> DenseOperator:
+        """The whole, for less than the inverse: no solve with ``A`` helps there."""
+        n = self.shape[0]
+        if 8 * n * n > DENSE_LIMIT:
+            raise TensorcalcError(
+                f"a solve with a matrix that is {self.name}, damped by less than zero",
+                [f"size: {n} x {n}, dense {8 * n * n / 1e9:.3g} GB"],
+                "pass a larger damping=",
+            )
+        return DenseOperator(self.todense(), self.parameter_shape)
 
     def _log_determinant(self, damping: float) -> float:
+        d = damping + self.shift
+        if d < 0:
+            return self._dense()._log_determinant(damping)
         inner = self.inner._log_determinant(0.0)
-        if not damping:
+        if not d:
             return -inner
-        n = self.shape[0]
-        return self.inner._log_determinant(1 / damping) + n * math.log(damping) - inner
+        return self.inner._log_determinant(1 / d) + self.shape[0] * math.log(d) - inner
 
     def _diagonal(self) -> Any:
-        return self.inner._inverse_diagonal(0.0)
+        return self.inner._inverse_diagonal(0.0) + self.shift
 
     def _inverse_diagonal(self, damping: float) -> Any:
-        if not damping:
+        d = damping + self.shift
+        if d < 0:
+            return self._dense()._inverse_diagonal(damping)
+        if not d:
             return self.inner._diagonal()
-        return (1 - self.inner._inverse_diagonal(1 / damping) / damping) / damping
+        return (1 - self.inner._inverse_diagonal(1 / d) / d) / d
 
     def smallest_eigenvalue(self) -> float:
-        """The reciprocal of the largest eigenvalue of the inverted operator."""
-        return 1 / float(self.inner.eigsh(1, "LA")[0][0])
+        """The reciprocal of the largest eigenvalue of the inverted operator, plus the shift."""
+        return 1 / float(self.inner.eigsh(1, "LA")[0][0]) + self.shift
 
 
 class SystemOperator(StructuredOperator):

@@ -9,13 +9,11 @@ from scipy import linalg
 
 from tensorcalc.errors import TensorcalcError
 
-from .base import NotPositiveDefinite, StructuredOperator
+from .base import DENSE_LIMIT, NotPositiveDefinite, StructuredOperator
 from .simple import DenseOperator, DiagonalOperator, ZeroOperator
 
 #: Eigenvalues of ``I + R' M R`` below this are rounding of a zero.
 SINGULAR = 1e-13
-#: Bytes beyond which no dense matrix is formed in place of a structured one.
-DENSE_LIMIT = 2**31
 
 
 class PlusLowRankOperator(StructuredOperator):
@@ -145,6 +143,3 @@ class PlusLowRankOperator(StructuredOperator):
             gram = scaled.T @ scaled
             return np.negative(gram, out=gram) if self.M.min(initial=0.0) < 0 else gram
         return self.Z.T @ self._weighted(self.Z)
-
-    def _absolute_solution(self, V: Any, damping: float) -> Any:
-        return DenseOperator(self.todense(), self.parameter_shape)._absolute_solution(V, damping)

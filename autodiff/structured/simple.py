@@ -109,12 +109,6 @@ class DenseOperator(StructuredOperator):
     def _solution(self, V: Any, damping: float) -> Any:
         return linalg.cho_solve(self._cholesky(damping), V)
 
-    def _absolute_solution(self, V: Any, damping: float) -> Any:
-        values, vectors = np.linalg.eigh(self.matrix)
-        magnitudes = np.abs(values) + damping
-        require_positive(f"the matrix ({self.name})", magnitudes)
-        return vectors @ ((vectors.T @ V) / magnitudes[:, None])
-
     def _log_determinant(self, damping: float) -> float:
         return 2 * np.log(np.diagonal(self._cholesky(damping)[0])).sum()
 

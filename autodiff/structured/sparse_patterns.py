@@ -9,7 +9,7 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import splu
 
-from .base import NotPositiveDefinite, StructuredOperator
+from .base import DENSE_LIMIT, NotPositiveDefinite, StructuredOperator
 
 
 class BandedOperator(StructuredOperator):
@@ -75,6 +75,11 @@ class BandedOperator(StructuredOperator):
 
     def _diagonal(self) -> Any:
         return self._lower()[0]
+
+    def _spectrum(self) -> tuple[Any, Any]:
+        if 8 * self.shape[0] ** 2 > DENSE_LIMIT:  # the eigenvectors are dense
+            return super()._spectrum()
+        return linalg.eig_banded(self._lower(), lower=True)  # type: ignore[no-any-return]
 
     def smallest_eigenvalue(self) -> float:
         """The least eigenvalue, by LAPACK's band routine without the others."""
@@ -163,20 +168,34 @@ def affine_matrix(bands: Sequence[Any], lows: Sequence[Sequence[int]], shape: Se
 def scattered_matrix(
     places: Sequence[Sequence[Any]], values: Sequence[Any], shape: Sequence[int]
 ) -> Any:
-    """The sparse matrix with values added at the rows and columns that index arrays name."""
+    """The sparse matrix with values added where places say, out of range left out.
+
+    A place, one per row and column axis of every pattern, is an array of indices over the axes of
+    the values, or a pair of coefficients of those axes and an offset.
+    """
     n, rank = int(np.prod(shape)), len(shape)
     total = sparse.csr_array((n, n))
     for place, value in zip(places, values, strict=True):
-        if not place:
-            total = total + sparse.diags_array(np.broadcast_to(value, shape).ravel()).tocsr()
-            continue
-        extents = (*shape, *shape)
-        index = [
-            np.mod(np.asarray(p).astype(int), e).ravel()
-            for p, e in zip(place, extents, strict=True)
-        ]
-        rows = np.ravel_multi_index(index[:rank], shape)
-        columns = np.ravel_multi_index(index[rank:], shape)
-        entries = (np.asarray(value, dtype=float).ravel(), (rows, columns))
+        value = np.asarray(value)
+        index, inside = [], np.ones(value.shape, dtype=bool)
+        for where, extent in zip(place, (*shape, *shape), strict=True):
+            position = _positions(where, value.shape, extent)
+            inside &= (position >= 0) & (position < extent)
+            index.append(position)
+        rows = np.ravel_multi_index([k[inside] for k in index[:rank]], shape)
+        columns = np.ravel_multi_index([k[inside] for k in index[rank:]], shape)
+        entries = (value[inside].astype(float), (rows, columns))
         total = total + sparse.coo_array(entries, shape=(n, n)).tocsr()
+    return total
+
+
+def _positions(place: Any, shape: Sequence[int], extent: int) -> Any:
+    """Positions along one axis, of the shape of the values; index arrays count from both ends."""
+    if not isinstance(place, tuple):
+        return np.broadcast_to(np.mod(np.asarray(place).astype(int), extent), shape)
+    coefficients, offset = place
+    total = np.full(shape, offset)
+    for axis, c in enumerate(coefficients):
+        index = np.arange(shape[axis]).reshape(-1, *(1,) * (len(shape) - axis - 1))
+        total += c * index
     return total

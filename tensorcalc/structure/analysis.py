@@ -7,15 +7,16 @@ zero, so the deltas that were the evidence vanish in it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..curvature.forms import collected
+from ..curvature.forms import collected, plain_factors
 from ..errors import ShapeError
 from ..extents import is_nonnegative, same_extents
 from ..nodes import Apply, Node, as_expression
-from ..products import is_zero, kronecker, product
+from ..products import is_zero, kronecker, product, scale
 from ..simplify import simplify
 from ..sums import add
 from .block_grams import block_gram
@@ -31,18 +32,19 @@ from .kinds import (
     Kronecker,
     KroneckerSum,
     LowRank,
+    Pattern,
     PlusLowRank,
     Scatter,
     Structure,
     Zero,
 )
+from .patterns import identity_places, merged_patterns, patterns_of
 from .restrictions import band_of, invariant_axes, offset_delta, shared_blocks
 from .terms import (
     Term,
     band_limits,
     components,
     low_rank_parts,
-    scattered,
     single_form,
     term_of,
     terms_of,
@@ -91,24 +93,55 @@ def structure_of_system(blocks: Sequence[Sequence[Node]], ranks: Sequence[int]) 
 
 
 def _square(H: Node, rank: int, terms: list[Term]) -> Structure:
-    """Tied terms first; what is left must be of low rank, or else all terms lie in bands."""
+    """Tied terms first, then sparse ones; what is left must be of low rank, or one product."""
     tied_terms = [term for term in terms if term.tied]
     others = [term for term in terms if not term.tied]
-    low_rank = [_low_rank(term, rank) for term in others]
     base = _tied(tied_terms, rank) if tied_terms else None
     if base is not None and not others:
-        return replace(base, formula=H)
-    sparse = _in_bands(H, rank, terms) or _scatter(H, rank, terms)
-    if sparse is not None:
-        return sparse
-    if isinstance(base, Blocks) or None in low_rank:
-        gram = _block_gram(H, rank, terms)
-        if gram is not None:
-            return gram
-    found = [part for part in low_rank if part is not None]
-    if len(found) == len(others) and (base is not None or not tied_terms):
-        return _with_low_rank(H, rank, base, _merged(found))
-    return _one_term(H, rank, terms) or Dense(H, rank)
+        along = isinstance(base, Blocks) and all(_goes_along(term, rank) for term in terms)
+        found = _sparse(H, rank, terms) if along else None
+        return found or replace(base, formula=H)
+    low_rank = [_low_rank(term, rank) for term in others]
+    found = _sparse(H, rank, terms) or _sparse_plus_low_rank(H, rank, terms)
+    if found is None and (isinstance(base, Blocks) or None in low_rank):
+        found = _block_gram(H, rank, terms)
+    if found is not None:
+        return found
+    parts = [part for part in low_rank if part is not None]
+    if len(parts) == len(others) and (base is not None or not tied_terms):
+        return _with_low_rank(H, rank, base, _merged(parts))
+    return _one_product(H, rank, terms) or Dense(H, rank)
+
+
+def _goes_along(term: Term, rank: int) -> bool:
+    """Whether a term has entries all along: single ones are no reason to give up blocks."""
+    return all(
+        sum(not isinstance(extent, int) for extent in pattern.values.extents) >= rank
+        for pattern in patterns_of(term) or ()
+    )
+
+
+def _sparse(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
+    return _in_bands(H, rank, terms) or _scatter(H, rank, terms)
+
+
+def _sparse_plus_low_rank(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
+    """Terms in bands or patterns, some of them not tied, and others of low rank."""
+    near = [term for term in terms if term.tied or _is_near(term, rank)]
+    parts = [_low_rank(term, rank) for term in terms if term not in near]
+    thin = [part for part in parts if part is not None and _is_thin(part)]
+    if all(term.tied for term in near) or not thin or len(thin) < len(parts):
+        return None
+    sides = {(part.left, part.right) for part in thin}
+    if any((right, left) not in sides for left, right in sides):
+        return None  # a term and its transpose fell on different sides
+    base = _sparse(simplify(add(*(term.node() for term in near))), rank, near)
+    return None if base is None else _with_low_rank(H, rank, base, _merged(thin))
+
+
+def _is_near(term: Term, rank: int) -> bool:
+    limits = [band_limits(term, axis) for axis in range(rank)]
+    return None not in limits or patterns_of(term) is not None
 
 
 def _block_gram(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
@@ -238,18 +271,20 @@ def _with_low_rank(
 ) -> Structure:
     if base is not None:
         return PlusLowRank(H, rank, base, tuple(parts))
-    if len(parts) == 1:
+    if len(parts) == 1 and (parts[0].is_gram or _is_thin(parts[0])):
         return replace(parts[0], formula=H)
     thin = all(_is_thin(part) for part in parts)
     return PlusLowRank(H, rank, Zero(H, rank), tuple(parts)) if thin else Dense(H, rank)
 
 
 def _is_thin(part: LowRank) -> bool:
-    """Whether the rank is provably smaller than the matrix, or not comparable with it."""
-    total = 1
-    for extent in part.rows:
-        total = total * extent
-    return not is_nonnegative(part.inner - total)
+    """Whether the rank is smaller than the matrix, or not comparable with it.
+
+    A rank that grows with the size, at more than a quarter of its pace, is not.
+    """
+    total = math.prod(part.rows)
+    grows = not isinstance(total, int) and is_nonnegative(4 * part.inner + 16 - total)
+    return not grows and not is_nonnegative(part.inner - total)
 
 
 # -- sparse patterns ------------------------------------------------------------------------------
@@ -307,27 +342,53 @@ def _band(H: Node, rank: int, pattern: Sequence[tuple[Any, Any]]) -> Node:
 
 
 def _scatter(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
-    """Terms with index arrays, and diagonals: if there is at least one of the former."""
-    spread = [term for term in terms if len(term.tied) < rank]
-    found = [scattered(term) for term in spread]
-    parts = [part for part in found if part is not None]
-    if not parts or len(parts) < len(found):
+    """Terms whose entries lie where index arrays or affine forms say, in one of them at least."""
+    found = [patterns_of(term) for term in terms if len(term.tied) < rank]
+    patterns = [pattern for each in found if each is not None for pattern in each]
+    if None in found or not any(pattern.determined for pattern in patterns):
         return None
-    places = tuple(place for place, _ in parts)
-    values = tuple(value for _, value in parts)
-    diagonal_terms = [term for term in terms if len(term.tied) == rank]
-    if not diagonal_terms:
-        return Scatter(H, rank, places, values)
-    total = simplify(add(*(term.node() for term in diagonal_terms)))
-    return Scatter(H, rank, ((), *places), (shared_diagonal(total, rank), *values))
+    diagonal = [term for term in terms if len(term.tied) == rank]
+    if diagonal:
+        total = simplify(add(*(term.node() for term in diagonal)))
+        patterns.append(Pattern(identity_places(rank), shared_diagonal(total, rank), False))
+    return Scatter(H, rank, tuple(merged_patterns(patterns)))
 
 
-def _one_term(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
-    """A single product that is a Kronecker product, or the inverse of something structured."""
-    if len(terms) != 1:
+def _one_product(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
+    """A Kronecker product, perhaps plus a multiple of the identity, or an inverse."""
+    diagonal = [term for term in terms if len(term.tied) == rank]
+    others = [term for term in terms if len(term.tied) < rank]
+    base = _tied(diagonal, rank) if diagonal else None
+    if base is not None and not isinstance(base, Identity):
         return None
-    several = _kronecker(H, rank, terms[0])
-    if several is not None or not (isinstance(H, Apply) and H.operation.name == "inv"):
-        return several
-    inner = structure(H.operands[0], rank) if H.ndim == 2 * rank and rank == 1 else None
-    return None if inner is None or isinstance(inner, Dense) else Inverse(H, rank, inner)
+    rest = simplify(add(*(term.node() for term in others))) if base is not None else H
+    single = term_of(single_form(rest, rank))
+    several = _kronecker(rest, rank, single)
+    found = several if isinstance(several, Kronecker) else _inverse(rest, rank, others)
+    shift = None if base is None else base.factor
+    return None if found is None else replace(found, formula=H, shift=shift)
+
+
+def _inverse(H: Node, rank: int, terms: Sequence[Term]) -> Inverse | None:
+    """``c inv(A)`` for a structured symmetric ``A``, also where its transpose is written."""
+    if rank != 1:
+        return None
+    total = 0.0
+    inverted: set[Node] = set()
+    for term in terms:
+        form = term.form
+        factors = plain_factors(form)
+        (node, own), *more = factors or [(H, ())]
+        is_inverse = isinstance(node, Apply) and node.operation.name == "inv"
+        if more or not is_inverse or set(own) != {*form.rows, *form.columns}:
+            return None
+        inverted.add(node.operands[0])
+        total += form.coefficient
+    if len(inverted) != 1 or not total:
+        return None
+    (A,) = inverted
+    transposed = product((A,), (("i", "j"),), ("j", "i"))
+    inner = structure(scale(1 / total, A), 1)
+    if isinstance(inner, Dense) or not is_zero(simplify(add(A, scale(-1, transposed)))):
+        return None
+    return Inverse(H, 1, inner)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ..nodes import Node
 
@@ -114,16 +114,25 @@ class Blocks(Structure):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Kronecker(Structure):
-    """A Kronecker product: ``factors[k]`` is a matrix over the row axes ``axes[k]`` and columns."""
+    """A Kronecker product: ``factors[k]`` is a matrix over the row axes ``axes[k]`` and columns.
+
+    ``shift`` times the identity is added where it is not None.
+    """
 
     axes: tuple[tuple[int, ...], ...]
     factors: tuple[Node, ...]
-    word = "Kronecker product"
+    shift: Node | None = None
+
+    @property
+    def name(self) -> str:
+        """The word, by whether there is a shift."""
+        word = "Kronecker product"
+        return word if self.shift is None else f"{word} plus a multiple of the identity"
 
     @property
     def cores(self) -> tuple[Node, ...]:
-        """The factors, in the order of ``axes``."""
-        return self.factors
+        """The factors, in the order of ``axes``, then the shift."""
+        return self.factors if self.shift is None else (*self.factors, self.shift)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -197,7 +206,7 @@ class PlusLowRank(Structure):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BlockGram(Structure):
-    """``base`` plus ``sum over m of side[m..., own rows] blocks[m..., others] side[m..., own cols]``.
+    """``base`` plus ``sum over m of side[m..., r] blocks[m..., others] side[m..., c]``.
 
     ``A' D A`` with ``A = X x I``: ``side`` acts on the row axes ``own``, ``blocks`` has the middle
     axes, then the other row axes and the other column axes. ``base`` is zero or diagonal.
@@ -259,39 +268,61 @@ class Diagonals(Structure):
         return self.bands
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Scatter(Structure):
-    """Sparse by index arrays: ``values[k][m...]`` added at rows and columns that the arrays name.
+class Affine(NamedTuple):
+    """A position ``sum(coefficients * index) + offset``; an entry out of range is left out."""
 
-    ``places[k]`` holds one array of indices per row axis, then one per column axis, all over the
-    axes ``m`` of ``values[k]``.
+    coefficients: tuple[Any, ...]
+    offset: Any
+
+
+class Pattern(NamedTuple):
+    """Entries of a sparse matrix: ``values[m...]`` at a place for every row and column axis.
+
+    A place is affine in the indices ``m`` or an array of indices over them. ``determined`` says
+    that rows and columns do not merely agree.
     """
 
-    places: tuple[tuple[Node, ...], ...]
-    values: tuple[Node, ...]
-    word = "sparse by index arrays"
+    places: tuple[Node | Affine, ...]
+    values: Node
+    determined: bool
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Scatter(Structure):
+    """Sparse: the sum of patterns of entries."""
+
+    patterns: tuple[Pattern, ...]
+
+    @property
+    def name(self) -> str:
+        """The word, by whether arrays say where the entries are."""
+        by_arrays = any(isinstance(place, Node) for p in self.patterns for place in p.places)
+        return "sparse by index arrays" if by_arrays else "sparse by affine patterns"
 
     @property
     def cores(self) -> tuple[Node, ...]:
         """Index arrays and values, each once."""
-        return _distinct([*(node for place in self.places for node in place), *self.values])
+        places = [place for p in self.patterns for place in p.places if isinstance(place, Node)]
+        return _distinct([*places, *(p.values for p in self.patterns)])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Inverse(Structure):
-    """The inverse of a structured matrix."""
+    """The inverse of a structured matrix, plus ``shift`` times the identity if it is not None."""
 
     of: Structure
+    shift: Node | None = None
 
     @property
     def name(self) -> str:
         """The word for what is inverted."""
-        return f"inverse of {self.of.name}"
+        word = f"inverse of {self.of.name}"
+        return word if self.shift is None else f"{word}, plus a multiple of the identity"
 
     @property
     def cores(self) -> tuple[Node, ...]:
-        """The cores of what is inverted; the inverse itself is never formed."""
-        return self.of.cores
+        """The cores of what is inverted, which is never formed, and the shift."""
+        return self.of.cores if self.shift is None else (*self.of.cores, self.shift)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

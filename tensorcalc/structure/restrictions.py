@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..applications import constant_axes, without_axes
+from ..broadcasts import constant_axes, without_axes
 from ..errors import ShapeError
 from ..extents import is_equal
 from ..nodes import Delta, Node, Sum, as_expression

@@ -32,7 +32,7 @@ ONE_HOT_ROWS = frozenset({"one_hot", "argmax_mask", "argmin_mask"})
 
 def single_form(H: Node, rank: int) -> Form:
     """``H`` as one product, sums kept whole."""
-    return _ties_found(form_of(H, tuple(range(rank)), tuple(range(rank, H.ndim))))
+    return ties_found(form_of(H, tuple(range(rank)), tuple(range(rank, H.ndim))))
 
 
 def terms_of(H: Node, rank: int) -> list[Form]:
@@ -47,7 +47,7 @@ def _spread(form: Form) -> list[Form]:
     parts = distributed(form, joining)
     if len(parts) == 1:
         return parts
-    return [term for part in parts for term in _spread(_ties_found(part))]
+    return [term for part in parts for term in _spread(ties_found(part))]
 
 
 def _joins(form: Form, factor: Factor) -> bool:
@@ -76,7 +76,7 @@ def _reached(form: Form, labels: Sequence[Label]) -> set[Label]:
     return found
 
 
-def _ties_found(form: Form) -> Form:
+def ties_found(form: Form) -> Form:
     """``E[b, i] E[b, k] = E[b, i] delta[i, k]`` for one-hot rows ``E[b]``."""
     factors = list(form.factors)
     for row, column in zip(form.rows, form.columns, strict=False):
@@ -200,7 +200,8 @@ def _labels(factors: Sequence[Factor]) -> list[Label]:
 def band_limits(term: Term, axis: int) -> tuple[Any, Any] | None:
     """``(low, high)`` with ``low <= column - row <= high`` on an axis where the term is nonzero.
 
-    None if no affine deltas say so, or if the band is provably as wide as the matrix.
+    None if no affine deltas say so, or if the band is provably as wide as the matrix, or grows with
+    it at more than a quarter of its pace.
     """
     form = term.form
     row, column = form.rows[axis], form.columns[axis]
@@ -214,7 +215,8 @@ def band_limits(term: Term, axis: int) -> tuple[Any, Any] | None:
     if bounds is None:
         return None
     width, n = bounds[1] - bounds[0] + 1, extents[row]
-    return None if is_nonnegative(width - n) else bounds
+    grows = not isinstance(n, int) and is_nonnegative(4 * width + 16 - n)
+    return None if grows or is_nonnegative(width - n) else bounds
 
 
 def _affine_rows(form: Form) -> list[LabelRow]:
@@ -248,33 +250,3 @@ def _difference(rows: list[LabelRow], row: Label, column: Label, extents: Any) -
 def _coefficient(form: LabelRow, label: Label) -> bool:
     c = form[0][label]
     return not (isinstance(c, int) and c == 0)
-
-
-# -- index arrays ---------------------------------------------------------------------------------
-def scattered(term: Term) -> tuple[tuple[Node, ...], Node] | None:
-    """Index arrays of rows and columns, and values, over common labels, if one-hot rows say so."""
-    form = term.form
-    taken: list[int] = []
-    indices: list[Factor] = []
-    for label in (*form.rows, *form.columns):
-        found = [k for k, f in enumerate(form.factors) if _selects(f, label) and k not in taken]
-        if not found:
-            return None
-        taken.append(found[0])
-        node, own = form.factors[found[0]]
-        indices.append((node.operands[0], own[:-1]))
-    rest = plain_factors(replace(form, factors=form.without(*taken)))
-    outside = {*form.rows, *form.columns}
-    middle = _labels(indices)
-    entangled = any(outside & set(own) for _, own in rest) or outside & set(middle)
-    if entangled or len(outside) < len(form.rows) * 2:
-        return None
-    sizes = form.extents()
-    values = collected([(Constant(form.coefficient), ()), *rest], middle, sizes)
-    places = tuple(collected([factor], middle, sizes) for factor in indices)
-    return places, values
-
-
-def _selects(factor: Factor, label: Label) -> bool:
-    node, own = factor
-    return isinstance(node, Apply) and node.operation.name == "one_hot" and own[-1] == label
