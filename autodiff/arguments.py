@@ -1,8 +1,8 @@
 """Arguments of a call: their leaves, how they nest, which are traced and what they are called.
 
-NumPy arrays and scalars, and Python floats in positional arguments, are traced as variables.
-Python ints, bools, strings and other hashable values, and floats given by keyword, are constants:
-part of the key of the trace.
+NumPy arrays and scalars, arrays on a device, and Python floats in positional arguments, are traced
+as variables. Python ints, bools, strings and other hashable values, and floats given by keyword,
+are constants: part of the key of the trace.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from backends.cuda.arrays import ArrayOnDevice, is_on_device, on_device
 from tensorcalc.nodes import Node
 
 from . import pytrees
 from .pytrees import Definition
+
+#: Arrays as they are kept: NumPy's, and those in a GPU's memory for the target "cuda".
+ARRAYS = (np.ndarray, np.generic, ArrayOnDevice)
 
 
 @dataclass
@@ -47,28 +51,31 @@ class Arguments:
 
 
 def arguments_of(args: Sequence[Any], kwargs: dict[str, Any]) -> Arguments:
-    """The arguments of a call with foreign arrays turned into NumPy's."""
+    """The arguments of a call; foreign arrays in the host's memory are turned into NumPy's."""
     leaves, (_, _, positional) = pytrees.flatten(tuple(args))
     keyword_leaves, keywords = pytrees.flatten(kwargs)
-    return Arguments([_normal_leaf(x) for x in leaves + keyword_leaves], positional, keywords)
+    return Arguments([normal_leaf(x) for x in leaves + keyword_leaves], positional, keywords)
 
 
-def _normal_leaf(leaf: Any) -> Any:
+def normal_leaf(leaf: Any) -> Any:
+    """A leaf as it is kept: foreign arrays as NumPy's, or as arrays on the device."""
     if type(leaf) is np.ndarray or isinstance(leaf, (Node, np.generic)):
         return leaf
+    if is_on_device(leaf):
+        return on_device(leaf)
     return np.asarray(leaf) if hasattr(leaf, "__array__") else leaf
 
 
 def is_traced(leaf: Any, by_keyword: bool = False) -> bool:
     """Whether a leaf becomes a variable; otherwise it is a constant of the trace."""
-    if isinstance(leaf, (np.ndarray, np.generic, Node)):
+    if isinstance(leaf, (*ARRAYS, Node)):
         return True
     return isinstance(leaf, float) and not by_keyword
 
 
 def kind_of(leaf: Any) -> str:
     """The kind of a traced leaf: "f", "i", "u" or "b"."""
-    return leaf.dtype.kind if isinstance(leaf, (np.ndarray, np.generic)) else "f"
+    return leaf.dtype.kind if isinstance(leaf, ARRAYS) else "f"
 
 
 # -- names ----------------------------------------------------------------------------------------

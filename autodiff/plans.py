@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from backends.cuda.arrays import ArrayOnDevice
 from tensorcalc.nodes import Node, Variable
 
 from . import pytrees
-from .arguments import arguments_of, is_traced
+from .arguments import ARRAYS, arguments_of, is_traced, normal_leaf
 from .pytrees import LEAF
 from .rules import Outputs
 from .running import Derived, may_alias
@@ -76,8 +77,13 @@ class Plan:
 def _finishing(
     results: Sequence[Any], wanted: Sequence[tuple[int, bool, Any]]
 ) -> list[tuple[int, Callable[[Any], Any]]]:
-    """What must be done to results; their dtypes are those of every call of the same plan."""
+    """What must be done to results; their dtypes are those of every call of the same plan.
+
+    Results on a device stay as they are: they are new, and of the call's precision.
+    """
     steps: list[tuple[int, Callable[[Any], Any]]] = []
+    if any(isinstance(result, ArrayOnDevice) for result in results):
+        return steps
     for k, (result, (rank, copied, dtype)) in enumerate(zip(results, wanted, strict=True)):
         if not rank:
             steps.append((k, functools.partial(_as_scalar, dtype)))
@@ -97,7 +103,7 @@ def _as_scalar(dtype: Any, result: Any) -> Any:
 def _python_floats(leaves: Sequence[Any], positions: Sequence[int]) -> list[tuple[int, Any]]:
     """Where Python floats are passed, with the dtype of the arrays that they join."""
     own = [leaves[k] if k < len(leaves) else None for k in positions]
-    arrays = [leaf.dtype for leaf in own if isinstance(leaf, (np.ndarray, np.generic))]
+    arrays = [leaf.dtype for leaf in own if isinstance(leaf, ARRAYS)]
     real = [dtype for dtype in arrays if dtype.kind == "f"]
     dtype = np.result_type(*real) if real else np.dtype(float)
     return [(k, dtype) for k, leaf in enumerate(own) if type(leaf) is float]
@@ -144,9 +150,9 @@ def signature(args: Sequence[Any], kwargs: dict[str, Any], extra: Any) -> tuple[
     arguments = arguments_of(args, kwargs)
     end = len(arguments.leaves)
     extra_leaves, extra_definition = pytrees.flatten(extra)
-    leaves = [*arguments.leaves, *extra_leaves]
+    leaves = [*arguments.leaves, *map(normal_leaf, extra_leaves)]
     for k, leaf in enumerate(leaves):
-        if isinstance(leaf, (np.ndarray, np.generic)):
+        if isinstance(leaf, ARRAYS):
             key += type(leaf), leaf.shape, leaf.dtype
         elif is_traced(leaf, arguments.positional_leaves <= k < end):
             key.append(type(leaf))

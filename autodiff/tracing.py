@@ -24,7 +24,7 @@ from tensorcalc.numpy_protocol.convert import array_variable, as_node
 from tensorcalc.substitution import replace_extents, replace_in_variable, solved
 
 from . import pytrees
-from .arguments import Arguments, arguments_of, is_traced, kind_of, leaf_names, unique_name
+from .arguments import ARRAYS, Arguments, arguments_of, is_traced, kind_of, leaf_names, unique_name
 from .pytrees import Definition
 from .random_numbers import without_random_numbers
 from .user_code import located
@@ -157,7 +157,7 @@ def trace_key(arguments: Arguments) -> Any:
 def _leaf_key(leaf: Any, by_keyword: bool) -> Any:
     if not is_traced(leaf, by_keyword):
         return type(leaf), leaf
-    if isinstance(leaf, (np.ndarray, np.generic)):
+    if isinstance(leaf, ARRAYS):
         return leaf.dtype.kind, tuple([size if size < 2 else None for size in leaf.shape])
     return "f", ()
 

@@ -17,7 +17,40 @@ from .device import Device, Memory, View
 DLPACK_DEVICES = (2, 13)
 
 
-class DeviceArray:
+class ArrayOnDevice:
+    """Base of arrays in a GPU's memory: a shape and a NumPy dtype, no entries within reach."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
+
+
+class Borrowed(ArrayOnDevice):
+    """An array of another library; :attr:`value` is that library's own object."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.shape = tuple(value.shape)
+        self.dtype = dtype_of(value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """Whatever the library says to it; CuPy, for one, refuses."""
+        return np.asarray(self.value, dtype)
+
+    def __repr__(self) -> str:
+        return f"<{type(self.value).__module__} array on the device, {self.shape}, {self.dtype}>"
+
+
+class DeviceArray(ArrayOnDevice):
     """A dense row-major array on the device, readable by CuPy, torch and JAX without a copy.
 
     ``np.asarray(array)`` copies it to the host. ``__dlpack__`` and ``__cuda_array_interface__``
@@ -37,16 +70,6 @@ class DeviceArray:
         self.memory = memory
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of entries."""
-        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -118,13 +141,21 @@ def is_on_device(value: Any) -> bool:
     """Whether a value is an array in a GPU's memory, of this library or another."""
     if isinstance(value, (np.ndarray, np.generic, int, float)):
         return False
+    if isinstance(value, ArrayOnDevice):
+        return True
     if hasattr(value, "__dlpack_device__"):
         return value.__dlpack_device__()[0] in DLPACK_DEVICES
     return hasattr(value, "__cuda_array_interface__")
 
 
+def on_device(value: Any) -> ArrayOnDevice:
+    """An array on the device with a NumPy dtype, whichever library's it is."""
+    return value if isinstance(value, ArrayOnDevice) else Borrowed(value)
+
+
 def ordinal_of(value: Any) -> int | None:
     """The number of the GPU that an array lies on, None if it does not say."""
+    value = value.value if isinstance(value, Borrowed) else value
     if hasattr(value, "__dlpack_device__"):
         return int(value.__dlpack_device__()[1])
     return None

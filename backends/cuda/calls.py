@@ -13,7 +13,7 @@ from tensorcalc.nodes import Variable
 
 from ..binding import ArgumentError
 from . import cuda_device
-from .arrays import DeviceArray, checked_view, is_on_device, ordinal_of
+from .arrays import Borrowed, DeviceArray, checked_view, is_on_device, ordinal_of
 from .device import Device, View
 from .plan import Plan
 from .task import Task
@@ -110,7 +110,8 @@ def _on_device(
             task.device.wait_for(array.stream)
             return view
         return array
-    return checked_view(name, task.device.imported(array), shape, dtype)
+    foreign = array.value if isinstance(array, Borrowed) else array
+    return checked_view(name, task.device.imported(foreign), shape, dtype)
 
 
 def _device_target(
