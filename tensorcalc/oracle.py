@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ShapeError, UnknownNameError
-from .extents import Extent, symbol_name
+from .extents import Extent, symbol_name, symbols_of
 from .extents import evaluate as extent_value
 from .nodes import (
     Apply,
@@ -41,11 +41,25 @@ def evaluate(expression: Node, /, **values: Any) -> Any:
     arrays = _bound(variables, values)
     sizes = {name: size for name, size in values.items() if isinstance(size, int)}
     sizes |= axis_sizes(variables, arrays)
+    _check_sizes(expression, sizes)
     results: dict[Node, Any] = dict(arrays.items())
     for node in postorder(expression):
         if node not in results:
             results[node] = _value(node, results, sizes)
     return results[expression]
+
+
+def _check_sizes(expression: Node, sizes: dict[str, int]) -> None:
+    """An extent that no array tells must be given by name."""
+    extents = {extent for node in postorder(expression) for extent in node.extents}
+    missing = {name for extent in extents for name in symbols_of(extent)} - sizes.keys()
+    if missing:
+        first = min(missing)
+        raise UnknownNameError(
+            f"no size for {', '.join(sorted(missing))}",
+            ["no variable of the expression has such an axis"],
+            f"give it by name: evaluate(..., {first}=3)",
+        )
 
 
 def _bound(variables: tuple[Variable, ...], values: dict[str, Any]) -> dict[Variable, Any]:

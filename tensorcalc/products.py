@@ -313,7 +313,7 @@ class _Work:
 
     def _delta_pins(self, k: int, row: LabelRow) -> bool:
         """A label that a delta fixes to a number is that number in the other deltas."""
-        if len(row[0]) > 1:
+        if len(row[0]) != 1:  # without a label it says that two extents agree
             return False
         (label,) = row[0]
         solution = deltas.solved_for(row, label)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tensorcalc as tc
+from tensorcalc.errors import UnknownNameError
 from tensorcalc.extents import assuming, symbol
 from tensorcalc.nodes import Node, Variable
 
@@ -85,3 +86,9 @@ def test_gradients_agree_with_finite_differences(each: Case) -> None:
 
     wanted = (along(1e-6) - along(-1e-6)) / 2e-6
     np.testing.assert_allclose(found, wanted, rtol=3e-6, atol=3e-7)
+
+
+def test_a_size_that_no_array_tells_is_asked_for_by_name() -> None:
+    x = tc.variables("x: n")
+    with pytest.raises(UnknownNameError, match=r"no size for n(.|\n)*evaluate\(\.\.\., n=3\)"):
+        tc.evaluate(tc.hessian(x @ x, x))

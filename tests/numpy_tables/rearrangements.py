@@ -13,6 +13,11 @@ from .case import case
 MASK = np.array([True, False, True, True, False])
 POSITIONS = np.array([[0, 3], [3, 1]])
 
+
+def _turned(x: Any) -> Any:
+    return np.concatenate([x[1:], x[:1]])
+
+
 SHAPES = [
     case("reshape merge", lambda x: np.reshape(x, (-1,))),
     case("reshape split", lambda x: x.reshape(2, -1), "4 n"),
@@ -73,6 +78,7 @@ SHAPES = [
     case("hsplit", lambda x: np.hsplit(x, 5)[2], "m 5"),
     case("unstack", lambda x: np.unstack(x)[1], "2 n"),
     case("roll", lambda x: np.roll(x, 1), "n"),
+    case("slices joined, twice", lambda x: _turned(_turned(x)), "n"),
     case("roll of nothing", lambda x: np.roll(x, 1), "0"),
     case("roll back", lambda x: np.roll(x, -1, axis=0)),
     case("roll axes", lambda x: np.roll(x, (2, -1), axis=(1, 0)), "4 5"),
