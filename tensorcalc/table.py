@@ -39,7 +39,8 @@ class Operation:
     operands and ``{name}`` for parameters; :meth:`spelled` fills them in. A NumPy spelling may use
     ``np``, ``special`` (``scipy.special``) and the functions of :mod:`.operations.helpers`;
     a numba or CUDA spelling is a scalar expression of ``math.*`` and the functions of
-    ``backends.vector_math`` by their plain names; a JAX spelling uses ``jax`` and ``jnp``.
+    ``backends.vector_math`` (CUDA: also ``backends.cuda.device_functions``) by their plain names;
+    a JAX spelling uses ``jax`` and ``jnp``.
     """
 
     name: str
@@ -143,6 +144,8 @@ def row(
     Raises ValueError if a column has not one entry for each operand.
     """
     arity = len(parse_signature(signature)[0])
+    if "cuda" not in columns and "numba" in columns.get("lacks", {}):
+        columns["lacks"] = {**columns["lacks"], "cuda": columns["lacks"]["numba"]}
     columns.setdefault("cuda", columns.get("numba", ""))
     columns.setdefault("monotone", (0,) * arity)
     columns["reference"] = _quiet(columns["reference"])

@@ -15,6 +15,7 @@ import numpy as np
 from . import grids
 from .device_library import ALL, atomic_add, cuda, device, libdevice, math
 from .device_rows import row_functions
+from .device_special import special_functions
 
 INT32 = np.int32
 
@@ -38,6 +39,7 @@ def namespace(precision: str) -> dict[str, Any]:
     names.update(_own(real))
     names.update(_sums(real))
     names.update(row_functions(real))
+    names.update(special_functions(real))
     return names
 
 

@@ -84,6 +84,7 @@ math = SimpleNamespace(
     erfc=special.erfc,
     exp=np.exp,
     expm1=np.expm1,
+    floor=np.floor,
     fmod=np.fmod,
     gamma=special.gamma,
     hypot=np.hypot,

@@ -138,11 +138,11 @@ row(
 )
 
 # -- rounding: derivatives are zero ---------------------------------------------------------------
-for _name, _device, _latex in [
-    ("floor", "math.floor({0})", r"\left\lfloor {0} \right\rfloor"),
-    ("ceil", "math.ceil({0})", r"\left\lceil {0} \right\rceil"),
-    ("rint", "({0} - math.remainder({0}, 1.0))", r"\operatorname{{round}}({0})"),
-    ("trunc", "math.trunc({0})", r"\operatorname{{trunc}}({0})"),
+for _name, _latex in [
+    ("floor", r"\left\lfloor {0} \right\rfloor"),
+    ("ceil", r"\left\lceil {0} \right\rceil"),
+    ("rint", r"\operatorname{{round}}({0})"),
+    ("trunc", r"\operatorname{{trunc}}({0})"),
 ]:
     row(
         _name,
@@ -150,7 +150,7 @@ for _name, _device, _latex in [
         numpy=f"np.{_name}({{0}})",
         jax=f"jnp.{_name}({{0}})",
         numba=f"np.{_name}({{0}})",  # numba's math.floor and the like are integers and overflow
-        cuda=_device,
+        cuda=f"{_name}({{0}})",
         latex=_latex,
         monotone=(1,),
     )

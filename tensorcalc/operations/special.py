@@ -74,6 +74,7 @@ _special(
 _special(
     "erfcx",
     lambda out, x: subtract(scale(2, multiply(x, out)), constant_like(x, 2 / ROOT_PI)),
+    cuda="erfcx({0})",
     lacks={"numba": "no scaled complementary error function in math"},
     range=(0, INF),
     monotone=(-1,),
@@ -84,6 +85,7 @@ _special(
     "erfinv",
     lambda out, x: _gaussian(out, 1, ROOT_PI / 2),
     latex=r"\operatorname{{erf}}^{{-1}}({0})",
+    cuda="erfinv({0})",
     lacks={"numba": "no inverse error function in math"},
     domain=((-0.8, 0.8),),
     monotone=(1,),
@@ -100,6 +102,7 @@ _special(
     "ndtri",
     lambda out, x: _gaussian(out, 0.5, ROOT_2_PI),
     latex=r"\Phi^{{-1}}({0})",
+    cuda="normcdfinv({0})",
     lacks={"numba": "no inverse error function in math"},
     domain=((0.1, 0.9),),
     monotone=(1,),
@@ -108,6 +111,10 @@ _special(
     "log_ndtr",
     lambda out, x: apply("inverse_mills", x),
     latex=r"\log\Phi({0})",
+    cuda=(
+        "(log(0.5 * erfcx(-0.7071067811865476 * {0})) - 0.5 * {0} * {0} if {0} < -1.0 "
+        "else log1p(-0.5 * math.erfc(0.7071067811865476 * {0})))"
+    ),
     lacks={"numba": "no scaled complementary error function in math"},
     range=(-INF, 0),
     monotone=(1,),
@@ -126,6 +133,7 @@ _special(
     numpy="(0.7978845608028654 / special.erfcx(-0.7071067811865476 * {0}))",
     jax="(0.7978845608028654 / jax.scipy.special.erfcx(-0.7071067811865476 * {0}))",
     latex=r"\frac{{\phi({0})}}{{\Phi({0})}}",
+    cuda="(0.7978845608028654 / erfcx(-0.7071067811865476 * {0}))",
     lacks={"numba": "no scaled complementary error function in math"},
     range=(0, INF),
     monotone=(-1,),
@@ -154,6 +162,7 @@ _special(
     "digamma",
     lambda out, x: apply("polygamma", x, order=1),
     latex=r"\psi({0})",
+    cuda="digamma({0})",
     lacks={"numba": "no digamma function in math"},
     domain=((0.5, 3.0),),
     monotone=(1,),
@@ -168,12 +177,18 @@ def _polygamma_numpy(order: int) -> str:
     return f"({factor} * special.zeta({order + 1}, {{0}}))"
 
 
+def _polygamma_cuda(order: int) -> str:
+    factor = (-1) ** (order + 1) * math.factorial(order)
+    return f"({float(factor)} * zeta({float(order + 1)}, {{0}}))"
+
+
 _special(
     "polygamma",
     lambda out, x, order: apply("polygamma", x, order=order + 1),
     numpy=_polygamma_numpy,
     jax="jax.scipy.special.polygamma({order}, {0})",
     latex=r"\psi^{{({order})}}({0})",
+    cuda=_polygamma_cuda,
     lacks={"numba": "no polygamma function in math"},
     domain=((0.5, 3.0),),
     test_params={"order": 1},

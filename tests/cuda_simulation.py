@@ -1,0 +1,202 @@
+"""Plans in numba's simulator: run by test_cuda_simulator.py in a process of its own.
+
+    NUMBA_ENABLE_CUDASIM=1 python -m tests.cuda_simulation examples FIRST EVERY
+    NUMBA_ENABLE_CUDASIM=1 python -m tests.cuda_simulation NAME
+
+prints what was compared and exits with 1 at the first disagreement with the oracle. Blocks have 64
+threads instead of 256, so that a launch takes milliseconds and still has two warps.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+import tensorcalc as tc
+from backends.cuda import grids
+
+grids.THREADS = 64
+grids.LONG = 40
+grids.BLOCKS = 3
+grids.SPLITS = 5
+
+from backends.cuda.plan import HostCall  # noqa: E402
+from backends.cuda.row_operations import BODIES  # noqa: E402
+from backends.cuda.simulator import simulated  # noqa: E402
+from backends.cuda.terms import spelling  # noqa: E402
+from tensorcalc.applications import apply  # noqa: E402
+from tensorcalc.table import TABLE  # noqa: E402
+
+from .cuda_plans import planned, tower  # noqa: E402
+from .examples import EXAMPLES  # noqa: E402
+
+
+def agree(
+    roots: list[Any],
+    arrays: dict[str, Any],
+    hints: Any,
+    precision: str = "float64",
+    rtol: float = 1e-9,
+) -> None:
+    """The simulated plan of expressions gives the oracle's values."""
+    plan, variables = planned(roots, hints)
+    values = {v.name: arrays.get(v.name, v.value) for v in variables}
+    sizes = {
+        str(extent): size
+        for v in variables
+        for extent, size in zip(v.extents, np.shape(values[v.name]), strict=True)
+        if not isinstance(extent, int)
+    }
+    found = simulated(plan, [values[v.name] for v in variables], sizes, precision)
+    for root, value in zip(roots, found, strict=True):
+        own = {v.name: arrays[v.name] for v in tc.free_variables(root) if v.value is None}
+        expected = tc.evaluate(root, **own, **sizes)
+        np.testing.assert_allclose(value, expected, rtol=rtol, atol=rtol / 10)
+        assert value.shape == np.shape(expected)
+    print(f"{len(roots)} results, {len(plan.actions)} actions, {precision}")
+
+
+def examples(first: int, every: int) -> None:
+    """Values and derivatives of examples, planned for tiny and for large sizes in turn."""
+    for number, example in enumerate(EXAMPLES[first::every]):
+        hints = example.sizes() if number % 2 else {}
+        plan, variables = planned(tower(example), hints, example.declared())
+        values = example.values()
+        arrays = [values.get(v.name, v.value) for v in variables]
+        found = simulated(plan, arrays, example.sizes())
+        for order, (root, value) in enumerate(zip(tower(example), found, strict=True)):
+            expected = example.evaluate(root)
+            message = f"{example.name}, order {order}"
+            np.testing.assert_allclose(value, expected, rtol=1e-9, atol=1e-10, err_msg=message)
+            assert np.shape(value) == np.shape(expected), message
+        print(example.name)
+
+
+def reductions() -> None:
+    """Sums over all, rows and columns with several blocks and parts, also of nothing."""
+    rng = np.random.default_rng(0)
+    A, x, u = tc.variables("A: m n, x: m, u: n")
+    sums = [
+        np.sum(np.exp(-A)),
+        np.sum(np.exp(-A), axis=0),
+        np.sum(np.exp(-A), axis=1),
+        x @ A,
+        A @ u,
+        np.sum(np.exp(-((x[:, None] - u) ** 2)), axis=1),
+        np.sum(np.exp(-((x[:, None] - u) ** 2)), axis=0),
+        np.sum(np.exp(-((x[:, None] - u) ** 2))),
+        np.sum(A * x[:, None]),
+    ]
+    for m, n in ((2, 45), (70, 3), (0, 4), (4, 0)):
+        arrays = {"A": rng.normal(size=(m, n)), "x": rng.normal(size=m), "u": rng.normal(size=n)}
+        agree(sums, arrays, {})
+    agree(sums[:4], {**arrays, "A": rng.normal(size=(4, 5)), "x": np.ones(4)}, {}, "float32", 1e-5)
+
+
+def structures() -> None:
+    """Blocks, transposed and batched products, gathers, scatters, triangles."""
+    rng = np.random.default_rng(1)
+    A, B, C = tc.variables("A: b m k, B: b k n, C: n m")
+    arrays = {
+        "A": rng.normal(size=(3, 4, 5)),
+        "B": rng.normal(size=(3, 5, 2)),
+        "C": rng.normal(size=(2, 4)),
+    }
+    roots = [
+        A @ B,
+        tc.einsum("bmk,bkn->mbn", A, B),
+        tc.einsum("bmk,bkn,nm->b", A, B, C),
+        tc.einsum("bmk,bnk->bmn", A, A),
+        tc.einsum("bmk,clk->bmcl", A, A),
+        tc.einsum("nm,bmk->kbn", C, A),
+    ]
+    agree(roots, arrays, {})
+    agree(roots, arrays, {"b": 3, "m": 4, "k": 5, "n": 2})
+    E, i = tc.variables("E: v d, i: t integer")
+    picked = np.sum(np.exp(E[i]))
+    table = {"E": rng.normal(size=(6, 3)), "i": np.array([0, 5, -1, 2, 5, 5, 0])}
+    agree([E[i], tc.gradient(picked, E)], table, {})
+    try:
+        agree([E[i]], {**table, "i": np.array([0, 6])}, {})
+    except IndexError as error:
+        print(error)
+    else:
+        raise AssertionError("an index out of range was not reported")
+
+
+def rows() -> None:
+    """Every operation along rows, short and long, with ties, infinities and NaN."""
+    rng = np.random.default_rng(2)
+    for name in BODIES:
+        operation = TABLE[name]
+        logical = name in ("any", "all")
+        matrix = name.startswith("frobenius")
+        x = tc.variables(f"x: b {'m n' if matrix else 'n'}{' boolean' if logical else ''}")
+        root = apply(name, x, **operation.test_params)
+        for length in (1, 7, 45):
+            values = rng.integers(-2, 3, size=(3, length)) + rng.choice([0, 0.25], size=(3, length))
+            values[1] *= 0
+            odd = values.copy()
+            odd[0, 0] = np.inf
+            odd[2, -1] = np.nan
+            finite = length != 7 or name in ("prod", "prod_others", "cumprod")
+            for given in (values,) if finite else (values, odd):
+                given = given > 0.5 if logical else given
+                given = given[:, None] if matrix else given
+                plan, _ = planned(root)
+                assert not any(isinstance(action, HostCall) for action in plan.actions), name
+                sizes = {"b": 3, "n": length, "m": 1}
+                (found,) = simulated(plan, [given], sizes)
+                expected = operation.reference(given, **operation.test_params)
+                np.testing.assert_allclose(found, expected, rtol=1e-12, err_msg=name)
+        print(name)
+
+
+def elementwise() -> None:
+    """Every elementwise row of the table that kernels can say, on its domain."""
+    rng = np.random.default_rng(3)
+    for operation in TABLE.values():
+        if not operation.is_elementwise or not spelling(operation, operation.test_params):
+            continue
+        if not all(isinstance(domain, tuple) for domain in operation.domain):
+            continue
+        names = [f"x{k}" for k in range(operation.arity)]
+        operands = [tc.variables(f"{name}: n") for name in names]
+        root = apply(operation.name, *operands, **operation.test_params)
+        values = [rng.uniform(*domain, size=7) for domain in operation.domain]
+        plan, _ = planned(root)
+        (found,) = simulated(plan, values, {"n": 7})
+        expected = operation.reference(*values, **operation.test_params)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, err_msg=operation.name)
+        print(operation.name)
+
+
+def special_functions() -> None:
+    """Gamma's derivatives over their whole range, also below zero and at the poles."""
+    x = tc.variables("x: n")
+    values = np.array([1e-8, 0.3, 1.0, 1.4616321, 7.5, 11.99, 1e3, 1e8, -0.5, -3.3, -20.25])
+    for root, exact in (
+        (special.digamma(x), special.digamma(values)),
+        (apply("polygamma", x, order=1), special.polygamma(1, values)),
+        (apply("polygamma", x, order=3), special.polygamma(3, values)),
+    ):
+        plan, _ = planned(root)
+        (found,) = simulated(plan, [values], {"n": values.size})
+        np.testing.assert_allclose(found, exact, rtol=2e-14, atol=1e-15)
+    (found,) = simulated(planned(special.digamma(x))[0], [np.array([-2.0])], {"n": 1})
+    assert np.isnan(found[0])
+    print("digamma, polygamma")
+
+
+ALL = reductions, structures, rows, elementwise, special_functions
+CHECKS: dict[str, Callable[[], None]] = {check.__name__: check for check in ALL}
+
+if __name__ == "__main__":
+    if sys.argv[1] == "examples":
+        examples(int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        CHECKS[sys.argv[1]]()
