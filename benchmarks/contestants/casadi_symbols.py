@@ -67,7 +67,6 @@ def contestant(model: Model, result: str, arguments: tuple[Any, ...], direction:
         raise Refused("takes minutes to build at this size")
     symbols = [ca.MX.sym(f"a{k}", *_shape(a)) for k, a in enumerate(arguments)]
     loss = LOSSES[model.name](ca, *symbols)
-    flat = ca.vec(symbols[0])
     v = ca.MX.sym("v", *_shape(direction))
     inputs, given = (symbols, arguments)
     if result == "Hessian product":
@@ -75,7 +74,6 @@ def contestant(model: Model, result: str, arguments: tuple[Any, ...], direction:
     function = ca.Function("f", inputs, _outputs(ca, result, loss, symbols[0], v))
     if sum(a.size for a in arguments) <= EXPANDED and result != "Newton step":
         function = function.expand()
-    del flat
     shape = arguments[0].shape
     return lambda: _arrays(result, function(*given), shape)
 
@@ -107,4 +105,6 @@ def _arrays(result: str, found: Any, shape: tuple[int, ...]) -> Any:
         dense = found.full().reshape(*shape[::-1], *shape[::-1])
         axes = range(len(shape))
         return dense.transpose(*reversed(axes), *(len(shape) + k for k in reversed(axes)))
-    return found.full().ravel().reshape(shape, order="F")
+    if result == "Newton step":
+        return found.full().ravel().reshape(shape, order="F")
+    return found.full().reshape(shape)

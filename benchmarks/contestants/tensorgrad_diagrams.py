@@ -58,7 +58,7 @@ DIAGRAMS: dict[str, Callable[..., Diagram]] = {
 
 
 def contestant(model: Model, result: str, arguments: tuple[Any, ...], direction: Any) -> Call:
-    """The compiled diagram of torch tensors with named edges."""
+    """The compiled diagram, called with plain tensors in its own order."""
     import tensorgrad as tg
     import torch
     from tensorgrad.compiler import compile_to_callable
@@ -68,29 +68,37 @@ def contestant(model: Model, result: str, arguments: tuple[Any, ...], direction:
     if result == "Newton step":
         raise Refused("has no solve")
     loss, variables, edges, sizes = DIAGRAMS[model.name](tg, *arguments)
-    x = variables[0]
+    x, given = variables[0], dict(zip(variables, zip(arguments, edges, strict=True), strict=True))
     gradient = loss.grad(x)
-    values = dict(zip(variables, _named(torch, arguments, edges), strict=True))
     expressions = [loss] if result == "value" else [loss, gradient]
     if result == "Hessian":
         expressions = [gradient.grad(x)]
     if result == "Hessian product":
-        v = tg.Variable("v", **dict(x.edges.items()) if hasattr(x.edges, "items") else x.shape)
-        values[v] = _named(torch, [direction], edges[:1])[0]
-        expressions = [(gradient @ v).grad(x)]
-    expressions = [each.full_simplify() for each in expressions]
-    step = compile_to_callable(*expressions)
+        v = tg.Variable("v", **dict(x.shape))
+        given[v] = direction, edges[0]
+        expressions = [(gradient.full_simplify() @ v).grad(x).full_simplify()]
+    program = compile_to_callable(*expressions)
+    tensors = [_in_order(torch, *given[own], own.edges) for own in program.vars]
+    # A call of the program itself needs named tensors, which torch 2.13 no longer has.
+    run = program.codegen.specialize(sizes, dtype=tensors[0].dtype)
+    plans = [_order(*plan, edges[0]) for plan in program._wrap_plans]
 
     def call() -> Any:
-        found = step(values, sizes)
-        return [_plain(each) for each in (found if isinstance(found, tuple) else (found,))]
+        found = run(*tensors)
+        each = found if isinstance(found, tuple) else (found,)
+        return [t.permute(order) for t, order in zip(each, plans, strict=True)]
 
     return call
 
 
-def _named(torch: Any, arrays: Any, edges: list[list[str]]) -> list[Any]:
-    return [torch.from_numpy(a).refine_names(*e) for a, e in zip(arrays, edges, strict=True)]
+def _in_order(torch: Any, array: Any, edges: list[str], wanted: Any) -> Any:
+    """The array as a tensor with its axes in a wanted order of edges."""
+    return torch.from_numpy(array.transpose([edges.index(edge) for edge in wanted]).copy())
 
 
-def _plain(tensor: Any) -> Any:
-    return tensor.rename(None)
+def _order(permuted: Any, names: Any, wanted: list[str]) -> list[int]:
+    """The permutation of a result; gradients and products have the axes of the first argument."""
+    order = list(range(len(names))) if permuted is None else list(permuted)
+    if set(names) != set(wanted):
+        return order
+    return [order[names.index(name)] for name in wanted]
