@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..steps import Contract, Labels, Nest, Term, Value, load
+from ..steps import Contract, Labels, Nest, Term, Value, constant, load
 from .elementwise import mirror
 from .nests import product_of
 from .plan import Gemm, Matrix
+from .scalings import Scaled
 
 if TYPE_CHECKING:
     from .lowering import PlanMaker
@@ -55,7 +56,14 @@ def as_nest(step: Contract) -> Nest:
     )
     reduced = tuple(x for x in sizes if x not in step.output)
     ordered = {x: sizes[x] for x in (*step.output, *reduced)}
-    return Nest(step.value, Term("multiply", (left, right)), step.output, reduced, ordered)
+    alpha = [constant(alpha_of(step))] if alpha_of(step) != 1 else []
+    term = Term("multiply", (*alpha, left, right))
+    return Nest(step.value, term, step.output, reduced, ordered)
+
+
+def alpha_of(step: Contract) -> float:
+    """The number that a product is multiplied by."""
+    return step.alpha if isinstance(step, Scaled) else 1.0
 
 
 _ONE = Term("constant", (), 1)
@@ -71,8 +79,8 @@ def matrix_product(maker: PlanMaker, step: Contract, groups: Groups) -> None:
     natural = (*batch, *rows, *columns)
     swapped = (*batch, *columns, *rows)
     if step.output == swapped and rows and columns:
-        step = Contract(
-            step.value, step.right, step.left, step.subscripts[::-1], step.output
+        step = Scaled(
+            step.value, step.right, step.left, step.subscripts[::-1], step.output, alpha_of(step)
         )
         groups = Groups(batch, columns, summed, rows)
         batch, rows, summed, columns = groups
@@ -82,7 +90,9 @@ def matrix_product(maker: PlanMaker, step: Contract, groups: Groups) -> None:
     right = _matrix(maker, step.right, step.subscripts[1], batch, summed, columns)
     volumes = [product_of([sizes[x] for x in group]) for group in (rows, columns, summed, batch)]
     whole = Matrix(out, volumes[1], volumes[0] * volumes[1])
-    maker.plan.actions.append(Gemm(whole, left, right, *volumes))
+    height, width, depth, count = volumes
+    gemm = Gemm(whole, left, right, height, width, depth, count, False, alpha_of(step))
+    maker.plan.actions.append(gemm)
     maker.settle(step.value, out, natural, step.output)
 
 
@@ -108,7 +118,7 @@ def _gram(maker: PlanMaker, step: Contract, groups: Groups) -> None:
     left = _matrix(maker, step.left, step.subscripts[0], [], rows, summed)
     right = left._replace(transposed=not left.transposed)
     whole = Matrix(out, order, order * order)
-    gemm = Gemm(whole, left, right, order, order, depth, 1, symmetric=True)
+    gemm = Gemm(whole, left, right, order, order, depth, 1, True, alpha_of(step))
     maker.plan.actions += [gemm, mirror(out, order)]
     maker.settle(step.value, out, natural, step.output)
 

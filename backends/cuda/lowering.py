@@ -41,12 +41,14 @@ from .plan import Action, Buffer, Copy, Decision, Fill, HostCall, Launch, Plan
 from .reductions import FEW, everything, reduction
 from .row_operations import one_hot, row_operation
 from .scalars import with_scalars_inlined
+from .scalings import Scaled, with_scalings_inlined
 from .terms import Place, can_say
 
 
 def prepared(program: Program) -> Program:
     """The program as kernels want it: fused, with what they cannot say between them."""
-    return with_scalars_inlined(fused(with_host_calls(program, can_say)))
+    found = with_scalars_inlined(fused(with_host_calls(program, can_say)))
+    return with_scalings_inlined(found)
 
 
 def plan_of(program: Program, sizes: Mapping[str, int] | None = None) -> Plan:
@@ -78,6 +80,7 @@ class PlanMaker:
             Input: self._input,
             Nest: self._nest,
             Contract: self._contract,
+            Scaled: self._contract,
             Insert: self._insert,
             Gather: self._gather,
             Scatter: self._scatter,
