@@ -291,6 +291,38 @@ def test_fit_lowers_the_loss_and_reports_metrics():
     assert model.training
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_layers_that_were_told_to_eval_stay_so_while_the_others_train(compiled):
+    """A frozen batch normalisation keeps its averages through training and validation."""
+    model = Sequential(Linear(5, 4), BatchNorm1d(4), ReLU(), BatchNorm1d(4), Linear(4, 3))
+    model[1].eval()
+    seen = []
+    fit(
+        model,
+        losses.CrossEntropyLoss(),
+        optim.SGD(model.parameters(), lr=0.1),
+        (X.astype(np.float32), Y),
+        2,
+        validation=(X.astype(np.float32), Y),
+        callbacks=[lambda trainer, numbers: seen.append([m.training for m in model])],
+        compiled=compiled,
+        progress=False,
+    )
+    assert seen == [[True, False, True, True, True]] * 2
+    assert model.training and not model[1].training
+    assert model[1].num_batches_tracked == 0 and model[3].num_batches_tracked == 2
+    np.testing.assert_array_equal(model[1].running_mean, np.zeros(4))
+    evaluate(model, losses.CrossEntropyLoss(), (X.astype(np.float32), Y))
+    assert model.training and not model[1].training
+
+
+def test_a_model_in_evaluation_mode_is_told_to_train():
+    model = Sequential(Linear(5, 3), BatchNorm1d(3)).eval()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    fit(model, losses.CrossEntropyLoss(), optimizer, (X, Y), 1, progress=False)
+    assert model.training and model[1].num_batches_tracked == 1
+
+
 def test_evaluation_of_batches_is_that_of_the_whole():
     model = network("norms")
     whole = evaluate(model, losses.CrossEntropyLoss(), (X, Y), ["accuracy"])

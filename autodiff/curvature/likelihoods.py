@@ -22,7 +22,7 @@ from tensorcalc.nodes import Constant, Node, Variable, extent_scalar
 from tensorcalc.numpy_protocol.convert import as_node
 from tensorcalc.products import broadcast, product
 
-from ..graph import GraphError
+from ..graph import GraphError, default_generator
 from ..losses import classification, regression
 from .mapping import lifted, mapped, repeated
 
@@ -153,3 +153,15 @@ def output_fisher(loss: Any, z: Node) -> OutputFisher:
 def reduction_of(loss: Any) -> str:
     """How the loss reduces observations; the functions of the table take the mean by default."""
     return getattr(loss, "options", {}).get("reduction", "mean")
+
+
+def drawn_targets(network: Any, batch: Any, generator: Any = None) -> Any:
+    """The batch with targets drawn from the model's own distribution.
+
+    The gradients that they give have the Fisher information as the expectation of their products.
+    """
+    row = likelihood_of(network.loss)
+    outputs = np.asarray(network.program("output", lambda: network.output).call(batch))
+    last = np.moveaxis(outputs, 1, -1) if row.core == CLASSES else outputs
+    targets = row.draw(last, generator or default_generator())
+    return batch.replaced(targets.astype(batch.arrays[-1].dtype))

@@ -59,6 +59,10 @@ class Batch:
                 "the first axis of every input and of the target counts examples",
             )
 
+    def replaced(self, target: Any) -> Batch:
+        """The same inputs with another target."""
+        return Batch([*self.arrays[:-1], target])
+
     @property
     def size(self) -> int:
         """Number of examples."""

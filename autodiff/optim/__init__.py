@@ -7,6 +7,9 @@ from .first_order import Adam
 from .first_order import AdamW
 from .first_order import Lion
 from .first_order import RMSprop
+from .curvature_base import CurvatureOptimizer
+from .newton_cg import NewtonCG
+from .kfac import KFAC
 from .clipping import clip_grad_norm_
 from .clipping import clip_grad_value_
 from . import lr_scheduler, rules

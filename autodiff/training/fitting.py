@@ -11,8 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ..graph import Tensor, manual_seed, no_grad, random_state
-from ..optim.base import Optimizer
 from ..optim.clipping import clip_grad_norm_
+from ..optim.curvature_base import CurvatureOptimizer
 from ..optim.lr_scheduler import ReduceLROnPlateau
 from .callbacks import Callback, as_callback
 from .checkpoints import load_tree, save_tree
@@ -29,7 +29,7 @@ class Trainer:
         self,
         model: Any,
         loss: Callable[..., Any],
-        optimizer: Optimizer,
+        optimizer: Any,
         data: Iterable[Any],
         *,
         validation: Any = None,
@@ -54,13 +54,34 @@ class Trainer:
         #: Epochs that are finished.
         self.epoch = 0
         self.stop = False
-        self._step: Callable[..., Any] = self._eager_step
+        #: Which layers train; those that were told to ``eval()`` stay so.
+        self._modes: dict[Any, bool] = {}
+        self._step = self._chosen_step(compiled, target)
+
+    def _chosen_step(self, compiled: bool, target: str) -> Callable[..., Any]:
+        """What a batch is given to."""
+        if isinstance(self.optimizer, CurvatureOptimizer):
+            self._check_curvature()
+            return self.optimizer.step
         if compiled:
-            self._step = compile_step(model, loss, optimizer, clip_norm, target)
+            return compile_step(self.model, self.loss, self.optimizer, self.clip_norm, target)
+        return self._eager_step
+
+    def _check_curvature(self) -> None:
+        """A second-order optimizer computes its steps from its own model and loss."""
+        own = self.optimizer.model is self.model and self.optimizer.loss is self.loss
+        if not own or self.clip_norm is not None:
+            raise ValueError(
+                f"fit with {type(self.optimizer).__name__}, which takes steps by itself: give it "
+                "the same model and loss as fit, and leave clip_norm away"
+            )
 
     # -- training -----------------------------------------------------------------------------
     def run(self, epochs: int, checkpoint: Any = None) -> History:
         """Train until ``epochs`` epochs are finished in all, or a callback stops."""
+        if not self.model.training:
+            self.model.train()
+        self._modes = {layer: layer.training for layer in self.model.modules()}
         self._tell("on_train_begin")
         bar = tqdm(total=epochs, initial=self.epoch, unit="epoch", disable=not self.progress)
         with bar:
@@ -77,7 +98,8 @@ class Trainer:
     def _run_epoch(self) -> dict[str, Any]:
         start = time.perf_counter()
         self._tell("on_epoch_begin")
-        self.model.train()
+        for layer, training in self._modes.items():
+            layer.training = training
         rate = self.optimizer.param_groups[0]["lr"]
         total, count = 0.0, 0
         for batch in self.data:
@@ -166,7 +188,7 @@ def as_batches(data: Any) -> Any:
 def fit(
     model: Any,
     loss: Callable[..., Any],
-    optimizer: Optimizer,
+    optimizer: Any,
     data: Any,
     epochs: int = 10,
     *,
@@ -192,6 +214,9 @@ def fit(
     there, with the numbers of an uninterrupted run: weights, optimizer, schedule, shuffling, random
     numbers and callbacks all go on where they stopped. ``seed`` seeds the default generator of a
     run that is not resumed. With ``compiled`` each step is one program (:func:`compile_step`).
+
+    A model in evaluation mode is told to train. One that trains keeps the modes of its layers:
+    those that were told to ``eval()``, such as a frozen batch normalisation, stay so.
     """
     trainer = Trainer(
         model,
