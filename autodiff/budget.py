@@ -109,9 +109,8 @@ class BudgetedHessian:
         item = np.result_type(*leaves, np.float32).itemsize
         needs: dict[str, int] = {}
         plan = self._structured.plan(args, kwargs)
-        found = plan.derived.derivation.found
-        if _has_structure(found, plan):
-            needs["structured"] = peak_bytes(plan, item) + _coupling_bytes(found, plan, item)
+        if (size := structured_bytes(plan, item)) is not None:
+            needs["structured"] = size
         needs["dense"] = max(peak_bytes(self._dense.plan(args, kwargs), item), item * n * n)
         columns, needs["chunked"] = self._chunk(args, kwargs, n, item)
         needs["hvp"] = self._product_bytes(args, kwargs, item)
@@ -261,6 +260,14 @@ def _last_uses(program: Program) -> dict[Value, int]:
     return last
 
 
+def structured_bytes(plan: Plan, item: int) -> int | None:
+    """What the operator of a structured plan needs; None if the Hessian has no structure."""
+    found = plan.derived.derivation.found
+    if not _has_structure(found, plan):
+        return None
+    return peak_bytes(plan, item) + _coupling_bytes(found, plan, item)
+
+
 def _has_structure(found: Any, plan: Plan) -> bool:
     """Whether anything is stored in another way than as a dense matrix."""
     blocks = (
@@ -338,4 +345,4 @@ class _Layout:
         return pytrees.unflatten(self._definition, shaped)
 
 
-__all__ = ["BudgetedHessian", "Choice", "memory_bytes", "peak_bytes"]
+__all__ = ["BudgetedHessian", "Choice", "memory_bytes", "peak_bytes", "structured_bytes"]

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import curvature_rules, rules
-from .budget import BudgetedHessian
+import numpy as np
+
+from backends.memory import SizeError
+from backends.memory import text as size_text
+from tensorcalc.errors import DerivativeError
+
+from . import curvature_rules, pytrees, rules
+from .budget import BudgetedHessian, structured_bytes
 from .transforms import StructuredTransform, Transform
 
 
@@ -53,4 +59,31 @@ def hessian(
     if structured:
         rule = curvature_rules.structured_hessian
         return StructuredTransform(fun, rule, "structured hessian", argnums, has_aux, target)
-    return Transform(fun, rules.hessian, "hessian", argnums, has_aux, target)
+    return DenseHessian(fun, rules.hessian, "hessian", argnums, has_aux, target)
+
+
+class DenseHessian(Transform):
+    """The Hessian as arrays; one that does not fit into memory is refused with what would."""
+
+    def run(self, args: Sequence[Any], kwargs: dict[str, Any], extra: Any = None) -> Any:
+        """The Hessian at ``args``."""
+        try:
+            return super().run(args, kwargs, extra)
+        except SizeError as error:
+            needed = self._structured_bytes(args, kwargs)
+            if needed is None or "structured=True" in str(error):
+                raise
+            raise SizeError(
+                f"{error}\n  hint: structure is known: structured=True needs {size_text(needed)}"
+            ) from None
+
+    def _structured_bytes(self, args: Sequence[Any], kwargs: dict[str, Any]) -> int | None:
+        """What the operator of ``structured=True`` would need, if there is a structure."""
+        rule = curvature_rules.structured_hessian
+        what = "structured hessian"
+        other = StructuredTransform(self._function, rule, what, self._argnums, self._has_aux)
+        leaves, _ = pytrees.flatten(tuple(args))
+        try:
+            return structured_bytes(other.plan(args, kwargs), np.result_type(*leaves).itemsize)
+        except DerivativeError:  # not a scalar function
+            return None

@@ -42,6 +42,7 @@ def derived(
     if found is None:
         derivation, formulas = derive()
         compiled = backends.compile(formulas, target, variables=inputs)
+        compiled.result_names = [f"the result of {key[0]}"] * len(formulas)
         result = Derived(derivation, formulas, compiled)
         found = _derived[whole] = ((list(nodes), list(inputs)), result)  # keeps the ids alive
         if len(_derived) > DERIVED_LIMIT:

@@ -100,10 +100,11 @@ class Transform:
         if any(isinstance(leaf, Node) for leaf in leaves):
             return self._on_nodes(args, kwargs, extra)
         plan = self.plan(args, kwargs, extra)
+        result = plan(leaves)
         if len(self._plans) >= PLAN_LIMIT:
             self._plans.clear()
         self._plans[key] = plan
-        return plan(leaves)
+        return result
 
     def plan(self, args: Sequence[Any], kwargs: dict[str, Any], extra: Any = None) -> Plan:
         """What a call with arguments of these shapes does; traces and derives where needed."""

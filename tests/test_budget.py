@@ -114,3 +114,19 @@ def test_several_arguments_are_one_matrix_in_their_order(argnums: tuple[int, ...
 def test_options_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(TypeError, match="memory="):
         ad.hessian(without_structure, memory="1 GB", structured=True)
+
+
+def test_a_dense_hessian_that_does_not_fit_names_its_structure() -> None:
+    hessian = ad.hessian(lambda x: np.sum(np.exp(x)) ** 2)
+    for _ in range(2):
+        with pytest.raises(SizeError) as raised:
+            hessian(np.zeros(10**6))
+        assert "8.0 TB (n0 = 1,000,000); use hvp" in str(raised.value)
+        assert "structured=True needs 16.0 MB" in str(raised.value)
+
+
+def test_a_dense_hessian_without_structure_does_not_promise_any() -> None:
+    A = np.broadcast_to(1.0, (10**6, 10**6))
+    with pytest.raises(SizeError, match=r"the result of hessian needs 8.0 TB") as raised:
+        ad.hessian(lambda x, A: x @ A @ x)(np.zeros(10**6), A)
+    assert "structured=True" not in str(raised.value)
