@@ -14,6 +14,7 @@ from typing import Any
 from .contraction_order import Tree, best_tree
 from .extents import Extent, evaluate, symbols_of
 from .nodes import Apply, Constant, Delta, Node, Product, Sum, as_expression, postorder
+from .simplify import simplify_all
 
 #: Bytes of a float64; costs are stated for it.
 ITEM = 8
@@ -54,15 +55,21 @@ class Cost:
 def cost(*expressions: Node) -> Cost:
     """Operations and bytes of expressions computed together, as SymPy polynomials.
 
-    The symbols are plain ``sympy.Symbol`` named as the extents. A multiplication with its addition
+    Counted is what would run: the expressions are simplified first. The symbols are plain ``sympy.Symbol`` named as the extents. A multiplication with its addition
     counts two operations; each node's value is written once and read by each of its users.
 
     >>> import tensorcalc as tc
     >>> A, x = tc.variables("A: m n, x: n")
     >>> cost(A @ x).flops
     2*m*n
+
+    An entry of a diagonal never pays for the matrix.
+
+    >>> B = tc.variables("B: n m")
+    >>> cost(tc.diagonal(A @ B)).flops
+    2*m*n
     """
-    nodes = postorder(*map(as_expression, expressions))
+    nodes = postorder(*simplify_all([as_expression(each) for each in expressions]))
     flops: Any = 0
     moved: Any = 0
     for node in nodes:
