@@ -16,6 +16,7 @@ from . import lr_scheduler, rules
 from .newton import cubic_regularization, levenberg, newton, newton_conjugate_gradient
 from .trust_region import trust_region
 from .gauss_newton import gauss_newton, levenberg_marquardt
+from .scipy_least_squares import least_squares
 from .natural_gradient import natural_gradient
 from .quasi_newton import bfgs, lbfgs
 from .conjugate_gradient import nonlinear_conjugate_gradient

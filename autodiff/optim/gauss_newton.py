@@ -11,8 +11,8 @@ algorithm: implementation and theory* (1978).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,11 @@ from .bounds import Box, box_of, reduced_solution
 from .iteration import Point, Stopped, iterate, local_point, method
 from .line_search import LineSearch
 from .newton import gain, newton
+
+#: How to weigh parameters against each other.
+Scale = Literal["auto", "columns", "start"]
+#: A column of ``J`` that has shrunk to this part of its largest norm has vanished.
+LOST = 1e-10
 
 
 @method("gauss-newton")
@@ -57,6 +62,7 @@ def levenberg_marquardt(
     *,
     bounds: Any = None,
     damping: float = 1e-3,
+    scale: Scale = "auto",
     gtol: float = 1e-10,
     xtol: float = 1e-13,
     maxiter: int = 1000,
@@ -65,35 +71,80 @@ def levenberg_marquardt(
 ) -> Result:
     """Steps that minimise ``|r + J s|^2 + mu |D s|^2`` with ``mu`` adapted, within bounds.
 
-    ``D`` holds the largest norms that the columns of ``J`` have had (the identity where ``J' J`` is
-    structured). ``bounds`` is a pair (lower, upper), each nested as the parameters, a number or
-    None. It ends when the cosine between ``r`` and every column of ``J`` is at most ``gtol``, or
-    a step is at most ``xtol`` relative to the parameters.
+    ``D`` holds, for ``scale="columns"``, the largest norms that the columns of ``J`` have had (the
+    identity where ``J' J`` is structured), for ``"start"`` the reciprocals of the parameters at the
+    start. ``"auto"`` takes the columns first; where they end without a minimum it begins again from
+    the start with the other scale and finishes from there by columns. ``bounds`` is a pair (lower,
+    upper), each nested as the parameters, a number or None.
+
+    It ends when the cosine between ``r`` and every column of ``J`` is at most ``gtol``, or a step
+    is at most ``xtol`` relative to the parameters. A point where the residuals have ceased to
+    depend on a parameter is reported as a plateau, without success.
+
+    Raises ValueError for another scale.
     """
-    model = _Damped(problem, box_of(problem, bounds), xtol)
-    return iterate(
-        model.objective,
-        model.steps(damping),
-        "levenberg-marquardt",
-        gtol=gtol,
-        maxiter=maxiter,
-        callback=callback,
-        progress=progress,
-        measure=model.largest_cosine,
-    )
+    if scale not in ("auto", "columns", "start"):
+        raise ValueError(f"scale={scale!r} is none of 'auto', 'columns', 'start'")
+    box = box_of(problem, bounds)
+
+    def run(kind: str, start: Any) -> Result:
+        model = _Damped(problem, box, xtol, kind, start)
+        result = iterate(
+            model.objective,
+            model.steps(damping),
+            "levenberg-marquardt",
+            gtol=gtol,
+            maxiter=maxiter,
+            callback=callback,
+            progress=progress,
+            measure=model.largest_cosine,
+        )
+        return model.judged(result)
+
+    result = run("start" if scale == "start" else "columns", problem.x0)
+    if scale != "auto" or result.success or "callback" in result.message:
+        return result
+    again = run("start", problem.x0)
+    finished = run("columns", again.x)
+    if finished.fun <= result.fun and (finished.success or not np.isfinite(result.fun)):
+        return _joined([result, again, finished])
+    return result
+
+
+def _joined(results: Sequence[Result]) -> Result:
+    """The last result, with the counts and the histories of all."""
+    last = results[-1]
+    for key in ("nit", "nfev", "njev", "nhev"):
+        last[key] = sum(result[key] for result in results)
+    last.history = [entry for result in results for entry in result.history]
+    return last
 
 
 class _Damped:
     """The linearised residuals at a point, and steps that are damped until they decrease."""
 
-    def __init__(self, problem: Objective, box: Box, xtol: float) -> None:
+    def __init__(self, problem: Objective, box: Box, xtol: float, kind: str, start: Any) -> None:
         self.objective, self.box, self.xtol = problem.least_squares(), box, xtol
-        self._jacobian = _Jacobian(problem)
-        self._scale = np.zeros(len(problem.x0))
+        self._jacobian = Jacobian(problem)
+        self._start, self._by_start = box.projected(start), kind == "start"
+        self._scale = self._largest = self._norms = np.zeros(len(start))
+
+    def judged(self, result: Result) -> Result:
+        """The result, without success if a free parameter has lost its influence."""
+        point = Point(result.x, result.fun, result.jac)
+        lost = (self._norms <= LOST * self._largest) & self.box.free(point) & (self._largest > 0)
+        if result.success and result.fun > 0 and np.any(lost):
+            names = ", ".join(map(str, np.flatnonzero(lost)))
+            result.success, result.status = False, 2
+            result.message = (
+                f"a plateau: the residuals have ceased to depend on entry {names} of x ("
+                f"{result.message}); try another start, bounds, or scale='start'"
+            )
+        return result
 
     def steps(self, mu: float) -> Iterator[Point]:
         """Accepted points, ``mu`` adapted by Nielsen's rule."""
-        point = self._linearised(self.box.projected(self.objective.x0))
+        point = self._linearised(self._start)
         growth = 2.0
         while True:
             yield point
@@ -117,13 +168,24 @@ class _Damped:
         self._operator = self.objective.operator(x)
         norms = np.sqrt(self._operator.diagonal().ravel())
         self._columns = np.where(norms > 0, norms, 1.0)
+        self._norms, self._largest = norms, np.maximum(self._largest, norms)
         self._J = None
         if self._operator.nbytes < 4 * len(x) ** 2:  # compressed: solved with its structure
             self._scale = np.full(len(x), max(norms.max(initial=0.0), 1e-300))
         else:
             self._J, self._r = self._jacobian(x), self._jacobian.residuals(x)
-            self._scale = np.maximum(self._scale, self._columns)
+            self._scale = self._start_scale() if self._by_start else self._next_scale()
         return point
+
+    def _next_scale(self) -> Any:
+        return np.maximum(self._scale, self._columns)
+
+    def _start_scale(self) -> Any:
+        """Reciprocals of the parameters, times the largest change that one of them makes."""
+        if self._scale.any():
+            return self._scale
+        size = np.abs(np.where(self._start == 0, 1.0, self._start))
+        return np.max(self._norms * size, initial=1e-300) / size
 
     def _step(self, point: Point, mu: float) -> Any:
         """The damped step in the free parameters; by QR where ``J`` is at hand."""
@@ -147,7 +209,7 @@ class _Damped:
         return float(np.linalg.norm(self.box.free_gradient(point)))
 
 
-class _Jacobian:
+class Jacobian:
     """Residuals and their Jacobian as functions of the vector."""
 
     def __init__(self, problem: Objective) -> None:
@@ -156,10 +218,12 @@ class _Jacobian:
         self._jacobian = Transform(problem.function, rules.jacobian, "jacobian")
 
     def residuals(self, x: Any) -> Any:
+        """All residuals as one vector."""
         leaves, _ = pytrees.flatten(self._problem.call(self._value, x))
         return np.concatenate([np.ravel(leaf) for leaf in leaves])
 
     def __call__(self, x: Any) -> Any:
+        """One row per residual, one column per entry of the vector."""
         leaves, _ = pytrees.flatten(self._problem.call(self._jacobian, x))
         columns = self._problem.leaves
         shaped = [
@@ -172,4 +236,4 @@ class _Jacobian:
         return np.concatenate(rows)
 
 
-__all__ = ["gauss_newton", "levenberg_marquardt"]
+__all__ = ["Jacobian", "gauss_newton", "levenberg_marquardt"]

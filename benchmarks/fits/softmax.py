@@ -1,8 +1,8 @@
 """Softmax regression: ``sum(logsumexp(X W)) - sum(Y * X W) + |W|^2 / (2 C)``.
 
-Its Hessian is ``A' D A`` with one block of classes by classes per sample, plus ``I / C``: stored are
-the data and those blocks. ``method="newton-conjugate-gradient", products="structured"`` solves with
-them alone.
+Its Hessian is ``A' D A`` with one block of classes by classes per sample, plus ``I / C``: the data
+and those blocks are all that is stored, and ``method="newton-conjugate-gradient"`` with
+``products="structured"`` solves with nothing else.
 """
 
 from __future__ import annotations

@@ -1,0 +1,83 @@
+"""SciPy's trust-region least squares with derived Jacobians: bounds, robust losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import optimize
+
+from ..objective import Objective
+from ..result import Result
+from .bounds import box_of
+from .gauss_newton import Jacobian
+from .iteration import method
+
+
+@method("least-squares")
+def least_squares(
+    problem: Objective,
+    *,
+    bounds: Any = None,
+    algorithm: str = "trf",
+    x_scale: Any = "jac",
+    gtol: float = 1e-10,
+    xtol: float = 1e-15,
+    ftol: float = 1e-15,
+    maxiter: int = 10_000,
+    callback: Callable[[Any], Any] | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> Result:
+    """``scipy.optimize.least_squares`` on the residuals that the function returns.
+
+    ``algorithm`` is ``"trf"``, ``"dogbox"`` or ``"lm"``; ``maxiter`` bounds the evaluations, and
+    ``options`` (loss, f_scale, tr_solver, ...) are SciPy's. Source: Branch, Coleman, Li, *A
+    subspace, interior, and conjugate gradient method for large-scale bound-constrained
+    minimization problems* (1999).
+    """
+    jacobian, box = Jacobian(problem), box_of(problem, bounds)
+    history: list[dict[str, float]] = []
+
+    def seen(intermediate_result: Any) -> None:
+        history.append({"fun": float(intermediate_result.cost)})
+        if callback is not None:
+            callback(intermediate_result.x)
+
+    watching = {} if algorithm == "lm" else {"callback": seen}
+    found = optimize.least_squares(
+        jacobian.residuals,
+        problem.x0,
+        jacobian,
+        bounds=box,
+        method=algorithm,
+        x_scale=x_scale,
+        gtol=gtol,
+        xtol=xtol,
+        ftol=ftol,
+        max_nfev=maxiter,
+        verbose=2 if progress and algorithm != "lm" else 0,
+        **watching,
+        **options,
+    )
+    return Result(
+        problem.least_squares(),
+        x=found.x,
+        fun=float(found.cost),
+        jac=found.grad,
+        gradient_norm=float(np.linalg.norm(found.grad)),
+        optimality=float(found.optimality),
+        nit=len(history),
+        nfev=found.nfev,
+        njev=found.njev,
+        nhev=0,
+        success=found.success,
+        status=found.status,
+        message=found.message,
+        history=history,
+        method=f"least-squares ({algorithm})",
+    )
+
+
+__all__ = ["least_squares"]
