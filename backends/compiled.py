@@ -28,7 +28,15 @@ SIGNATURES = 4096
 
 
 class TargetError(TensorcalcError, ValueError):
-    """A target that does not exist, or cannot be used here."""
+    """A target that does not exist, or cannot be used here.
+
+    >>> import tensorcalc as tc, backends
+    >>> try:
+    ...     backends.compile(tc.variables("x: n"), target="abacus")
+    ... except backends.TargetError as error:
+    ...     print(str(error).splitlines()[0])
+    target 'abacus' is not available
+    """
 
 
 class Variant:
@@ -71,9 +79,19 @@ class CompiledFunction:
     ``source`` is the text that runs, ``program`` its steps, both of the variant chosen last.
     Results of a megabyte and more reuse memory of earlier ones that nobody holds any more; with
     ``out=``, arrays nested as the results are, results come in these.
+
+    >>> import numpy as np, tensorcalc as tc, backends
+    >>> x = tc.variables("x: n")
+    >>> f = backends.compile({"square": x @ x, "twice": 2 * x})
+    >>> f(x=np.array([1.0, 2.0]))
+    {'square': np.float64(5.0), 'twice': array([2., 4.])}
+    >>> f.names, f.target
+    (['x'], 'numpy')
     """
 
     variant_class = Variant
+    #: ``written(function, arguments, out)``: a call with ``out=``.
+    written: Callable[..., Any] = staticmethod(written)
 
     def __init__(
         self,
@@ -134,7 +152,7 @@ class CompiledFunction:
         given = dict(given)
         out = None if "out" in self._argument_names() else given.pop("out", None)
         function, arguments = self._prepared_for(given)
-        return function(*arguments) if out is None else written(function, arguments, out)
+        return function(*arguments) if out is None else self.written(function, arguments, out)
 
     def _argument_names(self) -> list[str]:
         return [*(variable.name for variable in self.variables), *self.symbols]
@@ -214,7 +232,7 @@ def specialised(function: CompiledFunction) -> CompiledFunction:
     parameters = (*function.names, *function.symbols)
     defaults = [variable.value for variable in function.variables]
     namespace: dict[str, Any] = {"missing": MISSING, "known": function.known}
-    namespace["written"] = written
+    namespace["written"] = function.written
     namespace["originals"] = [*(v.name for v in function.variables), *function.symbols]
     namespace.update(
         {f"default_{name}": value for name, value in zip(function.names, defaults, strict=True)}

@@ -28,14 +28,14 @@ def written(function: Callable[..., Any], arguments: Sequence[Any], out: Any) ->
 
     Raises ShapeError if an array of ``out`` does not have the shape and dtype of its result.
     """
-    targets = list(_leaves(out))
+    targets = list(leaves(out))
     results: Sequence[Result] | None = getattr(function, "results", None)
     lent: list[Any] = []
     if results is not None and len(results) == len(targets):
         for k, (target, result) in enumerate(zip(targets, results, strict=True)):
             _check(k, target, result.shape, result.dtype)
         lent = _lent(targets, results, arguments)
-    values = list(_leaves(function(*arguments, *lent)))
+    values = list(leaves(function(*arguments, *lent)))
     if len(values) != len(targets):
         raise ShapeError(
             "out does not fit", [f"results: {len(values)}", f"arrays in out: {len(targets)}"],
@@ -50,14 +50,15 @@ def written(function: Callable[..., Any], arguments: Sequence[Any], out: Any) ->
     return out
 
 
-def _leaves(nest: Any) -> Iterator[Any]:
+def leaves(nest: Any) -> Iterator[Any]:
+    """The arrays of a nesting of lists, tuples and dicts, in order."""
     if isinstance(nest, Mapping):
         nest = nest.values()
     elif not isinstance(nest, (list, tuple)):
         yield nest
         return
     for each in nest:
-        yield from _leaves(each)
+        yield from leaves(each)
 
 
 def _check(position: int, target: Any, shape: tuple[int, ...], dtype: Any) -> None:

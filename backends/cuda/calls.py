@@ -12,6 +12,7 @@ from tensorcalc.errors import ShapeError
 from tensorcalc.nodes import Variable
 
 from ..binding import ArgumentError
+from ..output_arrays import leaves
 from . import cuda_device
 from .arrays import Borrowed, DeviceArray, checked_view, is_on_device, ordinal_of
 from .device import Device, View
@@ -48,7 +49,7 @@ class Caller:
             foreign = targets is not None and any(isinstance(t, View) for t in targets)
             results = task.run(values, targets, wait=foreign and stream is None)
         if targets is not None:
-            results = _flat(out)
+            results = list(leaves(out))
         elif task.on_host:
             results = [result[()] for result in results]
         return self.signature.pack(*results)
@@ -75,12 +76,12 @@ class Caller:
 
         Raises ArgumentError or ShapeError for arrays that results cannot be written into.
         """
-        arrays = _flat(out)
+        arrays = list(leaves(out))
         if len(arrays) != len(task.result_shapes):
             raise ArgumentError(
                 f"out= has {len(arrays)} arrays for {len(task.result_shapes)} results",
                 [],
-                "pass one array for each result, in their order",
+                "pass one array for each result, nested as the results are",
             )
         targets = []
         for k, array in enumerate(arrays):
@@ -145,13 +146,6 @@ def _host_target(name: str, array: Any, shape: tuple[int, ...], dtype: Any) -> A
     if not (array.flags.c_contiguous and array.flags.writeable):
         raise ArgumentError(f"{name} is not contiguous or not writeable", [], "pass a copy")
     return array
-
-
-def _flat(out: Any) -> list[Any]:
-    """One array, or the arrays of a sequence or dict in order."""
-    if hasattr(out, "shape"):
-        return [out]
-    return list(out.values() if isinstance(out, Mapping) else out)
 
 
 def _device_for(arrays: Sequence[Any], stream: Any) -> Device:

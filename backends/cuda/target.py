@@ -101,6 +101,11 @@ class CudaFunction(CompiledFunction):
     variant_class = CudaVariant
     _variants: list[Any]
 
+    @staticmethod
+    def written(function: Callable[..., Any], arguments: Sequence[Any], out: Any) -> Any:
+        """A call with ``out=``: arrays on the host or on the device, as the results are."""
+        return function(*arguments, out=out)
+
     def slowly(self, given: Mapping[str, Any]) -> Any:
         """A call with options, or with a signature that was not met before."""
         own = {*self._argument_names()}
