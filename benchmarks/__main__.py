@@ -21,7 +21,6 @@ from . import goals, suites
 from .discovery import modules
 from .measuring import machine
 from .options import Options
-from .ours import own_name
 from .peers import load_jax
 from .plotting import plot
 from .rows import Row, write_json
@@ -48,15 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds=given.seconds,
         quick=given.quick,
         show=show,
-        targets=given.target or ["numpy"],
+        targets=given.target or Options.targets,
         problems=given.problem or (),
         peers=given.peer or (),
         memory=given.memory,
     )
     rows = _rows(given.suite or [name for name, s in all_suites().items() if s.DEFAULT], options)
-    _summary(rows, options)
+    _summary(rows)
     if given.json:
-        write_json(rows, given.json, goals.stored(rows, options.targets))
+        write_json(rows, given.json, goals.stored(rows))
     if given.plot:
         plot(rows, given.plot)
     return int(given.strict and any(row.misses() for row in rows))
@@ -80,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     default = ", ".join(name for name, suite in all_suites().items() if suite.DEFAULT)
     add = parser.add_argument
     add("--suite", action="append", choices=tuple(all_suites()), help=f"default: {default}")
-    add("--target", action="append", choices=tuple(TARGETS), help="ours; default: numpy")
+    add("--target", action="append", choices=tuple(TARGETS), help="ours; default: numpy, numba")
     add("--problem", action="append", metavar="NAME", help="only this one; repeat for more")
     add("--peer", action="append", metavar="NAME", help="only this one; repeat for more")
     add("--quick", action="store_true", help="leave out what takes long")
@@ -92,18 +91,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _summary(rows: Sequence[Row], options: Options) -> None:
+def _summary(rows: Sequence[Row]) -> None:
     missed = [(row, text) for row in rows for text in row.misses()]
     targets = sum(row.target_count() for row in rows)
     print(f"\n{targets - len(missed)} of {targets} targets met")
     for row, text in missed:
         what = f"{row.problem}, {row.result}" if row.result else row.problem
         print(f"  {what}, size {row.size}, {row.dtype}: {text}{_because(row)}")
-    for target in options.targets:
-        lines = list(goals.summary(rows, own_name(target)))
-        if lines:
-            print(f"\n{own_name(target)}: peer / ours, geometric mean over sizes, and the least")
-            print(*lines, *goals.overall(rows, own_name(target)), sep="\n")
+    lines = list(goals.summary(rows))
+    if lines:
+        print("\npeer / ours: geometric mean over sizes, least")
+    print(*lines, *goals.overall(rows), sep="\n")
 
 
 def _because(row: Row) -> str:

@@ -85,16 +85,14 @@ def structured(model: Model, result: str, arguments: tuple[Any, ...], target: st
     return lambda: hessian(*arguments).solve(gradient(*arguments).ravel())
 
 
-def least_work(
-    model: Model, result: str, arguments: tuple[Any, ...], found: Any, target: str
-) -> Work | None:
+def least_work(model: Model, result: str, arguments: tuple[Any, ...], found: Any) -> Work | None:
     """What the program of a result cannot avoid; None where it is more than one program."""
     loss = fresh_loss(model)
     if result == "value":
         trace = tracer_of(loss).trace(loss, arguments_of(arguments, {}))
-        compiled = backends.compile(trace.outputs[0], target, variables=trace.inputs)
+        compiled = backends.compile(trace.outputs[0], variables=trace.inputs)
         return work(compiled, trace.sizes_for(arguments), arguments, found)
     if result not in TRANSFORMS:
         return None
-    plan = TRANSFORMS[result](loss, target=target).plan(arguments, {})
+    plan = TRANSFORMS[result](loss, target="numpy").plan(arguments, {})
     return work(plan.derived.compiled, plan.sizes, arguments, found)

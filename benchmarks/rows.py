@@ -45,9 +45,9 @@ class Row:
     #: Why a target was missed, found by profiling.
     reason: str = ""
 
-    def ratios(self, own: str = "") -> dict[str, float]:
+    def ratios(self) -> dict[str, float]:
         """Peer / ours by name of the peer: above one, ours is the faster."""
-        own_seconds = self.seconds.get(own or self.own)
+        own_seconds = self.seconds.get(self.own)
         if own_seconds is None:
             return {}
         peers = {name: s for name, s in self.seconds.items() if not name.startswith(OURS)}

@@ -26,6 +26,12 @@ LONG = ("bundle adjustment", "LSTM cell", "attention")
 QUICK = [name for name in all_models() if name not in LONG]
 
 
+def ridge_alone():
+    """Options for the least of a run."""
+    quiet = {"show": lambda text: None, "targets": ["numpy"], "peers": ["JAX"]}
+    return Options(0.0, True, problems=["ridge regression"], **quiet)
+
+
 @pytest.fixture(autouse=True)
 def _small_limits(monkeypatch):
     """What the machine can do is measured on next to nothing."""
@@ -93,7 +99,7 @@ def test_a_structured_hessian_is_the_dense_one_and_a_dense_one_is_refused():
 
 
 def test_a_suite_run_checks_times_and_judges():
-    options = Options(0.0, True, lambda text: None, problems=["ridge regression"], peers=["JAX"])
+    options = ridge_alone()
     rows = list(run(options))
     assert [row.result for row in rows] == [
         "value",
@@ -110,7 +116,7 @@ def test_a_suite_run_checks_times_and_judges():
     assert hessian.targets == {"JAX": 5.0, "torch.func": 20.0}
     assert 0 < hessian.fraction < 1 and not hessian.contraction
     assert rows[3].own == "ours numpy structured" and rows[3].fraction is None
-    lines = list(goals.summary(rows, "ours numpy"))
+    lines = list(goals.summary(rows))
     assert [(line.result, line.peer) for line in lines] == [
         ("Hessian", "JAX"),
         ("value and gradient", "JAX"),
@@ -119,7 +125,7 @@ def test_a_suite_run_checks_times_and_judges():
 
 def test_a_wrong_contestant_stops_the_suite(monkeypatch):
     monkeypatch.setattr("benchmarks.suites.models.ours", lambda *_: lambda: np.float64(0.0))
-    options = Options(0.0, True, lambda text: None, problems=["ridge regression"], peers=["JAX"])
+    options = ridge_alone()
     with pytest.raises(AssertionError, match="ridge regression, ours numpy, value, size 10"):
         next(run(options))
 
@@ -129,7 +135,7 @@ def test_what_we_refuse_stays_in_the_table(monkeypatch):
         raise calling.Refused("too hard")
 
     monkeypatch.setattr("benchmarks.suites.models.ours", refused)
-    options = Options(0.0, True, lambda text: None, problems=["ridge regression"], peers=["JAX"])
+    options = ridge_alone()
     row = next(run(options))
     assert row.left_out == {"ours numpy": "too hard"}
     assert row.misses() == ["not computed: too hard"]
@@ -158,10 +164,12 @@ def test_reasons_are_of_problems_and_results_that_exist():
 
 
 def test_a_summary_line_says_what_was_wanted_and_why_it_was_missed():
-    row = Row("models", "p", 100, "float64", {"ours numpy": 1.0, "JAX": 4.0}, result="Hessian")
+    row = Row("models", "p", 100, "float64", {"ours numpy": 1.0, "JAX": 4.0})
     row.reason = "copies"
-    other = Row("models", "p", 1000, "float64", {"ours numpy": 1.0, "JAX": 9.0}, result="Hessian")
-    (line,) = goals.summary([row, other], "ours numpy")
+    other = Row("models", "p", 1000, "float64", {"ours numpy": 1.0, "JAX": 9.0})
+    for each in (row, other):
+        each.result, each.own = "Hessian", "ours numpy"
+    (line,) = goals.summary([row, other])
     assert line.mean == pytest.approx(6) and line.least == 4 and not line.met
     assert "MISSED (wanted 10, never under 1); copies" in str(line)
 
@@ -193,7 +201,7 @@ def test_the_work_of_a_gram_matrix_counts_one_triangle():
     from benchmarks.ours import least_work
 
     H = contestant(model, "Hessian", arguments, "ours numpy")()
-    least = least_work(model, "Hessian", arguments, H, "numpy")
+    least = least_work(model, "Hessian", arguments, H)
     assert least.flops == 200 * 100**2
     assert least.bytes == sum(a.nbytes for a in arguments) + H.nbytes
     assert least.seconds(limits.Limits(1e9, 1e12)) == pytest.approx(2e-3)
@@ -208,16 +216,17 @@ def test_memory_is_that_of_a_call():
 
 
 def test_the_command_knows_its_suites_and_stores_the_summary(tmp_path, capsys):
-    assert {"hessians", "derivation", "models"} <= all_suites().keys()
+    assert {"hessians", "derivation", "models", "start"} <= all_suites().keys()
     assert all(isinstance(suite, ModuleType) for suite in all_suites().values())
     stored = tmp_path / "rows.json"
     arguments = ["--suite", "models", "--quick", "--seconds", "0", "--problem", "quadratic form"]
-    arguments += ["--peer", "JAX", "--json", str(stored), "--plot", str(tmp_path / "rows.png")]
+    arguments += ["--target", "numpy", "--peer", "JAX"]
+    arguments += ["--json", str(stored), "--plot", str(tmp_path / "rows.png")]
     assert main(arguments) == 0
     out = capsys.readouterr().out
     assert "quadratic form" in out and "geometric mean" in out
     found = json.loads(stored.read_text())
     assert found["machine"]["numpy"] == np.__version__
-    assert [line["problem"] for line in found["summary"]["ours numpy"]] == ["quadratic form"] * 2
+    assert [line["problem"] for line in found["summary"]] == ["quadratic form"] * 2
     assert find_spec("torch") or found["machine"]["torch"] == "not installed"
     assert (tmp_path / "rows.png").read_bytes().startswith(b"\x89PNG")

@@ -54,8 +54,7 @@ def _measured(
 ) -> Iterator[Row]:
     """A row for our compiled function, and one for the operator where there is structure."""
     arguments = model.arguments(size, dtype)
-    own = own_name(options.targets[0])
-    row = Row("models", model.name, size, dtype, {}, result=result, own=own)
+    row = Row("models", model.name, size, dtype, {}, result=result)
     wanted = _reference(model, result, arguments)
     calls: dict[str, Call] = {}
     for name in _names(result, options):
@@ -74,17 +73,24 @@ def _measured(
     row.seconds = interleaved(calls, options.seconds)
     if options.memory and size == model.sizes(result)[-1] and dtype == "float64":
         row.memory = peaks(row)
-    _relate_to_machine(row, model, arguments, wanted, options.targets[0])
-    yield from _with_goals(row, own)
+    row.own = _fastest(row, options)
+    _relate_to_machine(row, model, arguments, wanted)
+    yield from _with_goals(row, own_name(options.targets[0], STRUCTURED))
 
 
-def _with_goals(row: Row, own: str) -> Iterator[Row]:
+def _fastest(row: Row, options: Options) -> str:
+    """Our target with the least time, which is the one that ``target="auto"`` goes over to."""
+    names = [own_name(target) for target in options.targets]
+    return min(names, key=lambda name: row.seconds.get(name, float("inf")))
+
+
+def _with_goals(row: Row, operator: str) -> Iterator[Row]:
     """The row and, if the operator was timed, the same with it as ours."""
-    structured = f"{own} {STRUCTURED}"
-    rows = [replace(row, own=own)]
-    if structured in row.seconds:
+    rows = [row]
+    if operator in row.seconds:
         result = f"{row.result}, {STRUCTURED}"
-        rows.append(replace(row, own=structured, result=result, fraction=None, contraction=False))
+        rows.append(replace(row, own=operator, result=result, fraction=None, contraction=False))
+        rows[1].least_fraction = None
     for each in rows:
         each.targets = row_goals(each)
         each.reason = reason(each)
@@ -136,13 +142,11 @@ def _reference(model: Model, result: str, arguments: tuple[Any, ...]) -> tuple[A
     return tuple(np.asarray(one, dtype) for one in each)
 
 
-def _relate_to_machine(
-    row: Row, model: Model, arguments: tuple[Any, ...], found: Any, target: str
-) -> None:
+def _relate_to_machine(row: Row, model: Model, arguments: tuple[Any, ...], found: Any) -> None:
     """What fraction of the machine's limit our contestant reaches."""
     if row.own not in row.seconds:
         return
-    least = least_work(model, row.result, arguments, found, target)
+    least = least_work(model, row.result, arguments, found)
     if least is None:
         return
     own = limits(row.dtype)
