@@ -169,6 +169,8 @@ def test_another_batch_size_derives_nothing():
     network, _ = network_of(model, CROSS_ENTROPY, batch)
     longer = np.concatenate([inputs, inputs]), np.concatenate([LABELS, LABELS])
     assert network_of(model, CROSS_ENTROPY, longer)[0] is network
+    ad.predict(model, inputs)  # sets and restores the mode of every layer
+    assert network_of(model, CROSS_ENTROPY, longer)[0] is network
     found = ad.per_example_gradients(model, CROSS_ENTROPY, longer)
     np.testing.assert_array_equal(found["0.weight"][:5], found["0.weight"][5:])
 

@@ -378,7 +378,12 @@ def fingerprint(model: Module) -> Any:
     return tuple(modules), tuple(parameters)
 
 
-def _is_option(value: Any) -> bool:
+def _is_option(item: tuple[str, Any]) -> bool:
+    name, value = item
+    return name != "training" and _is_plain(value)
+
+
+def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple):
-        return all(map(_is_option, value))
+        return all(map(_is_plain, value))
     return value is None or isinstance(value, (bool, int, float, str))
