@@ -17,7 +17,6 @@ import tempfile
 import threading
 import warnings
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
@@ -54,8 +53,11 @@ def _conventional() -> Path:
 @lru_cache(maxsize=1)
 def versions() -> str:
     """What machine code depends on besides its own text, as a comment line."""
+    # loads e-mail parsers and more: 30 ms that a process without numba code need not pay
+    from importlib.metadata import version
+
     digest = hashlib.sha256()
-    sources = [_HERE / f"numba_{name}.py" for name in ("matrices", "rows", "runtime")]
+    sources = [_HERE / f"numba_{name}.py" for name in ("blas", "matrices", "rows", "runtime")]
     sources += sorted((_HERE / "vector_math").glob("*.py"))
     for source in sources:
         digest.update(source.read_bytes())

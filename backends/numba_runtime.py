@@ -8,9 +8,8 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import binding
-from numba import types
-from numba.extending import get_cython_function_address
+
+from backends.numba_blas import gemm, gemv, syrk
 
 #: Multiplications below which loops are faster than a call of BLAS.
 SMALL = 2048
@@ -19,18 +18,6 @@ _compiled: Any = numba.njit(cache=True, error_model="numpy", fastmath={"reassoc"
 
 #: Columns and rows of a block that is mirrored at once.
 TILE = 32
-
-
-def _blas(name: str, parameters: int) -> Any:
-    """A function of SciPy's BLAS that takes addresses; a symbol, so that callers can be kept."""
-    address = get_cython_function_address("scipy.linalg.cython_blas", name)
-    binding.add_symbol(f"tensorcalc_{name}", address)
-    signature = types.void(*[types.intp] * parameters)
-    return types.ExternalFunction(f"tensorcalc_{name}", signature)
-
-
-_dsyrk = _blas("dsyrk", 10)
-_ssyrk = _blas("ssyrk", 10)
 
 
 @_compiled
@@ -46,7 +33,7 @@ def gram(a, out):
     if a.size * n <= SMALL:
         _small_gram(a, out)
         return
-    _syrk(np.ascontiguousarray(a), out, 78, a.shape[0], n)
+    syrk(np.ascontiguousarray(a), out, True)
     _mirror(out)
 
 
@@ -57,7 +44,7 @@ def row_gram(a, out):
     if a.size * n <= SMALL:
         _small_gram(a.T, out)
         return
-    _syrk(np.ascontiguousarray(a), out, 84, a.shape[1], a.shape[1])
+    syrk(np.ascontiguousarray(a), out, False)
     _mirror(out)
 
 
@@ -68,25 +55,6 @@ def _small_gram(a, out):
         for i in range(a.shape[1]):
             for j in range(a.shape[1]):
                 out[i, j] += a[k, i] * a[k, j]
-
-
-@_compiled
-def _syrk(a, out, trans, depth, leading):
-    """The upper triangle, in row-major order, of a row-major matrix times its transpose.
-
-    ``trans`` is the letter N or T of the column-major matrix that BLAS sees.
-    """
-    letters = np.array([76, trans], np.uint8)
-    numbers = np.array([out.shape[0], depth, leading, out.shape[0]], np.int32)
-    scales = np.array([1, 0], a.dtype)
-    letter, number, scale = letters.ctypes.data, numbers.ctypes.data, scales.ctypes.data
-    source, target = a.ctypes.data, out.ctypes.data
-    if a.itemsize == 8:
-        _dsyrk(letter, letter + 1, number, number + 4, scale, source, number + 8,
-               scale + 8, target, number + 12)
-    else:
-        _ssyrk(letter, letter + 1, number, number + 4, scale, source, number + 8,
-               scale + 4, target, number + 12)
 
 
 @_compiled
@@ -113,7 +81,7 @@ def dot(a, b):
 def matrix_vector(a, x, out):
     """``out[i] = sum a[i, j] x[j]``."""
     if a.size > SMALL:
-        np.dot(a, x, out)
+        gemv(a, np.ascontiguousarray(x), out)
         return
     for i in range(a.shape[0]):
         total = x.dtype.type(0)
@@ -126,7 +94,7 @@ def matrix_vector(a, x, out):
 def vector_matrix(x, a, out):
     """``out[j] = sum x[i] a[i, j]``."""
     if a.size > SMALL:
-        np.dot(x, a, out)
+        gemv(a.T, np.ascontiguousarray(x), out)
         return
     clear(out)
     for i in range(a.shape[0]):
@@ -138,7 +106,7 @@ def vector_matrix(x, a, out):
 def matrix_matrix(a, b, out):
     """``out[i, j] = sum a[i, k] b[k, j]``."""
     if a.size * b.shape[1] > SMALL:
-        np.dot(a, b, out)
+        gemm(a, b, out)
         return
     clear(out)
     for i in range(a.shape[0]):
@@ -152,7 +120,7 @@ def batched(a, b, out):
     """``out[t, i, j] = sum a[t, i, k] b[t, k, j]``."""
     if a.shape[1] * a.shape[2] * b.shape[2] > SMALL:
         for t in range(a.shape[0]):
-            np.dot(a[t], b[t], out[t])
+            gemm(a[t], b[t], out[t])
         return
     clear(out)
     for t in range(a.shape[0]):
