@@ -123,7 +123,8 @@ def _count_unused(core: Core, output: Labels) -> None:
 def _use_up(lowering: Lowering, core: Core, row: Row, placed: dict[int, Affine]) -> None:
     slack = _slack(core, row)
     if slack is not None:
-        _interval_mask(lowering, core, row, slack)
+        if not _place(core, row, placed):
+            _interval_mask(lowering, core, row, slack)
     elif not (
         flattened(lowering, core, row)
         or (slides(core, row) and gathered(lowering, core, row))

@@ -18,7 +18,7 @@ import numpy as np
 SMALLEST = 2**20
 LARGEST = 2**28
 #: Buffers kept of one size, and sizes kept.
-HELD = 4
+HELD, SIZES = 8, 32
 
 #: References to a buffer that nobody uses: the local name and the argument of ``getrefcount``.
 _UNUSED = 2
@@ -35,17 +35,17 @@ class BufferPool:
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if not SMALLEST <= size <= LARGEST:
             return np.empty(shape, dtype)
-        if size not in self._buffers and len(self._buffers) >= HELD:
+        rounded = _rounded(size)
+        if rounded not in self._buffers and len(self._buffers) >= SIZES:
             self._buffers.clear()
-        held = self._buffers.setdefault(size, [])
+        held = self._buffers.setdefault(rounded, [])
         buffer = _unused(held)
         if buffer is None:
-            buffer = np.empty(size, np.uint8)
-        result = buffer.view(dtype).reshape(shape)
+            buffer = np.empty(rounded, np.uint8)
+        result = buffer[:size].view(dtype).reshape(shape)
         if len(held) < HELD:
             held.append(buffer)
         return result
-
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Like ``np.zeros``, whose large results come with a page fault every 4 kB."""
@@ -55,6 +55,12 @@ class BufferPool:
         result = self.empty(shape, dtype)
         result.view(np.uint8).fill(0)
         return result
+
+
+def _rounded(size: int) -> int:
+    """The least size with three leading binary digits that is not smaller: they share buffers."""
+    step = 1 << max(size.bit_length() - 3, 0)
+    return -(-size // step) * step
 
 
 def _unused(held: list[Any]) -> Any:

@@ -26,13 +26,18 @@ def solution_of(row: Row, label: int) -> Solution | None:
 
 
 def gathered(lowering: Lowering, core: Core, row: Row) -> bool:
-    """Use up a row by a summed label of factors; whether that was possible."""
+    """Use up a row by a summed label of factors; whether that was possible.
+
+    The largest label goes, which leaves the fewest terms to add: convolutions make windows of
+    their input, not a band matrix of their kernel.
+    """
     choices = [choice for label in row[0] if (choice := _choice(lowering, core, row, label))]
     if not choices:
         return False
-    _, label = min(choices)
+    *_, label = min(choices)
     if abs(row[0][label]) != 1:
         label, row = _dilated(lowering, core, row, label)
+    row = _forwards(lowering, core, row, label)
     solution = solution_of(row, label)
     assert solution is not None
     inside = always_inside(*solution, core.sizes, core.sizes[label])
@@ -52,8 +57,10 @@ def slides(core: Core, row: Row) -> bool:
     )
 
 
-def _choice(lowering: Lowering, core: Core, row: Row, label: int) -> tuple[float, int] | None:
-    """What solving the row for ``label`` costs: the volume of the widest view."""
+def _choice(
+    lowering: Lowering, core: Core, row: Row, label: int
+) -> tuple[float, float, int] | None:
+    """What solving the row for ``label`` spares, negated, and the volume of the widest view."""
     if label in core.output or not isinstance(row[0][label], int):
         return None
     holders = [own for _, own in (*core.factors, *core.masks) if label in own]
@@ -65,7 +72,27 @@ def _choice(lowering: Lowering, core: Core, row: Row, label: int) -> tuple[float
         return None
     if not _enforces_range(lowering, core, label):
         return None
-    return max(_view_volume(lowering, core, row, label, own) for own in holders), label
+    volume = max(_view_volume(lowering, core, row, label, own) for own in holders)
+    return -lowering.size(core.sizes[label]), volume, label
+
+
+def _forwards(lowering: Lowering, core: Core, row: Row, label: int) -> Row:
+    """The row with summed labels that ``label`` falls with counted from their other end.
+
+    Windows then step through memory forwards, and rows of several positions are copied as one.
+    """
+    for k in list(row[0]):
+        backwards = row[0][k] == row[0][label]
+        held = any(k in own for _, own in core.factors)
+        if k == label or k in core.output or not backwards or not held:
+            continue
+        if any(k in own for _, own in core.masks):
+            continue
+        turned: Solution = {k: -1}, core.sizes[k] - 1
+        core.factors = [_viewed(lowering, core, f, k, turned, True) for f in core.factors]
+        core.rows = [substituted(other, k, *turned) for other in core.rows]
+        row = substituted(row, k, *turned)
+    return row
 
 
 def always_inside_row(core: Core, row: Row, label: int) -> bool:
@@ -121,9 +148,44 @@ def _viewed(
     extents = tuple(core.sizes[k] for k in labels)
 
     def make() -> Value:
-        return lowering.emit(View(lowering.value(extents, value.kind), value, axes, inside))
+        made = lowering.value(extents, value.kind)
+        return lowering.emit(_composed(lowering, View(made, value, axes, inside)))
 
     return lowering.once(("gather", value, axes, extents), make), labels
+
+
+def _composed(lowering: Lowering, outer: View) -> View:
+    """A view of a view as one view of the array behind it, where zeros outside stay the same.
+
+    They do if axes that the outer view leaves run over whole axes of the array.
+    """
+    inner = lowering.makers.get(outer.source)
+    if not isinstance(inner, View):
+        return outer
+    sizes: dict[Any, Any] = dict(enumerate(outer.value.extents))
+    whole = {
+        form.label
+        for form, extent in zip(inner.axes, inner.source.extents, strict=True)
+        if form.label is not None and same_extents((inner.value.extents[form.label],), (extent,))
+    }
+    for k, (form, extent) in enumerate(zip(outer.axes, inner.value.extents, strict=True)):
+        terms: dict[Any, Any] = dict(form.terms)
+        if k not in whole and not always_inside(terms, form.offset, sizes, extent):
+            return outer
+    axes = tuple(_substituted(form, outer.axes) for form in inner.axes)
+    inside = outer.inside and inner.inside
+    return View(outer.value, inner.source, axes, inside)
+
+
+def _substituted(form: Affine, inner: tuple[Affine, ...]) -> Affine:
+    """An affine form of labels that are affine forms themselves."""
+    terms: dict[int, Any] = {}
+    offset = form.offset
+    for label, c in form.terms:
+        offset = offset + c * inner[label].offset
+        for k, d in inner[label].terms:
+            terms[k] = terms.get(k, 0) + c * d
+    return Affine(tuple((k, c) for k, c in terms.items() if type(c) is not int or c), offset)
 
 
 def _dilated(lowering: Lowering, core: Core, row: Row, label: int) -> tuple[int, Row]:

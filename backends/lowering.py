@@ -59,6 +59,7 @@ from .steps import (
     constant,
     load,
 )
+from .unrolling import unrolled
 
 #: A nest of more operations than this is cut: its text stays readable, its recursion shallow.
 NEST_LIMIT = 24
@@ -99,6 +100,7 @@ class Lowering:
         self.roots = roots
         self.variables = variables
         self.program = Program()
+        self.makers: dict[Value, Step] = {}
         self.refs: dict[Node, Ref] = {}
         self.made: dict[Any, Any] = {}
         self.uses = use_counts(*roots)
@@ -124,11 +126,23 @@ class Lowering:
                 self.ref(node)
         for root in self.roots:
             self.program.outputs.append(self._output(root))
+        self._drop_unread()
+
+    def _drop_unread(self) -> None:
+        """Forget steps that nobody reads in the end: views that went into other views."""
+        needed = set(self.program.outputs)
+        kept: list[Step] = []
+        for step in reversed(self.program.steps):
+            if step.value in needed or isinstance(step, Input):
+                needed.update(step.operands())
+                kept.append(step)
+        self.program.steps = kept[::-1]
 
     # -- making values ----------------------------------------------------------------------
     def emit(self, step: Step) -> Value:
         """Append a step and return its value."""
         self.program.steps.append(step)
+        self.makers[step.value] = step
         return step.value
 
     def value(self, extents: Sequence[Any], kind: Any = "real") -> Value:
@@ -159,6 +173,11 @@ class Lowering:
     def _lowered(self, node: Node) -> Ref:
         if is_stored(node):
             return self.ref(node.operands[0])
+        written_out = unrolled(node)
+        if written_out is not None:
+            for new, count in use_counts(written_out).items():
+                self.uses.setdefault(new, count)
+            return self.ref(written_out)
         if isinstance(node, Apply) and not node.operation.is_elementwise:
             return self._call(node)
         if isinstance(node, (Product, Delta)):
@@ -178,6 +197,7 @@ class Lowering:
         depends = term.labels()
         if output is None:
             output = tuple(label for label in sizes if label in depends and label not in reduced)
+            output = _as_in_memory(term, output)
         if term.operator == "load" and not reduced and term.payload[1] == output:
             return Ref(term.payload[0], output)
         used = {label: sizes[label] for label in (*output, *reduced)}
@@ -203,7 +223,7 @@ class Lowering:
             return Ref(scattered(self, core, ref.value, ref.axes, node), tuple(range(node.ndim)))
         if core.axes is None:
             return self.core(core)
-        return Ref(self._inserted(None, node.extents, [core]), tuple(range(node.ndim)))
+        return self._inserted(None, node, [[core]])
 
     def core_of(self, node: Node) -> Core:
         """The node's product freed of deltas; found once."""
@@ -232,22 +252,31 @@ class Lowering:
         if not sparse:
             return self.nest(Term("add", tuple(dense)), sizes)
         base = self._base(dense, sizes)
-        for cores in _grouped(sparse):
-            base = self._inserted(base, node.extents, cores)
-        assert base is not None
-        return Ref(base, labels)
+        return self._inserted(base, node, _grouped(sparse))
 
-    def _inserted(self, base: Value | None, extents: Any, cores: list[Core]) -> Value:
-        """Cores that go to the same places, added up and written there."""
-        core = cores[0]
+    def _inserted(self, base: Value | None, node: Node, groups: list[list[Core]]) -> Ref:
+        """Cores, those that go to the same places added up, written into ``base`` or zeros.
+
+        Axes of the zeros lie in memory as those of the first core, unless they are a result.
+        """
+        refs = [self._added(cores) for cores in groups]
+        extents = node.extents
+        order = list(range(len(extents)))
+        if base is None and node not in self.results:
+            order = _as_placed(groups[0][0], refs[0])
+        for (core, *_), ref in zip(groups, refs, strict=True):
+            assert core.axes is not None
+            value, sizes = self.value([extents[k] for k in order]), core.output_sizes()
+            axes = tuple(core.axes[k] for k in order)
+            base = self.emit(Insert(value, base, ref.value, ref.axes, axes, sizes, core.inside))
+        assert base is not None
+        return Ref(base, tuple(order))
+
+    def _added(self, cores: list[Core]) -> Ref:
         if len(cores) == 1:
-            ref = self.core(core)
-        else:
-            terms = [real(self._core_term(core)) for core in cores]
-            ref = self.nest(Term("add", tuple(terms)), core.output_sizes())
-        assert core.axes is not None
-        value, sizes = self.value(extents), core.output_sizes()
-        return self.emit(Insert(value, base, ref.value, ref.axes, core.axes, sizes, core.inside))
+            return self.core(cores[0])
+        terms = [real(self._core_term(core)) for core in cores]
+        return self.nest(Term("add", tuple(terms)), cores[0].output_sizes())
 
     def _core_term(self, core: Core) -> Term:
         if core.is_elementwise:
@@ -361,11 +390,31 @@ class Lowering:
 
     def _base_of(self, value: Value) -> Value | None:
         """Whose memory the value is, each entry once; None if it belongs to an argument."""
-        makers = {step.value: step for step in self.program.steps}
-        step = makers[value]
+        step = self.makers[value]
         while isinstance(step, Reshape) or (isinstance(step, View) and _permutes(step)):
-            step = makers[step.source]
+            step = self.makers[step.source]
         return None if isinstance(step, (Input, View, Indicator)) else step.value
+
+
+def _as_in_memory(term: Term, output: Labels) -> Labels:
+    """Output labels in the order in which arrays that have all of them lie, if they agree."""
+    orders = {
+        tuple(label for label in own if label in output)
+        for _, own in term.loads()
+        if set(output) <= set(own)
+    }
+    return orders.pop() if len(orders) == 1 else output
+
+
+def _as_placed(core: Core, ref: Ref) -> list[int]:
+    """Axes of the whole in the order in which the core has the labels that place them."""
+    assert core.axes is not None
+    position = {label: k for k, label in enumerate(ref.axes)}
+    firsts = [
+        min((position[label] for label, _ in form.terms if label in position), default=-1)
+        for form in core.axes
+    ]
+    return sorted(range(len(firsts)), key=firsts.__getitem__)
 
 
 def _permutes(step: View) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +17,42 @@ if TYPE_CHECKING:
 
 
 helper("""
-def affine_view(x, shape, forms):
+def window_plan(extents, strides, item, shape, forms):
+    # The shape to pad to and the place of the array in it, where the view starts, its strides.
     low = [c[0] + sum(min(d * (n - 1), 0) for d, n in zip(c[1:], shape)) for c in forms]
     high = [c[0] + sum(max(d * (n - 1), 0) for d, n in zip(c[1:], shape)) for c in forms]
+    before = [max(-a, 0) for a in low]
+    after = [max(b - n + 1, 0) for b, n in zip(high, extents)]
+    padded = inner = None
+    if any(before) or any(after):
+        padded = tuple(a + n + b for a, n, b in zip(before, extents, after))
+        inner = tuple(slice(a, a + n) for a, n in zip(before, extents))
+        strides = [item]
+        for size in padded[:0:-1]:
+            strides.insert(0, strides[0] * size)
+    first = tuple(c[0] + a for c, a in zip(forms, before))
+    offset = sum(a * s for a, s in zip(first, strides))
+    steps = [sum(c[1 + k] * s for c, s in zip(forms, strides)) for k in range(len(shape))]
+    return padded, inner, first, offset, tuple(steps)
+""")
+helper("""
+def affine_view(x, shape, forms, plans={}):
     if 0 in shape or 0 in x.shape:
         return np.zeros(shape, x.dtype)
-    before = [max(-a, 0) for a in low]
-    after = [max(b - n + 1, 0) for b, n in zip(high, x.shape)]
-    if any(before) or any(after):
-        padded = np.zeros([a + n + b for a, n, b in zip(before, x.shape, after)], x.dtype)
-        padded[tuple(slice(a, a + n) for a, n in zip(before, x.shape))] = x
-        x = padded
-    start = x[tuple(slice(c[0] + a, None) for c, a in zip(forms, before))]
-    strides = [sum(c[1 + k] * s for c, s in zip(forms, x.strides)) for k in range(len(shape))]
-    return np.lib.stride_tricks.as_strided(start, shape, strides)
+    key = x.shape, x.strides, x.itemsize, shape, forms
+    if key not in plans:
+        if len(plans) > 4096:
+            plans.clear()
+        plans[key] = window_plan(x.shape, x.strides, x.itemsize, shape, forms)
+    padded, inner, first, offset, steps = plans[key]
+    if padded is not None:
+        whole = np.zeros(padded, x.dtype)
+        whole[inner] = x
+        return np.ndarray(shape, x.dtype, whole, offset, steps)
+    if x.flags.c_contiguous:
+        return np.ndarray(shape, x.dtype, x, offset, steps)
+    start = x[tuple([slice(k, None) for k in first])]
+    return np.lib.stride_tricks.as_strided(start, shape, steps)
 """)
 helper("""
 def add_inside(x, values, shape, forms):
@@ -38,9 +61,24 @@ def add_inside(x, values, shape, forms):
     low = [min(c[0] + sum(min(d * (n - 1), 0) for d, n in zip(c[1:], shape)), 0) for c in forms]
     high = [c[0] + sum(max(d * (n - 1), 0) for d, n in zip(c[1:], shape)) for c in forms]
     whole = np.zeros([max(b + 1, n) - a for a, b, n in zip(low, high, x.shape)], x.dtype)
-    shifted = [(c[0] - a, *c[1:]) for c, a in zip(forms, low)]
+    shifted = tuple((c[0] - a, *c[1:]) for c, a in zip(forms, low))
     affine_view(whole, shape, shifted)[...] = values
     x += whole[tuple(slice(-a, n - a) for a, n in zip(low, x.shape))]
+""")
+
+
+helper("""
+def add_rows(x, index, values):
+    # x[index] += values, entries of one place added up; few places by a matrix product.
+    rows = index.size
+    if values.size < 4096 or len(x) > 512 or values.shape != index.shape + x.shape[1:]:
+        np.add.at(x, index, values)
+        return
+    if index.min() < -len(x) or index.max() >= len(x):
+        raise IndexError(f"an index is out of range for an axis of size {len(x)}")
+    hot = np.zeros((len(x), rows), x.dtype)
+    hot[index.reshape(-1), np.arange(rows)] = 1
+    x += hot.dot(values.reshape(rows, -1)).reshape(x.shape)
 """)
 
 
@@ -99,11 +137,17 @@ def _sliced(writer: NumpyWriter, step: View, text: str) -> str:
     labels = [form.terms[0][0] for form in step.axes if form.terms]
     if not step.inside or None in cut or labels != list(range(step.value.ndim)):
         return ""
-    return text + _slices(writer, step.axes, step.value.extents)
+    return text + _slices(writer, step.axes, step.value.extents, step.source.extents)
 
 
-def _slices(writer: NumpyWriter, axes: Sequence[Affine], sizes: Any) -> str:
-    slices = [_slice(writer, form, sizes) for form in axes]
+def _slices(
+    writer: NumpyWriter, axes: Sequence[Affine], sizes: Any, extents: Sequence[Any]
+) -> str:
+    """Index text of axes cut by a label each; ``extents`` are those of the array that is cut."""
+    slices = [
+        (":", ":") if _whole_axis(form, extent, sizes) is not None else _slice(writer, form, sizes)
+        for form, extent in zip(axes, extents, strict=True)
+    ]
     counts = [count for form, (_, count) in zip(axes, slices, strict=True) if form.terms]
     text = f"[{', '.join(index for index, _ in slices)}]"
     return f"{text}[{', '.join(counts)}]" if any(c != ":" for c in counts) else text
@@ -124,11 +168,24 @@ def _slice(writer: NumpyWriter, form: Affine, extents: Sequence[Any]) -> tuple[s
     if type(c) is int and c == 1:
         zero = type(form.offset) is int and form.offset == 0
         return f"{'' if zero else offset}:{writer.size(form.offset + size)}", ":"
+    if type(c) is int and c > 0 and isinstance(size, int):
+        stop = writer.size(form.offset + c * (size - 1) + 1)
+        return f"{offset}:{stop}:{c}", ":"
     return f"{offset}::{writer.size(c)}", f":{writer.size(size)}"
 
 
 def _window(writer: NumpyWriter, step: View, text: str) -> str:
+    if not _is_smaller(step):
+        writer.windows.add(step.value)
     return f"affine_view({text}, {writer.shape(step.value.extents)}, {forms_text(writer, step)})"
+
+
+def _is_smaller(step: View) -> bool:
+    """Whether the view surely has no more entries than the array that it shows."""
+    mine, shown = step.value.extents, step.source.extents
+    if not all(isinstance(extent, int) for extent in (*mine, *shown)):
+        return False
+    return bool(math.prod(mine) <= math.prod(shown))
 
 
 def forms_text(writer: Scope, step: View | Insert) -> str:
@@ -142,7 +199,7 @@ def forms_text(writer: Scope, step: View | Insert) -> str:
         for label, c in form.terms:
             row[position[label]] = writer.size(c)
         forms.append(f"({', '.join([writer.size(form.offset), *row])}{'' if row else ','})")
-    return f"[{', '.join(forms)}]"
+    return f"({', '.join(forms)}{',' if len(forms) == 1 else ''})"
 
 
 def subscript_text(labels: Sequence[int | None]) -> str:
@@ -165,10 +222,17 @@ def insertion(writer: NumpyWriter, step: Insert) -> str:
 
 def _aligned_core(writer: NumpyWriter, step: Insert) -> str:
     """The core with its labels in the order of the places it goes to."""
-    order = tuple(step.sizes)
+    order = _target_order(step)
     own = tuple(label for label in order if label in step.labels)
     core = transposed(writer.names[step.core], [step.labels.index(label) for label in own])
     return core + axis_index(own, order)
+
+
+def _target_order(step: Insert) -> Labels:
+    """Labels in the order of the axes that they cut, if each cuts one."""
+    cut = [form.terms[0][0] for form in step.axes if form.terms]
+    single = step.inside and all(len(form.terms) <= 1 for form in step.axes)
+    return tuple(cut) if single and sorted(cut) == sorted(step.sizes) else tuple(step.sizes)
 
 
 def _clipped_insertion(writer: NumpyWriter, step: Insert) -> str:
@@ -191,7 +255,7 @@ def _base(writer: NumpyWriter, step: Insert) -> str:
 def _target(writer: NumpyWriter, step: Insert, name: str) -> str:
     pairs = zip(step.axes, step.value.extents, strict=True)
     labels = [_whole_axis(form, extent, step.sizes) for form, extent in pairs]
-    order = tuple(step.sizes)
+    order = _target_order(step)
     diagonal = len(labels) == 2 and labels[0] is not None and labels[0] == labels[1]
     if diagonal and (step.base is None or step.base in writer.row_major):
         return f"{name}.ravel()[::{writer.size(step.value.extents[1] + 1)}]"
@@ -202,7 +266,7 @@ def _target(writer: NumpyWriter, step: Insert, name: str) -> str:
     if all(len(form.terms) <= 1 for form in step.axes):
         cut = [form.terms[0][0] for form in step.axes if form.terms]
         if cut == list(order):
-            return name + _slices(writer, step.axes, step.sizes)
+            return name + _slices(writer, step.axes, step.sizes, step.value.extents)
     if None in labels:
         sizes = writer.shape(list(step.sizes.values()))
         return f"affine_view({name}, {sizes}, {forms_text(writer, step)})[...]"
@@ -273,7 +337,7 @@ def gather(writer: Scope, step: Gather) -> str:
 
 
 def scatter(writer: NumpyWriter, step: Scatter) -> str:
-    """``np.add.at`` along the selected axis of zeros."""
+    """Entries added up along the selected axis of zeros."""
     name = writer.bind(f"np.zeros({writer.shape(step.value.extents)}, {writer.dtype()})")
     axis = step.output.index(step.selected)
     rest = [k for k in step.output if k != step.selected]
@@ -282,7 +346,7 @@ def scatter(writer: NumpyWriter, step: Scatter) -> str:
     core = transposed(writer.names[step.core], [step.labels.index(k) for k in have])
     core += axis_index(have, order) if len(have) < len(order) else ""
     target = f"np.moveaxis({name}, {axis}, 0)" if axis else name
-    writer.line(f"np.add.at({target}, {_integers(writer, step)}, {core})")
+    writer.line(f"add_rows({target}, {_integers(writer, step)}, {core})")
     return name
 
 

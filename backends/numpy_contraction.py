@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .numpy_arrays import subscript_text, transposed
+from . import numpy_blocks  # noqa: F401 - registers the helpers
+from .numpy_arrays import axis_index, subscript_text, transposed
 from .steps import Contract, Labels
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def contraction(writer: NumpyWriter, step: Contract) -> tuple[str, bool]:
     work = _Work(writer, step)
     summed = [x for x in work.left if x in work.right and x not in step.output]
     if not summed:
-        return work.einsum(), False
+        return work.elementwise(), False
     batch = [x for x in work.left if x in work.right and x in step.output]
     rows = [x for x in work.left if x not in work.right]
     columns = [x for x in work.right if x not in work.left]
@@ -29,6 +30,8 @@ def contraction(writer: NumpyWriter, step: Contract) -> tuple[str, bool]:
         return (work.einsum() if batch else work.inner(summed)), False
     if batch:
         text = work.batched(batch, rows, summed, columns)
+    elif work.has_windows and rows and columns:
+        text = work.by_blocks(rows, summed, columns)
     else:
         text = work.matrix(rows, summed, columns)
     natural = [*batch, *rows, *columns]
@@ -48,13 +51,28 @@ class _Work:
         left, right = step.subscripts
         self.a, self.left = self._reduced(writer.names[step.left], left, right)
         self.b, self.right = self._reduced(writer.names[step.right], right, left)
+        windows = [value in writer.windows for value in (step.left, step.right)]
+        self.has_windows = any(windows)
+        #: The operand that is larger than the array behind it, and the other one.
+        self.is_left = windows[0]
 
     def _reduced(self, text: str, own: Labels, other: Labels) -> tuple[str, list[int]]:
         lonely = [k for k, x in enumerate(own) if x not in other and x not in self.output]
         if lonely:
             axis = str(lonely[0]) if len(lonely) == 1 else str(tuple(lonely))
-            text = f"{text}.sum(axis={axis})"
+            leading = lonely == list(range(len(lonely))) and len(lonely) < len(own)
+            last = f"sum_over_first({text}, {len(lonely)})"
+            text = last if leading else f"{text}.sum(axis={axis})"
         return text, [x for k, x in enumerate(own) if k not in lonely]
+
+    def elementwise(self) -> str:
+        """Nothing is summed: factors side by side, with axes where they lack a label."""
+        parts = []
+        for text, own in ((self.a, self.left), (self.b, self.right)):
+            ordered = [x for x in self.output if x in own]
+            text = transposed(text, [own.index(x) for x in ordered])
+            parts.append(f"{text}{axis_index(tuple(ordered), self.output)}")
+        return " * ".join(parts)
 
     def einsum(self) -> str:
         numbers = {x: k for k, x in enumerate(dict.fromkeys((*self.left, *self.right)))}
@@ -76,6 +94,26 @@ class _Work:
         a = self._laid_out(self.a, self.left, rows, summed)
         b = self._laid_out(self.b, self.right, summed, columns)
         return f"{a}.dot({b})"
+
+    def by_blocks(self, rows: list[int], summed: list[int], columns: list[int]) -> str:
+        """The same, windows copied in blocks of the outermost label of their memory."""
+        wide, other = (self.a, self.left), (self.b, self.right)
+        own, others = rows, columns
+        if not self.is_left:
+            wide, other, own, others = other, wide, columns, rows
+        if wide[1][0] in own:
+            view = transposed(wide[0], [wide[1].index(x) for x in (*own, *summed)])
+            matrix = self._laid_out(*other, summed, others)
+            text = f"rows_by_blocks({view}, {len(own)}, {matrix})"
+        else:
+            first = wide[1][0]
+            summed = [first, *(x for x in summed if x != first)]
+            views = [
+                transposed(text, [labels.index(x) for x in (*summed, *kept)])
+                for (text, labels), kept in ((wide, own), (other, others))
+            ]
+            text = f"sums_by_blocks({', '.join(views)}, {len(summed)})"
+        return text if self.is_left else f"{text}.T"
 
     def _laid_out(self, text: str, own: list[int], first: list[int], second: list[int]) -> str:
         """A matrix, or a vector if one of the groups is empty; transposed rather than copied."""

@@ -10,11 +10,32 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorcalc.extents import Extent
+from tensorcalc.operations.helpers import helper
 
+from .node_kinds import kind_of
 from .numpy_arrays import axis_index, transposed
 from .numpy_scope import Scope, SizeText
 from .program import Program
 from .steps import Labels, Term, Value
+
+helper("""
+def selected(mask, x):
+    # np.where(mask, x, 0) by bits, which is vectorised: entries that are left out may be infinite.
+    if x.size < 4096 or x.dtype.kind != "f" or x.itemsize not in (4, 8):
+        return np.where(mask, x, 0)
+    bits = np.int32 if x.itemsize == 4 else np.int64
+    return np.bitwise_and(np.negative(mask.view(np.int8)), x.view(bits)).view(x.dtype)
+""")
+helper("""
+def sum_over_first(x, count):
+    # The sum over the first axes; a matrix product where the others are short.
+    rows = 1
+    for size in x.shape[:count]:
+        rows *= size
+    if x.size < 4096 or x.size > 512 * rows or not x.flags.c_contiguous or x.dtype.kind != "f":
+        return x.sum(axis=tuple(range(count)))
+    return np.ones(rows, x.dtype).dot(x.reshape(rows, -1)).reshape(x.shape[count:])
+""")
 
 ATOM, PRODUCT, SUM = 3, 2, 1
 #: Functions behind the operators.
@@ -47,6 +68,8 @@ class TermWriter(Scope):
         super().__init__(program)
         self.order: Labels = ()
         self.loads: list[Value] = []
+        #: Extents of the result while its term is written, where temporaries come from the pool.
+        self.whole: Any = None
 
     def spelled(self, operation: Any, arguments: Sequence[str], params: Any) -> str:
         """A row's NumPy spelling; extents among its parameters as local sizes."""
@@ -97,7 +120,10 @@ class TermWriter(Scope):
         chosen = self.aligned(value, labels)
         if not value.labels:
             chosen = f"{self.dtype()}.type({value.text})"
-        text = f"np.where({self.aligned(mask, labels)}, {chosen}, 0)"
+        if value.labels and kind_of(term.arguments[1]) == "real":
+            text = f"selected({self.aligned(mask, labels)}, {chosen})"
+        else:
+            text = f"np.where({self.aligned(mask, labels)}, {chosen}, 0)"
         return Piece(text, labels, ATOM, "", True)
 
     def _multiply(self, term: Term) -> Piece:
@@ -136,6 +162,7 @@ class TermWriter(Scope):
     def _binary(self, left: Piece, operator: str, right: Piece, level: int) -> Piece:
         """``left operator right``, in place where the left or a commuting right one is ours."""
         labels = self.sorted_labels(left, right)
+        left = self._pooled(left, labels)
         if left.owned and left.labels == labels:
             self.line(f"{left.owned} {operator}= {self.aligned(right, labels)}")
             return left
@@ -146,6 +173,15 @@ class TermWriter(Scope):
         first_, second_ = self.aligned(left, labels), self.aligned(right, labels)
         call = f"{FUNCTIONS[operator]}({first_}, {second_}"
         return Piece(f"{first} {operator} {second}", labels, level, "", True, call)
+
+    def _pooled(self, piece: Piece, labels: Labels) -> Piece:
+        """A temporary as large as the result in memory of the pool, to be worked on in place."""
+        if self.whole is None or not piece.call or piece.owned or piece.labels != labels:
+            return piece
+        if labels != self.order:
+            return piece
+        name = self.allocated(piece.call, self.whole)
+        return Piece(name, labels, ATOM, name)
 
     def _apply(self, term: Term) -> Piece:
         operation, params = term.payload

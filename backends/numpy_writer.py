@@ -8,6 +8,7 @@ unnamed intermediate results.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from tensorcalc.operations.helpers import imports, required
@@ -46,6 +47,9 @@ class NumpyWriter(TermWriter):
         self.pooled = pooled
         #: Values that lie in memory in the order of their axes, so that ravel is a view.
         self.row_major: set[Value] = set()
+        self.is_contracted_row_major = False
+        #: Values that are views through affine forms, mostly larger than what they show.
+        self.windows: set[Value] = set()
         #: Names of decompositions of which several results are used.
         self.decompositions: dict[Any, str] = {}
         #: Sizes that no argument's shape gives: arguments themselves.
@@ -61,8 +65,9 @@ class NumpyWriter(TermWriter):
         self.open_symbols = sorted(self.sizes - self.size_names().keys())
         self.parameters += self.open_symbols
         results = [self.names[value] for value in self.program.outputs]
-        body = "\n".join(f"    {line}" for line in [*self._head(), *self.lines])
         returned = self.returned.format(*results)
+        lines = released(self.lines, returned) if self.pooled else self.lines
+        body = "\n".join(f"    {line}" for line in [*self._head(), *lines])
         guard = QUIET if self._is_risky() else ""
         text = guard + (
             f"def {self.function_name}({', '.join(self.parameters)}):\n{body}\n"
@@ -112,7 +117,8 @@ class NumpyWriter(TermWriter):
         if isinstance(step, Nest):
             return self._nest(step)
         if isinstance(step, Contract):
-            return self.bind(contraction(self, step)[0])
+            text, self.is_contracted_row_major = contraction(self, step)
+            return self.bind(text)
         if isinstance(step, Call):
             return self._call(step)
         if isinstance(step, Reshape):
@@ -131,7 +137,7 @@ class NumpyWriter(TermWriter):
         if isinstance(step, Nest):
             return all(self._keeps_order(step, *each) for each in step.term.loads())
         if isinstance(step, Contract):
-            return contraction(self, step)[1]
+            return self.is_contracted_row_major
         return isinstance(step, Insert) and (step.base is None or step.base in self.row_major)
 
     def _keeps_order(self, step: Nest, value: Value, labels: Labels) -> bool:
@@ -169,7 +175,9 @@ class NumpyWriter(TermWriter):
     def _nest(self, step: Nest) -> str:
         self.order = (*step.output, *step.reduced)
         self.loads = [value for value, _ in step.term.loads()]
+        self.whole = step.value.extents if self.pooled and not step.reduced else None
         piece = self.piece(step.term)
+        self.whole = None
         if step.reduced:
             return self.bind(self._summed(piece, step.reduced))
         if piece.labels != step.output:
@@ -195,6 +203,8 @@ class NumpyWriter(TermWriter):
         if set(reduced) == set(piece.labels):
             return f"{piece.at(ATOM)}.sum()"
         axes = [axis for axis, label in enumerate(piece.labels) if label in reduced]
+        if axes == list(range(len(axes))) and len(piece.labels) > 1:
+            return f"sum_over_first({piece.at(0)}, {len(axes)})"
         axis = str(axes[0]) if len(axes) == 1 else str(tuple(axes))
         return f"{piece.at(ATOM)}.sum(axis={axis})"
 
@@ -209,6 +219,22 @@ class NumpyWriter(TermWriter):
         name = self.bind(f"{empty}({shape}, {self.dtype()})")
         self.line(f"{name}[...] = {self.aligned(piece, step.output)}")
         return name
+
+
+def released(lines: Sequence[str], returned: str) -> list[str]:
+    """Lines that give arrays up after the last line that needs them, for others to reuse."""
+    last: dict[str, int] = {}
+    for k, line in enumerate(lines):
+        last.update(dict.fromkeys(re.findall(r"\bt\d+\b", line), k))
+    kept = set(re.findall(r"\bt\d+\b", returned))
+    dying: dict[int, list[str]] = {}
+    for name, k in last.items():
+        if name not in kept:
+            dying.setdefault(k, []).append(name)
+    result = []
+    for k, line in enumerate(lines):
+        result += [line, f"del {', '.join(dying[k])}"] if k in dying else [line]
+    return result
 
 
 def _is_real_function(term: Term) -> bool:

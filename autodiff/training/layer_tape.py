@@ -134,13 +134,14 @@ class Assembly:
             self._values.update(zip(layer.results, map(stored, results), strict=True))
             return None
         recording = operation.recording(wanted)
-        nodes = [*recording.results, *recording.kept]  # the names are those of the results
+        nodes = [*recording.results, *recording.kept]
         apart = set(nodes)
         for node in postorder(*nodes):
             if node in apart:
                 values[node] = stored(rebuilt_above([node], values)[0])
         values.update({stand_in: values[nodes[k]] for k, stand_in in recording.stand_ins.items()})
-        self._values.update({v: values[node] for v, node in zip(layer.results, nodes, strict=False)})
+        pairs = zip(layer.results, nodes, strict=False)  # kept nodes have no names
+        self._values.update({variable: values[node] for variable, node in pairs})
         self._tracked.update(layer.results)
         return _Recorded(recording, values)
 

@@ -93,6 +93,7 @@ _special(
 _special(
     "ndtr",
     lambda out, x: _gaussian(x, -0.5, 1 / ROOT_2_PI),
+    numpy="ndtr({0})",
     numba="(0.5 * math.erfc(-0.7071067811865476 * {0}))",
     latex=r"\Phi({0})",
     range=(0, 1),
