@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from configparser import ConfigParser
 from pathlib import Path
@@ -47,16 +48,18 @@ def install(monkeypatch: pytest.MonkeyPatch, installed: dict[str, Any]) -> None:
         return installed[name]
 
     monkeypatch.setattr(loading, "module", module)
-    for cached in (cuda_device.check_driver, cuda_device.open_device):
-        cached.cache_clear()
-        monkeypatch.setattr(cuda_device, cached.__name__, cached)
+    forget_devices()
+
+
+def forget_devices() -> None:
+    cuda_device.check_driver.cache_clear()
+    cuda_device._opened.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def forget() -> Any:
     yield
-    cuda_device.check_driver.cache_clear()
-    cuda_device.open_device.cache_clear()
+    forget_devices()
 
 
 def message(kind: type[Exception] = TargetError) -> str:
@@ -289,6 +292,21 @@ def test_default_stream_is_launched_into_but_never_recorded(noted: Noted) -> Non
         "begin building", "cuMemcpyDtoDAsync", "end building", "instantiate",
         "launch graph on the legacy stream",
     ]  # fmt: skip
+
+
+def test_handles_are_given_back_with_the_last_use_of_a_stream(noted: Noted) -> None:
+    device = CudaDevice(0, 55)
+    device.solver_parameters()
+    noted.taken()
+    del device
+    gc.collect()
+    assert noted.taken() == ["cusolver destroy_params", "cusolver destroy"]
+
+
+def test_default_streams_have_one_device_each(noted: Noted) -> None:
+    opened = cuda_device.open_device
+    assert opened() is opened(0) is opened(0, None)
+    assert opened(0, 0) is opened(0, 1) is not opened(0, 2)
 
 
 def test_factorizations_are_called_between_graphs(noted: Noted, device: CudaDevice) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -36,7 +35,7 @@ class Caller:
     def __init__(self, signature: Signature, on_host: Sequence[bool]) -> None:
         self.signature = signature
         self.on_host = on_host
-        self.tasks: WeakKeyDictionary[Any, Task] = WeakKeyDictionary()
+        self.tasks: dict[Device, Task] = {}
 
     def __call__(self, *arguments: Any, stream: Any = None, out: Any = None) -> Any:
         """The results for arrays, which may be followed by sizes that no array has."""
@@ -57,6 +56,8 @@ class Caller:
     def task(self, device: Device) -> Task:
         """The plan bound on this device."""
         if device not in self.tasks:
+            if len(self.tasks) >= cuda_device.STREAMS:
+                self.tasks.clear()
             plan, sizes, kind, *_ = self.signature
             self.tasks[device] = Task(plan, sizes, kind, device, self.on_host)
         return self.tasks[device]

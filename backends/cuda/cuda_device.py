@@ -7,6 +7,7 @@ everything that decides anything lies in the modules above it, which run on a si
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -73,14 +74,24 @@ def check_driver() -> None:
         raise missing_device("that there are 0 devices")
 
 
-@lru_cache(maxsize=STREAMS)
 def open_device(ordinal: int = 0, stream: int | None = None) -> CudaDevice:
     """The GPU of this number with a stream of another library, or one of its own.
 
     Raises CudaError if something that it needs is missing.
     """
+    return _opened(ordinal, LEGACY if stream == 0 else stream)
+
+
+@lru_cache(maxsize=STREAMS)
+def _opened(ordinal: int, stream: int | None) -> CudaDevice:
     check_driver()
     return CudaDevice(ordinal, stream)
+
+
+def _close(ends: list[Callable[[], Any]]) -> None:
+    """Give back handles of the libraries, the last one first; they wait for their work."""
+    while ends:
+        ends.pop()()
 
 
 @lru_cache(maxsize=1024)
@@ -117,6 +128,9 @@ class CudaDevice:
         self._lock = threading.RLock()
         self._arena = Arena(self)
         self._handles: dict[str, int] = {}
+        # Not at exit: the driver may be gone by then, and takes everything with it.
+        self._ends: list[Callable[[], Any]] = []
+        weakref.finalize(self, _close, self._ends).atexit = False
         self._blas_memory: CudaMemory | None = None
         self._held: deque[tuple[Any, Sequence[Any]]] = deque()
 
@@ -132,7 +146,7 @@ class CudaDevice:
 
     def _stream(self, number: int) -> Any:
         """A stream of another library by its number."""
-        if number in (0, LEGACY):
+        if number in (0, LEGACY):  # 0 in __cuda_array_interface__ and in CuPy
             return self.core.LEGACY_DEFAULT_STREAM
         if number == PER_THREAD:
             return self.core.PER_THREAD_DEFAULT_STREAM
@@ -218,7 +232,9 @@ class CudaDevice:
         """Parameters of cuSOLVER's newer functions, as they come."""
         if "parameters" not in self._handles:
             self._cusolver()
-            self._handles["parameters"] = loading.module(loading.CUSOLVER).create_params()
+            library = loading.module(loading.CUSOLVER)
+            parameters = self._handles["parameters"] = library.create_params()
+            self._ends.append(lambda: library.destroy_params(parameters))
         return self._handles["parameters"]
 
     def _cublas(self) -> int:
@@ -237,9 +253,11 @@ class CudaDevice:
     def _started(self, name: str, module: str) -> int:
         library = imported_module(module)
         try:
-            return library.create()
+            handle = library.create()
         except RuntimeError as error:
             raise missing_library(name, name.lower(), error) from error
+        self._ends.append(lambda: library.destroy(handle))
+        return handle
 
     def _set_streams(self) -> None:
         """Tell the libraries where work goes; cuBLAS forgets its scratch memory each time."""

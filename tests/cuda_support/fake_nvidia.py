@@ -168,6 +168,8 @@ class Library:
         self._noted.note(f"create {self._name}")
         return 77
 
+    create_params = create
+
     def __getattr__(self, name: str) -> Any:
         def call(handle: int, *arguments: Any) -> int:
             assert handle == 77
