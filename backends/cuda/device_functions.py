@@ -13,7 +13,18 @@ from typing import Any
 import numpy as np
 
 from . import grids
-from .device_library import ALL, atomic_add, cuda, device, libdevice, math
+from .device_angles import Language, angle_functions
+from .device_library import (
+    ALL,
+    SIMULATED,
+    atomic_add,
+    cuda,
+    device,
+    fma,
+    libdevice,
+    lookup,
+    math,
+)
 from .device_rows import row_functions
 from .device_special import special_functions
 
@@ -36,10 +47,12 @@ def namespace(precision: str) -> dict[str, Any]:
     }
     names.update(_elementary())
     names.update(libdevice(precision))
+    if precision == "float32" and not SIMULATED:
+        names.update(angle_functions(Language(device, lookup, fma, math)))
     names.update(_own(real))
     names.update(_sums(real))
     names.update(row_functions(real))
-    names.update(special_functions(real))
+    names.update(special_functions(real, names))
     return names
 
 

@@ -16,7 +16,8 @@ cuda: Any
 math: Any
 atomic_add: Any
 device = numba_cuda.device
-if numba_cuda.SIMULATED:
+SIMULATED = numba_cuda.SIMULATED
+if SIMULATED:
     from . import simulated
 
     cuda, math, atomic_add = simulated.cuda, simulated.math, simulated.atomic_add
@@ -26,7 +27,23 @@ else:
 
 def libdevice(precision: str) -> dict[str, Any]:
     """Functions by name, for one precision."""
-    if numba_cuda.SIMULATED:
+    if SIMULATED:
         return {name: getattr(simulated, name) for name in LIBDEVICE}
     suffix = "f" if precision == "float32" else ""
     return {name: getattr(numba_cuda.libdevice, name + suffix) for name in LIBDEVICE}
+
+
+@device
+def fma(a, b, c):
+    """``a * b + c``, rounded once."""
+    return cuda.fma(a, b, c)
+
+
+def lookup(first: Any, second: Any) -> Any:
+    """A function that gives an entry of each of two tables in constant memory."""
+
+    @device
+    def entry(place):
+        return cuda.const.array_like(first)[place], cuda.const.array_like(second)[place]
+
+    return entry

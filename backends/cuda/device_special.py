@@ -20,12 +20,12 @@ STEPS = 4096
 BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
 
 
-def special_functions(real: Any) -> dict[str, Any]:
-    """The functions by name, in one precision."""
-    return {"digamma": _digamma(real), "zeta": _zeta(real)}
+def special_functions(real: Any, known: dict[str, Any]) -> dict[str, Any]:
+    """The functions by name, in one precision, by means of others in that precision."""
+    return {"digamma": _digamma(real, known["floor"], known["tan"]), "zeta": _zeta(real)}
 
 
-def _digamma(real: Any) -> Any:
+def _digamma(real: Any, floor: Any, tan: Any) -> Any:
     zero, one, half, start, pi, nan = (real(x) for x in (0, 1, 0.5, FROM, np.pi, np.nan))
     a, b, c, d, e, f = (real(-n / (2 * k + 2)) for k, n in enumerate(BERNOULLI[:6]))
 
@@ -34,9 +34,9 @@ def _digamma(real: Any) -> Any:
         """The slope of ``log(gamma(x))``; below 0 by reflection, NaN at the poles."""
         reflected = zero
         if x <= zero:
-            if x == math.floor(x):
+            if x == floor(x):
                 return nan
-            reflected = -pi / math.tan(pi * (x - real(math.floor(x))))
+            reflected = -pi / tan(pi * (x - floor(x)))
             x = one - x
         below = zero
         while x < start:
