@@ -25,7 +25,15 @@ STEP = 1e-3
 
 
 class CheckError(TensorcalcError, AssertionError):
-    """A derivative and finite differences disagree."""
+    """A derivative and finite differences disagree.
+
+    >>> import numpy as np, autodiff as ad
+    >>> try:
+    ...     ad.check(lambda x: np.floor(1e5 * x), 0.3)
+    ... except ad.CheckError as error:
+    ...     print(str(error).splitlines()[0][:40])
+    a derivative and finite differences disa
+    """
 
 
 @dataclass(frozen=True)

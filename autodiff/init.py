@@ -45,6 +45,10 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def fans(tensor: Any) -> tuple[int, int]:
     """Inputs and outputs per weight, (fan_in, fan_out), with the taps of a kernel counted.
 
+    >>> import numpy as np, autodiff as ad
+    >>> ad.init.fans(np.empty((8, 3, 5, 5)))
+    (75, 200)
+
     Raises ValueError for fewer than two axes.
     """
     shape = _array(tensor).shape
@@ -56,27 +60,57 @@ def fans(tensor: Any) -> tuple[int, int]:
 
 # -- constants ------------------------------------------------------------------------------------
 def constant_(tensor: Any, val: float) -> Any:
-    """Every entry ``val``."""
+    """Every entry ``val``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.init.constant_(np.empty((2, 2)), 0.5)
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
+    """
     return _filled(tensor, val)
 
 
 def zeros_(tensor: Any) -> Any:
-    """Every entry 0."""
+    """Every entry 0.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.init.zeros_(np.empty((2, 2)))
+    array([[0., 0.],
+           [0., 0.]])
+    """
     return _filled(tensor, 0.0)
 
 
 def ones_(tensor: Any) -> Any:
-    """Every entry 1."""
+    """Every entry 1.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.init.ones_(np.empty((2, 2)))
+    array([[1., 1.],
+           [1., 1.]])
+    """
     return _filled(tensor, 1.0)
 
 
 def eye_(tensor: Any) -> Any:
-    """The unit matrix: a linear layer passes on as many inputs as it can."""
+    """The unit matrix: a linear layer passes on as many inputs as it can.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.init.eye_(np.empty((2, 2)))
+    array([[1., 0.],
+           [0., 1.]])
+    """
     return _filled(tensor, np.eye(*_array(tensor).shape))
 
 
 def dirac_(tensor: Any, groups: int = 1) -> Any:
     """Kernels that pass on as many channels as they can, in every group.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.init.dirac_(np.empty((2, 2, 3)))
+    >>> w[0]
+    array([[0., 1., 0.],
+           [0., 0., 0.]])
 
     Raises ValueError unless groups divide the output channels of a kernel of 3 to 5 axes.
     """
@@ -94,13 +128,25 @@ def dirac_(tensor: Any, groups: int = 1) -> Any:
 
 # -- random ---------------------------------------------------------------------------------------
 def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Any:
-    """Uniform between ``a`` and ``b``."""
+    """Uniform between ``a`` and ``b``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.init.uniform_(np.empty((400, 100)), generator=np.random.default_rng(0))
+    >>> f"{w.std():.2g}"
+    '0.29'
+    """
     rng = generator or default_generator()
     return _filled(tensor, rng.uniform(a, b, _array(tensor).shape))
 
 
 def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Any:
-    """Normal with this mean and standard deviation."""
+    """Normal with this mean and standard deviation.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.init.normal_(np.empty((400, 100)), generator=np.random.default_rng(0))
+    >>> f"{w.std():.2g}"
+    '1'
+    """
     rng = generator or default_generator()
     return _filled(tensor, rng.normal(mean, std, _array(tensor).shape))
 
@@ -113,7 +159,13 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Any = None,
 ) -> Any:
-    """Normal, drawn again outside ``[a, b]``."""
+    """Normal, drawn again outside ``[a, b]``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.init.trunc_normal_(np.empty((400, 100)), generator=np.random.default_rng(0))
+    >>> f"{w.std():.2g}"
+    '0.88'
+    """
     rng = generator or default_generator()
     values = rng.normal(mean, std, _array(tensor).shape)
     outside = (values < a) | (values > b)
@@ -124,13 +176,25 @@ def trunc_normal_(
 
 
 def xavier_uniform_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any:
-    """Uniform with variance ``2 gain²/(fan_in + fan_out)``. Source: Glorot and Bengio 2010."""
+    """Uniform with variance ``2 gain²/(fan_in + fan_out)``. Source: Glorot and Bengio 2010.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.init.xavier_uniform_(np.empty((400, 100)), generator=np.random.default_rng(0))
+    >>> f"{w.std():.2g}"
+    '0.063'
+    """
     bound = gain * math.sqrt(6 / sum(fans(tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any:
-    """Normal with variance ``2 gain²/(fan_in + fan_out)``. Source: Glorot and Bengio 2010."""
+    """Normal with variance ``2 gain²/(fan_in + fan_out)``. Source: Glorot and Bengio 2010.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.init.xavier_normal_(np.empty((400, 100)), generator=np.random.default_rng(0))
+    >>> f"{w.std():.2g}"
+    '0.063'
+    """
     return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fans(tensor))), generator)
 
 
@@ -148,7 +212,13 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Any:
-    """Uniform with variance ``gain²/fan``. Source: He et al. 2015."""
+    """Uniform with variance ``gain²/fan``. Source: He et al. 2015.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.init.he_uniform_(np.empty((400, 100)), generator=np.random.default_rng(0))
+    >>> f"{w.std():.2g}"
+    '0.14'
+    """
     bound = math.sqrt(3) * _he_deviation(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, generator)
 
@@ -160,17 +230,35 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Any:
-    """Normal with variance ``gain²/fan``. Source: He et al. 2015."""
+    """Normal with variance ``gain²/fan``. Source: He et al. 2015.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.init.he_normal_(np.empty((400, 100)), generator=np.random.default_rng(0))
+    >>> f"{w.std():.2g}"
+    '0.14'
+    """
     return normal_(tensor, 0.0, _he_deviation(tensor, a, mode, nonlinearity), generator)
 
 
 def lecun_uniform_(tensor: Any, generator: Any = None) -> Any:
-    """Uniform with variance ``1/fan_in``. Source: LeCun et al. 1998."""
+    """Uniform with variance ``1/fan_in``. Source: LeCun et al. 1998.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.init.lecun_uniform_(np.empty((400, 100)), generator=np.random.default_rng(0))
+    >>> f"{w.std():.2g}"
+    '0.1'
+    """
     return kaiming_uniform_(tensor, nonlinearity="linear", generator=generator)
 
 
 def lecun_normal_(tensor: Any, generator: Any = None) -> Any:
-    """Normal with variance ``1/fan_in``. Source: LeCun et al. 1998."""
+    """Normal with variance ``1/fan_in``. Source: LeCun et al. 1998.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.init.lecun_normal_(np.empty((400, 100)), generator=np.random.default_rng(0))
+    >>> f"{w.std():.2g}"
+    '0.1'
+    """
     return kaiming_normal_(tensor, nonlinearity="linear", generator=generator)
 
 
@@ -179,6 +267,11 @@ def orthogonal_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any:
 
     Uniform over orthogonal matrices; further axes count as inputs. Source: Saxe et al. 2014.
     Raises ValueError for fewer than two axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.init.orthogonal_(np.empty((5, 3)), generator=np.random.default_rng(0))
+    >>> bool(np.allclose(w.T @ w, np.eye(3)))
+    True
     """
     fans(tensor)
     shape = _array(tensor).shape
@@ -191,7 +284,15 @@ def orthogonal_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any:
 
 
 def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = None) -> Any:
-    """Normal matrix with a share ``sparsity`` of zeros in every column. Source: Martens 2010."""
+    """Normal matrix with a share ``sparsity`` of zeros in every column. Source: Martens 2010.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.init.sparse_(np.empty((10, 2)), sparsity=0.7, generator=np.random.default_rng(0))
+    >>> np.count_nonzero(w, axis=0)
+    array([3, 3])
+
+    Raises ValueError unless it is a matrix.
+    """
     array = _array(tensor)
     if array.ndim != 2:
         raise ValueError(f"sparse_ needs a matrix, not shape {array.shape}")
@@ -208,6 +309,11 @@ def fixup_(weights: Any, depth: int, generator: Any = None) -> Any:
 
     He's normal times ``depth^(-1/(2m-2))`` for all but the last of the m weights, which is zero.
     Source: Zhang, Dauphin and Ma 2019 (Fixup). Raises ValueError for fewer than two weights.
+
+    >>> import numpy as np, autodiff as ad
+    >>> first, last = ad.init.fixup_([np.empty((50, 50)), np.empty((50, 50))], depth=10)
+    >>> bool(first.std() > 0), bool((last == 0).all())
+    (True, True)
     """
     weights = list(weights)
     if len(weights) < 2:
@@ -227,6 +333,10 @@ def output_bias_(bias: Any, targets: Any, kind: str = "mean") -> Any:
     frequencies of class indices, each class counted once more), or "binary" (``log(p/(1-p))`` of
     0-or-1 targets per output, counted so as well). Raises ValueError for another kind, or for
     targets that do not fit the bias.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.init.output_bias_(np.zeros(2), np.array([[1.0, 4.0], [3.0, 6.0]]))
+    array([2., 5.])
     """
     array, targets = _array(bias), np.asarray(_array(targets))
     if kind == "mean":

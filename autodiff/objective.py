@@ -58,6 +58,8 @@ def objective(fun: Callable[..., Any], params: Any, *args: Any, **kwargs: Any) -
     >>> result = objective(lambda p: (p["a"] - 3) ** 2, {"a": 0.0}).minimize()
     >>> round(float(result.params["a"]), 6)
     3.0
+
+    Raises DerivativeError if a parameter is not real.
     """
     return Objective(fun, params, args, kwargs)
 
@@ -67,6 +69,16 @@ class Objective:
 
     What was computed at a point is kept until another point comes. If the Hessian was wanted at
     the point before, all three are computed in one go, sharing what they have in common.
+
+    >>> import numpy as np, autodiff as ad
+    >>> problem = ad.objective(lambda x: np.sum((x - 1) ** 2), np.zeros(2))
+    >>> problem.fun(problem.x0), problem.jac(problem.x0)
+    (2.0, array([-2., -2.]))
+    >>> problem.hess(problem.x0)
+    array([[2., 0.],
+           [0., 2.]])
+    >>> problem.evaluations
+    2
     """
 
     def __init__(
@@ -261,7 +273,10 @@ class Objective:
         return "trust-exact" if self.x0.size <= DENSE_LIMIT else "trust-krylov"
 
     def functions_for(self, method: str) -> dict[str, Any]:
-        """Those derivatives that a method of ``scipy.optimize.minimize`` takes, as keywords."""
+        """Those derivatives that a method of ``scipy.optimize.minimize`` takes, as keywords.
+
+        Raises ValueError for a method that neither SciPy nor this library has.
+        """
         takes = TAKES.get(method.lower())
         if takes is None:
             raise ValueError(f"method {method!r} is none of {', '.join([*METHODS, *TAKES])}")

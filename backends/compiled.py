@@ -87,6 +87,9 @@ class CompiledFunction:
     {'square': np.float64(5.0), 'twice': array([2., 4.])}
     >>> f.names, f.target
     (['x'], 'numpy')
+
+    A call raises UnknownNameError for a name that is missing or unknown, ShapeError for arrays that
+    do not fit, SizeError for results that would not fit into memory.
     """
 
     variant_class = Variant

@@ -18,7 +18,16 @@ on_expressions: ContextVar[Callable[..., Any] | None] = ContextVar("on_expressio
 
 
 class GraphError(TensorcalcError, RuntimeError):
-    """The recorded graph cannot do what was asked of it."""
+    """The recorded graph cannot do what was asked of it.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.ones(2), requires_grad=True)
+    >>> try:
+    ...     w.backward()
+    ... except ad.GraphError as error:
+    ...     print(str(error).splitlines()[0])
+    backward of a tensor that is no scalar
+    """
 
 
 class Switch:
@@ -55,12 +64,28 @@ class Switch:
 
 
 def no_grad(function: Callable[..., Any] | None = None) -> Any:
-    """A context, or a decorator with or without parentheses, in which nothing is recorded."""
+    """A context, or a decorator with or without parentheses, in which nothing is recorded.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.ones(2), requires_grad=True)
+    >>> with ad.no_grad():
+    ...     y = np.sum(w)
+    >>> y.requires_grad
+    False
+    """
     return Switch(False) if function is None else Switch(False)(function)
 
 
 def enable_grad(function: Callable[..., Any] | None = None) -> Any:
-    """A context, or a decorator, in which operations are recorded, inside :func:`no_grad` too."""
+    """A context, or a decorator, in which operations are recorded, inside :func:`no_grad` too.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.ones(2), requires_grad=True)
+    >>> with ad.no_grad(), ad.enable_grad():
+    ...     y = np.sum(w)
+    >>> y.requires_grad
+    True
+    """
     return Switch(True) if function is None else Switch(True)(function)
 
 

@@ -23,7 +23,13 @@ def manual_seed(seed: int | np.random.SeedSequence) -> np.random.Generator:
 
 
 def default_generator() -> np.random.Generator:
-    """The generator that layers draw from unless they were given their own."""
+    """The generator that layers draw from unless they were given their own.
+
+    >>> import numpy as np, autodiff as ad
+    >>> _ = ad.manual_seed(0)
+    >>> type(ad.init.default_generator()).__name__
+    'Generator'
+    """
     return _generator[0]
 
 

@@ -62,6 +62,10 @@ def _distance(x: Any, y: Any, p: float, eps: float) -> Any:
 def hinge_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
     """``max(0, margin - t[i] x[i])`` with targets of -1 and 1: the support vector machine's.
 
+    >>> import numpy as np, autodiff as ad
+    >>> ad.losses.hinge_loss(np.array([2.0, 0.5]), np.array([1, -1]), reduction="none")
+    array([0. , 1.5])
+
     Raises ShapeError where shapes differ. Source: Cortes and Vapnik 1995.
     """
     check_reduction(reduction)
@@ -74,6 +78,10 @@ def hinge_embedding_loss(
 ) -> Any:
     """``x[i]`` where the target is 1, ``max(0, margin - x[i])`` where it is -1.
 
+    >>> import numpy as np, autodiff as ad
+    >>> ad.losses.hinge_embedding_loss(np.array([0.3, 0.3]), np.array([1, -1]), reduction="none")
+    array([0.3, 0.7])
+
     Raises ShapeError where shapes differ.
     """
     check_reduction(reduction)
@@ -85,6 +93,10 @@ def margin_ranking_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean"
 ) -> Any:
     """``max(0, margin - t[i] (x1[i] - x2[i]))``: which of two inputs ranks higher.
+
+    >>> import numpy as np, autodiff as ad
+    >>> float(ad.losses.margin_ranking_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])))
+    2.0
 
     Raises ShapeError where shapes differ.
     """
@@ -108,6 +120,11 @@ def triplet_margin_loss(
 
     The last axis holds coordinates. ``swap`` takes the nearer of anchor and positive to the
     negative. Raises ShapeError where shapes differ. Source: Balntas et al. 2016.
+
+    >>> import numpy as np, autodiff as ad
+    >>> near, far = np.array([[0.0, 1.0]]), np.array([[0.0, 1.5]])
+    >>> round(float(ad.losses.triplet_margin_loss(np.zeros((1, 2)), near, far)), 4)
+    0.5
     """
     check_reduction(reduction)
     check_positive("p", p)
@@ -118,28 +135,50 @@ def triplet_margin_loss(
 
 
 class HingeLoss(Loss):
-    """:func:`hinge_loss` with its options."""
+    """:func:`hinge_loss` with its options.
+
+    >>> import numpy as np, autodiff as ad
+    >>> round(float(ad.losses.HingeLoss()(np.array([0.5]), np.array([1]))), 4)
+    0.5
+    """
 
     def __init__(self, margin: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(hinge_loss, margin=margin, reduction=reduction)
 
 
 class HingeEmbeddingLoss(Loss):
-    """:func:`hinge_embedding_loss` with its options."""
+    """:func:`hinge_embedding_loss` with its options.
+
+    >>> import numpy as np, autodiff as ad
+    >>> round(float(ad.losses.HingeEmbeddingLoss()(np.array([0.5]), np.array([-1]))), 4)
+    0.5
+    """
 
     def __init__(self, margin: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(hinge_embedding_loss, margin=margin, reduction=reduction)
 
 
 class MarginRankingLoss(Loss):
-    """:func:`margin_ranking_loss` with its options."""
+    """:func:`margin_ranking_loss` with its options.
+
+    >>> import numpy as np, autodiff as ad
+    >>> loss = ad.losses.MarginRankingLoss()
+    >>> round(float(loss(np.array([1.0]), np.array([3.0]), np.array([1.0]))), 4)
+    2.0
+    """
 
     def __init__(self, margin: float = 0.0, *, reduction: str = "mean") -> None:
         super().__init__(margin_ranking_loss, margin=margin, reduction=reduction)
 
 
 class TripletMarginLoss(Loss):
-    """:func:`triplet_margin_loss` with its options."""
+    """:func:`triplet_margin_loss` with its options.
+
+    >>> import numpy as np, autodiff as ad
+    >>> loss = ad.losses.TripletMarginLoss()
+    >>> round(float(loss(np.zeros((1, 2)), np.ones((1, 2)), np.ones((1, 2)))), 4)
+    1.0
+    """
 
     def __init__(
         self,

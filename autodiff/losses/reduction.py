@@ -60,6 +60,11 @@ class Loss:
     """A loss with its options; ``loss(input, target)`` is its value.
 
     Subclasses name the function that they call and the options that they hold.
+
+    >>> import numpy as np, autodiff as ad
+    >>> loss = ad.losses.Loss(ad.losses.l1_loss, reduction="sum")
+    >>> float(loss(np.array([3.0, 1.0]), np.zeros(2)))
+    4.0
     """
 
     def __init__(self, function: Callable[..., Any], **options: Any) -> None:

@@ -57,6 +57,10 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
 def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     """Absolute error, ``|input[i] - target[i]|``.
 
+    >>> import numpy as np, autodiff as ad
+    >>> float(ad.losses.l1_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])))
+    1.0
+
     Raises ShapeError where shapes differ.
     """
     check_reduction(reduction)
@@ -66,6 +70,10 @@ def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
 
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
     """Squared error up to ``delta``, absolute beyond: r²/2 or ``delta (|r| - delta/2)``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.losses.huber_loss(np.array([0.5, 3.0]), np.zeros(2), reduction="none", delta=2.0)
+    array([0.125, 4.   ])
 
     Raises ShapeError where shapes differ, ValueError unless delta is positive. Source: Huber 1964.
     """
@@ -77,6 +85,10 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
 
 def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
     """Absolute error, rounded within ``beta``: ``r²/(2 beta)`` or ``|r| - beta/2``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.losses.smooth_l1_loss(np.array([0.5, 3.0]), np.zeros(2), reduction="none")
+    array([0.125, 2.5  ])
 
     Raises ShapeError where shapes differ. ``beta=0`` is :func:`l1_loss`.
     """
@@ -100,6 +112,10 @@ def gaussian_nll_loss(
 
     ``var`` has the shape of the input and is kept above ``eps``; ``full`` adds ``log(2 pi)/2``.
     Raises ShapeError where shapes differ.
+
+    >>> import numpy as np, autodiff as ad
+    >>> float(ad.losses.gaussian_nll_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])))
+    2.0
     """
     check_reduction(reduction)
     check_same_shape("gaussian_nll_loss", input, target)
@@ -108,21 +124,36 @@ def gaussian_nll_loss(
 
 
 class MSELoss(Loss):
-    """:func:`mse_loss` with its reduction."""
+    """:func:`mse_loss` with its reduction.
+
+    >>> import numpy as np, autodiff as ad
+    >>> round(float(ad.losses.MSELoss()(np.array([3.0]), np.array([1.0]))), 4)
+    4.0
+    """
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__(mse_loss, reduction=reduction)
 
 
 class L1Loss(Loss):
-    """:func:`l1_loss` with its reduction."""
+    """:func:`l1_loss` with its reduction.
+
+    >>> import numpy as np, autodiff as ad
+    >>> round(float(ad.losses.L1Loss()(np.array([3.0]), np.array([1.0]))), 4)
+    2.0
+    """
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__(l1_loss, reduction=reduction)
 
 
 class HuberLoss(Loss):
-    """:func:`huber_loss` with its options."""
+    """:func:`huber_loss` with its options.
+
+    >>> import numpy as np, autodiff as ad
+    >>> round(float(ad.losses.HuberLoss()(np.array([3.0]), np.array([0.0]))), 4)
+    2.5
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         check_positive("delta", delta)
@@ -130,14 +161,25 @@ class HuberLoss(Loss):
 
 
 class SmoothL1Loss(Loss):
-    """:func:`smooth_l1_loss` with its options."""
+    """:func:`smooth_l1_loss` with its options.
+
+    >>> import numpy as np, autodiff as ad
+    >>> round(float(ad.losses.SmoothL1Loss()(np.array([3.0]), np.array([0.0]))), 4)
+    2.5
+    """
 
     def __init__(self, *, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(smooth_l1_loss, reduction=reduction, beta=beta)
 
 
 class GaussianNLLLoss(Loss):
-    """:func:`gaussian_nll_loss` with its options."""
+    """:func:`gaussian_nll_loss` with its options.
+
+    >>> import numpy as np, autodiff as ad
+    >>> loss = ad.losses.GaussianNLLLoss()
+    >>> round(float(loss(np.array([1.0]), np.array([3.0]), np.array([4.0]))), 4)
+    1.1931
+    """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(gaussian_nll_loss, full=full, eps=eps, reduction=reduction)

@@ -70,7 +70,12 @@ Softmin = _layer("Softmin", functional.softmin, dim=-1)
 
 
 class Threshold(Module):
-    """``x`` where it exceeds ``threshold``, else ``value``."""
+    """``x`` where it exceeds ``threshold``, else ``value``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.Threshold(1.0, -1.0)(np.array([0.0, 2.0]))
+    array([-1.,  2.])
+    """
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         self.threshold, self.value = threshold, value
@@ -81,7 +86,12 @@ class Threshold(Module):
 
 
 class PReLU(Module):
-    """``x`` where positive, else ``weight x``; one weight, or one per channel."""
+    """``x`` where positive, else ``weight x``; one weight, or one per channel.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.PReLU()(np.array([-1.0, 2.0])).data
+    array([-0.25,  2.  ])
+    """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = None) -> None:
         self.weight = filled((num_parameters,), init, dtype)

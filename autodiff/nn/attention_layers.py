@@ -35,6 +35,15 @@ class MultiheadAttention(Module):
     batch. Returns the result and, with ``need_weights``, the weights ``(b, l, s)`` averaged over
     heads, or ``(b, h, l, s)``. In boolean masks, true means *may not be seen*; masks of numbers are
     added to the scores. Source: Vaswani et al. (2017).
+
+    >>> import numpy as np, autodiff as ad
+    >>> attention = ad.nn.MultiheadAttention(4, 2)
+    >>> x = np.ones((5, 1, 4))
+    >>> output, weights = attention(x, x, x)
+    >>> output.shape, weights.shape
+    ((5, 1, 4), (1, 5, 5))
+
+    Raises ShapeError if ``num_heads`` does not divide ``embed_dim``.
     """
 
     def __init__(

@@ -12,7 +12,12 @@ from .module import Module
 
 
 class Identity(Module):
-    """Its input; arguments are accepted and ignored."""
+    """Its input; arguments are accepted and ignored.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.Identity()(np.ones(2)).shape
+    (2,)
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -23,7 +28,13 @@ class Identity(Module):
 
 
 class ModuleList(Module):
-    """Modules by position."""
+    """Modules by position.
+
+    >>> import numpy as np, autodiff as ad
+    >>> layers = ad.nn.ModuleList([ad.nn.Linear(2, 2), ad.nn.Tanh()])
+    >>> len(layers), len(list(layers.parameters()))
+    (2, 2)
+    """
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self._count = 0
@@ -86,7 +97,12 @@ class Sequential(ModuleList):
 
 
 class Residual(Module):
-    """``shortcut(x) + body(x)``; the shortcut is the identity unless given."""
+    """``shortcut(x) + body(x)``; the shortcut is the identity unless given.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.Residual(ad.nn.Identity())(np.ones(2))
+    array([2., 2.])
+    """
 
     def __init__(self, *body: Module, shortcut: Module | None = None) -> None:
         self.body = body[0] if len(body) == 1 else Sequential(*body)
@@ -99,7 +115,13 @@ class Residual(Module):
 
 
 class Concat(Module):
-    """Branches applied to one input and joined along an axis, as in Inception blocks."""
+    """Branches applied to one input and joined along an axis, as in Inception blocks.
+
+    >>> import numpy as np, autodiff as ad
+    >>> layer = ad.nn.Concat(ad.nn.Identity(), ad.nn.Tanh())
+    >>> layer(np.ones((2, 3))).shape
+    (2, 6)
+    """
 
     def __init__(self, *branches: Module, dim: int = 1) -> None:
         self.branches = ModuleList(branches)
@@ -115,7 +137,12 @@ class Concat(Module):
 
 
 class Flatten(Module):
-    """Axes ``start_dim`` to ``end_dim`` joined into one."""
+    """Axes ``start_dim`` to ``end_dim`` joined into one.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.Flatten()(np.ones((2, 3, 4))).shape
+    (2, 12)
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         self.start_dim, self.end_dim = start_dim, end_dim

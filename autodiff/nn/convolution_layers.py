@@ -119,19 +119,34 @@ class _Conv(_Convolution):
 
 
 class Conv1d(_Conv):
-    """Convolution over one axis."""
+    """Convolution over one axis.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.Conv1d(3, 5, 3, padding=1, stride=2)(np.ones((1, 3, 8))).shape
+    (1, 5, 4)
+    """
 
     dims, _function = 1, staticmethod(functional.conv1d)
 
 
 class Conv2d(_Conv):
-    """Convolution over two axes."""
+    """Convolution over two axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.Conv2d(3, 5, 3, padding=1, stride=2)(np.ones((1, 3, 8, 8))).shape
+    (1, 5, 4, 4)
+    """
 
     dims, _function = 2, staticmethod(functional.conv2d)
 
 
 class Conv3d(_Conv):
-    """Convolution over three axes."""
+    """Convolution over three axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.Conv3d(3, 5, 3, padding=1, stride=2)(np.ones((1, 3, 8, 8, 8))).shape
+    (1, 5, 4, 4, 4)
+    """
 
     dims, _function = 3, staticmethod(functional.conv3d)
 
@@ -188,18 +203,33 @@ class _ConvTranspose(_Convolution):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """Transposed convolution over one axis."""
+    """Transposed convolution over one axis.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.ConvTranspose1d(3, 5, 2, stride=2)(np.ones((1, 3, 8))).shape
+    (1, 5, 16)
+    """
 
     dims, _function = 1, staticmethod(functional.conv_transpose1d)
 
 
 class ConvTranspose2d(_ConvTranspose):
-    """Transposed convolution over two axes."""
+    """Transposed convolution over two axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.ConvTranspose2d(3, 5, 2, stride=2)(np.ones((1, 3, 8, 8))).shape
+    (1, 5, 16, 16)
+    """
 
     dims, _function = 2, staticmethod(functional.conv_transpose2d)
 
 
 class ConvTranspose3d(_ConvTranspose):
-    """Transposed convolution over three axes."""
+    """Transposed convolution over three axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.ConvTranspose3d(3, 5, 2, stride=2)(np.ones((1, 3, 8, 8, 8))).shape
+    (1, 5, 16, 16, 16)
+    """
 
     dims, _function = 3, staticmethod(functional.conv_transpose3d)

@@ -26,6 +26,10 @@ class LightweightConv(Module):
     """A depthwise convolution whose heads share kernels, normalised by softmax on request.
 
     Input and result ``(b, c, t)``; weight ``(heads, 1, kernel_size)``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.LightweightConv(4, 3, padding=1, num_heads=2)(np.ones((2, 4, 6))).shape
+    (2, 4, 6)
     """
 
     def __init__(
@@ -68,6 +72,10 @@ class DynamicConv(Module):
 
     Input and result ``(t, b, c)``; ``padding_l`` positions before each are seen, all of
     ``kernel_size - 1`` unless given, so that nothing sees what comes after it.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.DynamicConv(4, 3, padding_l=2, num_heads=2)(np.ones((6, 1, 4))).shape
+    (6, 1, 4)
     """
 
     def __init__(

@@ -14,7 +14,12 @@ from .parameter import Parameter, get_default_dtype, uniform
 
 
 class Linear(Module):
-    """``out[..., o] = sum over i of x[..., i] weight[o, i] + bias[o]``."""
+    """``out[..., o] = sum over i of x[..., i] weight[o, i] + bias[o]``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.Linear(3, 2)(np.ones((5, 3))).shape
+    (5, 2)
+    """
 
     def __init__(
         self,
@@ -41,7 +46,12 @@ class Linear(Module):
 
 
 class Bilinear(Module):
-    """``out[..., o] = sum over i, j of x[..., i] weight[o, i, j] y[..., j] + bias[o]``."""
+    """``out[..., o] = sum over i, j of x[..., i] weight[o, i, j] y[..., j] + bias[o]``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.Bilinear(2, 3, 4)(np.ones((5, 2)), np.ones((5, 3))).shape
+    (5, 4)
+    """
 
     def __init__(
         self,
@@ -72,7 +82,13 @@ class Embedding(Module):
     """Rows of a table: ``out[..., e] = weight[x[...], e]``.
 
     The row ``padding_idx`` starts at zero and does not learn. Where ``weight`` is an expression, as
-    in a compiled step, that row counts as zero, whatever was written into it.
+    in a compiled step, that row counts as zero, whatever was written into it. With ``max_norm``,
+    rows are scaled down in place to that ``norm_type``-norm when they are looked up, outside the
+    graph; a compiled step refuses it.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.Embedding(10, 4)(np.array([[1, 2, 3]])).shape
+    (1, 3, 4)
     """
 
     def __init__(

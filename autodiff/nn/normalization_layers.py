@@ -82,25 +82,45 @@ class _BatchNorm(Module):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalisation with at most one axis of positions."""
+    """Batch normalisation with at most one axis of positions.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.BatchNorm1d(3)(np.ones((1, 3, 8))).shape
+    (1, 3, 8)
+    """
 
     ranks = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalisation with two axes of positions."""
+    """Batch normalisation with two axes of positions.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.BatchNorm2d(3)(np.ones((1, 3, 8, 8))).shape
+    (1, 3, 8, 8)
+    """
 
     ranks = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalisation with three axes of positions."""
+    """Batch normalisation with three axes of positions.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.BatchNorm3d(3)(np.ones((1, 3, 8, 8, 8))).shape
+    (1, 3, 8, 8, 8)
+    """
 
     ranks = (5,)
 
 
 class LayerNorm(Module):
-    """Normalisation over the last axes, whose sizes are ``normalized_shape``."""
+    """Normalisation over the last axes, whose sizes are ``normalized_shape``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.LayerNorm(2)(np.array([[1.0, 3.0]])).data.round(3)
+    array([[-1.,  1.]])
+    """
 
     def __init__(
         self,
@@ -127,7 +147,12 @@ class LayerNorm(Module):
 
 
 class GroupNorm(Module):
-    """Normalisation of each example over groups of channels."""
+    """Normalisation of each example over groups of channels.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.GroupNorm(2, 4)(np.ones((1, 4, 8))).shape
+    (1, 4, 8)
+    """
 
     def __init__(
         self,
@@ -171,13 +196,28 @@ class _InstanceNorm(Module):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Instance normalisation with one axis of positions."""
+    """Instance normalisation with one axis of positions.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.InstanceNorm1d(3)(np.ones((1, 3, 8))).shape
+    (1, 3, 8)
+    """
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Instance normalisation with two axes of positions."""
+    """Instance normalisation with two axes of positions.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.InstanceNorm2d(3)(np.ones((1, 3, 8, 8))).shape
+    (1, 3, 8, 8)
+    """
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """Instance normalisation with three axes of positions."""
+    """Instance normalisation with three axes of positions.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.InstanceNorm3d(3)(np.ones((1, 3, 8, 8, 8))).shape
+    (1, 3, 8, 8, 8)
+    """
 

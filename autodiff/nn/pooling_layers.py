@@ -37,19 +37,34 @@ class _MaxPool(Module):
 
 
 class MaxPool1d(_MaxPool):
-    """Greatest entries of windows over one axis."""
+    """Greatest entries of windows over one axis.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.MaxPool1d(2)(np.ones((1, 3, 8))).shape
+    (1, 3, 4)
+    """
 
     _function = staticmethod(functional.max_pool1d)
 
 
 class MaxPool2d(_MaxPool):
-    """Greatest entries of windows over two axes."""
+    """Greatest entries of windows over two axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.MaxPool2d(2)(np.ones((1, 3, 8, 8))).shape
+    (1, 3, 4, 4)
+    """
 
     _function = staticmethod(functional.max_pool2d)
 
 
 class MaxPool3d(_MaxPool):
-    """Greatest entries of windows over three axes."""
+    """Greatest entries of windows over three axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.MaxPool3d(2)(np.ones((1, 3, 8, 8, 8))).shape
+    (1, 3, 4, 4, 4)
+    """
 
     _function = staticmethod(functional.max_pool3d)
 
@@ -88,19 +103,34 @@ class _AvgPool(Module):
 
 
 class AvgPool1d(_AvgPool):
-    """Means of windows over one axis."""
+    """Means of windows over one axis.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.AvgPool1d(2)(np.ones((1, 3, 8))).shape
+    (1, 3, 4)
+    """
 
     _function = staticmethod(functional.avg_pool1d)
 
 
 class AvgPool2d(_AvgPool):
-    """Means of windows over two axes."""
+    """Means of windows over two axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.AvgPool2d(2)(np.ones((1, 3, 8, 8))).shape
+    (1, 3, 4, 4)
+    """
 
     _function = staticmethod(functional.avg_pool2d)
 
 
 class AvgPool3d(_AvgPool):
-    """Means of windows over three axes."""
+    """Means of windows over three axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.AvgPool3d(2)(np.ones((1, 3, 8, 8, 8))).shape
+    (1, 3, 4, 4, 4)
+    """
 
     _function = staticmethod(functional.avg_pool3d)
 
@@ -124,19 +154,34 @@ class _Adaptive(Module):
 
 
 class AdaptiveAvgPool1d(_Adaptive):
-    """Means over windows that give a fixed size, along one axis."""
+    """Means over windows that give a fixed size, along one axis.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.AdaptiveAvgPool1d(2)(np.ones((1, 3, 8))).shape
+    (1, 3, 2)
+    """
 
     _function = staticmethod(functional.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool2d(_Adaptive):
-    """Means over windows that give a fixed size, along two axes."""
+    """Means over windows that give a fixed size, along two axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.AdaptiveAvgPool2d(2)(np.ones((1, 3, 8, 8))).shape
+    (1, 3, 2, 2)
+    """
 
     _function = staticmethod(functional.adaptive_avg_pool2d)
 
 
 class AdaptiveAvgPool3d(_Adaptive):
-    """Means over windows that give a fixed size, along three axes."""
+    """Means over windows that give a fixed size, along three axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.AdaptiveAvgPool3d(2)(np.ones((1, 3, 8, 8, 8))).shape
+    (1, 3, 2, 2, 2)
+    """
 
     _function = staticmethod(functional.adaptive_avg_pool3d)
 
@@ -160,7 +205,12 @@ class AdaptiveMaxPool3d(_Adaptive):
 
 
 class GlobalAvgPool(Module):
-    """Mean over all positions: ``(b, c, ...)`` to ``(b, c)``."""
+    """Mean over all positions: ``(b, c, ...)`` to ``(b, c)``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.GlobalAvgPool()(np.ones((1, 3, 8, 8))).shape
+    (1, 3)
+    """
 
     def forward(self, input: Any) -> Any:
         """Apply the layer."""
@@ -168,7 +218,12 @@ class GlobalAvgPool(Module):
 
 
 class GlobalMaxPool(Module):
-    """Greatest entry over all positions: ``(b, c, ...)`` to ``(b, c)``."""
+    """Greatest entry over all positions: ``(b, c, ...)`` to ``(b, c)``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.GlobalMaxPool()(np.ones((1, 3, 8, 8))).shape
+    (1, 3)
+    """
 
     def forward(self, input: Any) -> Any:
         """Apply the layer."""

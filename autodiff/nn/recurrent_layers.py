@@ -137,7 +137,15 @@ class _Recurrent(Module):
 
 
 class RNN(_Recurrent):
-    """``h[t] = tanh(W_ih x[t] + b_ih + W_hh h[t-1] + b_hh)``, or relu. Source: Elman (1990)."""
+    """``h[t] = tanh(W_ih x[t] + b_ih + W_hh h[t-1] + b_hh)``, or relu. Source: Elman (1990).
+
+    >>> import numpy as np, autodiff as ad
+    >>> output, state = ad.nn.RNN(3, 5)(np.ones((7, 2, 3)))
+    >>> output.shape, state.shape
+    ((7, 2, 5), (1, 2, 5))
+
+    Raises ShapeError for an input of another rank or size, ValueError for another nonlinearity.
+    """
 
     gates = 1
 
@@ -175,7 +183,17 @@ class RNN(_Recurrent):
 
 
 class LSTM(_Recurrent):
-    """Long short-term memory; the state is a pair ``(h, c)``."""
+    """Long short-term memory; the state is a pair ``(h, c)``.
+
+    With ``proj_size`` outputs are ``W_hr h``, which the next step and layer read in the place of
+    ``h``. Source: Sak et al., *Long short-term memory based recurrent neural network architectures*
+    (2014).
+
+    >>> import numpy as np, autodiff as ad
+    >>> output, (state, cell) = ad.nn.LSTM(3, 5)(np.ones((7, 2, 3)))
+    >>> output.shape, state.shape, cell.shape
+    ((7, 2, 5), (1, 2, 5), (1, 2, 5))
+    """
 
     gates, states = 4, 2
 
@@ -184,7 +202,13 @@ class LSTM(_Recurrent):
 
 
 class GRU(_Recurrent):
-    """Gated recurrent units."""
+    """Gated recurrent units.
+
+    >>> import numpy as np, autodiff as ad
+    >>> output, state = ad.nn.GRU(3, 5)(np.ones((7, 2, 3)))
+    >>> output.shape, state.shape
+    ((7, 2, 5), (1, 2, 5))
+    """
 
     gates = 3
 

@@ -64,6 +64,15 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
     Inputs are arrays or tensors, or tuples that are shapes of inputs of zeros. The operations are
     those of the compiled programs that ran: their cost polynomials at the sizes of the call.
     Operations that a layer does itself count for it, those of its children for them.
+
+    >>> import numpy as np, autodiff as ad
+    >>> print(ad.nn.summary(ad.nn.Linear(3, 2), (5, 3)))
+    layer     type    output shape  parameters  flops
+    --------  ------  ------------  ----------  -----
+    (itself)  Linear  (5, 2)                 8     70
+    --------  ------  ------------  ----------  -----
+    total                                    8     70
+    frozen parameters: 0
     """
     rows = {id(layer): Row(name, type(layer).__name__) for name, layer in model.named_modules()}
     for layer in model.modules():
@@ -145,6 +154,11 @@ def to_dot(outputs: Any, names: dict[int, str] | None = None) -> str:
     """The recorded graph below tensors as text for Graphviz; layers are boxes around operations.
 
     ``names`` maps the ids of leaf tensors to what they are called.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.ones(2), requires_grad=True)
+    >>> ad.nn.to_dot(np.sum(w**2)).splitlines()[0]
+    'digraph network {'
     """
     outs = [leaf for leaf in pytrees.flatten(outputs)[0] if isinstance(leaf, Tensor)]
     lines = ["digraph network {", "  rankdir=TB; node [shape=box, fontname=Helvetica];"]
@@ -186,7 +200,12 @@ def _edges(record: Record, names: dict[int, str]) -> Iterator[str]:
 
 
 def draw(model: Module, *inputs: Any, **kwargs: Any) -> str:
-    """The graph that ``model`` records for inputs (as in :func:`summary`) as Graphviz text."""
+    """The graph that ``model`` records for inputs (as in :func:`summary`) as Graphviz text.
+
+    >>> import numpy as np, autodiff as ad
+    >>> print(ad.nn.draw(ad.nn.Linear(2, 1), np.ones((1, 2))).splitlines()[0])
+    digraph network {
+    """
     outputs = _run(model, inputs, kwargs)
     return to_dot(outputs, {id(p): name for name, p in model.named_parameters()})
 

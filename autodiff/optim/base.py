@@ -19,6 +19,19 @@ class Optimizer:
     A subclass gives its rule (see :mod:`autodiff.optim.rules`), the names of its state, and the
     numbers that depend on the count of steps. ``state[param]`` holds the count ``"step"`` and
     arrays; it exists after the first step.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.array([1.0]), requires_grad=True)
+    >>> optimizer = ad.optim.SGD([{"params": [w], "lr": 0.5}], lr=0.1)
+    >>> optimizer.param_groups[0]["lr"]
+    0.5
+    >>> np.sum(w**2).backward()
+    >>> optimizer.step()
+    >>> w.data
+    array([0.])
+
+    Raises ValueError for no parameters, for one given twice, for an unknown option or one out of
+    its range.
     """
 
     #: A function of :mod:`autodiff.optim.rules`.
@@ -183,4 +196,3 @@ def _check_state(param: Tensor, state: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"state {name} of shape {np.shape(value)} for a parameter of shape {param.shape}"
             )
-

@@ -35,6 +35,14 @@ def clip_grad_norm_(
 ) -> Any:
     """Scale all gradients by ``min(1, max_norm/(norm + 1e-6))``; gives the norm before.
 
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.array([3.0, 4.0]), requires_grad=True)
+    >>> np.sum(w**2).backward()
+    >>> float(ad.optim.clip_grad_norm_([w], 1.0))
+    10.0
+    >>> w.grad.round(3)
+    array([0.6, 0.8])
+
     Raises GraphError for a norm that is not finite if ``error_if_nonfinite``. Source: Pascanu,
     Mikolov and Bengio 2013.
     """
@@ -52,7 +60,15 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Keep every entry of every gradient within ``[-clip_value, clip_value]``."""
+    """Keep every entry of every gradient within ``[-clip_value, clip_value]``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.array([1.0, -2.0]), requires_grad=True)
+    >>> np.sum(w**2).backward()
+    >>> ad.optim.clip_grad_value_([w], 3.0)
+    >>> w.grad
+    array([ 2., -3.])
+    """
     for param in _with_gradients(parameters):
         param.grad = np.clip(_array(param.grad), -clip_value, clip_value)
 

@@ -60,6 +60,14 @@ def nonlinear_conjugate_gradient(
 
     ``beta`` is a name of :data:`BETAS`. A direction that does not descend starts anew from ``-g``.
     Raises ValueError for another name.
+
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> problem = ad.objective(rosenbrock, np.array([-1.2, 1.0]))
+    >>> found = problem.minimize("nonlinear-conjugate-gradient")
+    >>> found.x.round(3)
+    array([1., 1.])
     """
     if beta not in BETAS:
         raise ValueError(f"beta={beta!r} is none of {', '.join(BETAS)}")

@@ -41,6 +41,10 @@ class CurvatureOptimizer:
     and the loss. :func:`autodiff.fit` takes them as it takes other optimizers; ``lr`` scales steps.
     Parameters that want no gradient stay as they are. Layers that draw random numbers are refused.
 
+    >>> import autodiff as ad
+    >>> [issubclass(kind, CurvatureOptimizer) for kind in (ad.optim.KFAC, ad.optim.NewtonCG)]
+    [True, True]
+
     Raises ValueError for options outside their range.
     """
 

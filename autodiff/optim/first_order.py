@@ -19,6 +19,14 @@ def _zeros(param: Any, *names: str) -> dict[str, Any]:
 class SGD(Optimizer):
     """Gradient descent, with momentum, dampening and Nesterov's look-ahead.
 
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.array([1.0, -2.0]), requires_grad=True)
+    >>> optimizer = ad.optim.SGD([w], lr=0.1, momentum=0.9)
+    >>> np.sum(w**2).backward()
+    >>> optimizer.step()
+    >>> w.data.round(3)
+    array([ 0.8, -1.6])
+
     Raises ValueError for Nesterov without momentum or with dampening.
     """
 
@@ -62,7 +70,16 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Steps by averages of the gradient and of its square."""
+    """Steps by averages of the gradient and of its square.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.array([1.0, -2.0]), requires_grad=True)
+    >>> optimizer = ad.optim.Adam([w], lr=0.1)
+    >>> np.sum(w**2).backward()
+    >>> optimizer.step()
+    >>> w.data.round(3)
+    array([ 0.9, -1.9])
+    """
 
     rule = staticmethod(rules.adam)
 
@@ -103,7 +120,16 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay does not go through the averages."""
+    """Adam whose weight decay does not go through the averages.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.array([1.0, -2.0]), requires_grad=True)
+    >>> optimizer = ad.optim.AdamW([w], lr=0.1)
+    >>> np.sum(w**2).backward()
+    >>> optimizer.step()
+    >>> w.data.round(3)
+    array([ 0.899, -1.898])
+    """
 
     rule = staticmethod(rules.adamw)
 
@@ -122,7 +148,16 @@ class AdamW(Adam):
 
 
 class RMSprop(Optimizer):
-    """Gradients divided by the root of an average of their squares."""
+    """Gradients divided by the root of an average of their squares.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.array([1.0, -2.0]), requires_grad=True)
+    >>> optimizer = ad.optim.RMSprop([w], lr=0.1)
+    >>> np.sum(w**2).backward()
+    >>> optimizer.step()
+    >>> w.data.round(3)
+    array([ 0., -1.])
+    """
 
     rule = staticmethod(rules.rmsprop)
 
@@ -158,7 +193,16 @@ class RMSprop(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """Gradients divided by the root of the sum of their squares."""
+    """Gradients divided by the root of the sum of their squares.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.array([1.0, -2.0]), requires_grad=True)
+    >>> optimizer = ad.optim.Adagrad([w], lr=0.1)
+    >>> np.sum(w**2).backward()
+    >>> optimizer.step()
+    >>> w.data.round(3)
+    array([ 0.9, -1.9])
+    """
 
     rule = staticmethod(rules.adagrad)
 
@@ -194,7 +238,16 @@ class Adagrad(Optimizer):
 
 
 class Lion(Optimizer):
-    """Steps by the sign of an average of the gradient; rates are 3 to 10 times below Adam's."""
+    """Steps by the sign of an average of the gradient; rates are 3 to 10 times below Adam's.
+
+    >>> import numpy as np, autodiff as ad
+    >>> w = ad.Tensor(np.array([1.0, -2.0]), requires_grad=True)
+    >>> optimizer = ad.optim.Lion([w], lr=0.1)
+    >>> np.sum(w**2).backward()
+    >>> optimizer.step()
+    >>> w.data.round(3)
+    array([ 0.9, -1.9])
+    """
 
     rule = staticmethod(rules.lion)
 

@@ -26,7 +26,15 @@ def gradient_descent(
     callback: Callable[[Any], Any] | None = None,
     progress: bool = False,
 ) -> Result:
-    """Steps ``-t g``; the search starts at twice the last step, a number is a fixed ``t``."""
+    """Steps ``-t g``; the search starts at twice the last step, a number is a fixed ``t``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> found = ad.objective(rosenbrock, np.array([-1.2, 1.0])).minimize("gradient-descent")
+    >>> found.x.round(3)
+    array([1., 1.])
+    """
     search = line_search_of(line_search)
 
     def steps() -> Iterator[Point]:
@@ -60,7 +68,14 @@ def momentum(
     callback: Callable[[Any], Any] | None = None,
     progress: bool = False,
 ) -> Result:
-    """``v = momentum v - learning_rate g(x)``, ``x = x + v``. Source: Polyak (1964)."""
+    """``v = momentum v - learning_rate g(x)``, ``x = x + v``. Source: Polyak (1964).
+
+    >>> import numpy as np, autodiff as ad
+    >>> problem = ad.objective(lambda x: np.sum((x - 1) ** 2), np.zeros(3))
+    >>> found = problem.minimize("momentum", learning_rate=0.1)
+    >>> found.x.round(3)
+    array([1., 1., 1.])
+    """
 
     def steps() -> Iterator[Point]:
         point = point_at(problem, problem.x0)
@@ -95,6 +110,11 @@ def nesterov(
 
     Without a learning rate the step is halved until ``f(y - t g) <= f(y) - t |g|^2 / 2``. Source:
     Nesterov (1983); the restart: O'Donoghue, Candes, *Adaptive restart* (2015).
+
+    >>> import numpy as np, autodiff as ad
+    >>> found = ad.objective(lambda x: np.sum((x - 1) ** 2), np.zeros(3)).minimize("nesterov")
+    >>> found.x.round(3)
+    array([1., 1., 1.])
     """
 
     def steps() -> Iterator[Point]:

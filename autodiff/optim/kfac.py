@@ -38,6 +38,8 @@ class KFAC(CurvatureOptimizer):
     >>> losses = [optimizer.step(x, x[:, :1] * x[:, 1:]) for _ in range(60)]
     >>> losses[-1] < 1e-2 * losses[0]
     True
+
+    Raises ValueError for options out of their range.
     """
 
     def __init__(

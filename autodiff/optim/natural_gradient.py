@@ -75,6 +75,13 @@ def natural_gradient(
     ``family`` is a name of :data:`FAMILIES` or a log-partition function ``A(eta)`` in NumPy code.
     With the full step this is Fisher scoring.
 
+    >>> import numpy as np, autodiff as ad
+    >>> X, y = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), np.array([1.0, 2.0, 4.0])
+    >>> problem = ad.objective(lambda w: (X @ w, y), np.zeros(2))
+    >>> found = problem.minimize("natural-gradient", family="poisson")
+    >>> np.exp(X @ found.x).round(3)
+    array([1., 2., 4.])
+
     Raises ValueError for another name.
     """
     if not callable(family) and family not in FAMILIES:

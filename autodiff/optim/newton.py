@@ -48,6 +48,13 @@ def newton(
     eigenvalue, ``"absolute"`` takes magnitudes of eigenvalues, ``"raise"`` lets
     :class:`NotPositiveDefinite` through. ``line_search`` is ``"armijo"``, ``"wolfe"``, a number for
     a fixed step, or None for the full step.
+
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> found = ad.objective(rosenbrock, np.array([-1.2, 1.0])).minimize("newton")
+    >>> found.x.round(3)
+    array([1., 1.])
     """
     search = line_search_of(line_search)
 
@@ -112,6 +119,14 @@ def newton_conjugate_gradient(
     preconditions with what the structure offers; residuals fall as the gradient did in the step
     before, squared. Directions of negative curvature end a system.
 
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> problem = ad.objective(rosenbrock, np.array([-1.2, 1.0]))
+    >>> found = problem.minimize("newton-conjugate-gradient")
+    >>> found.x.round(3)
+    array([1., 1.])
+
     Source of the accuracies: Eisenstat, Walker, *Choosing the forcing terms in an inexact Newton
     method* (1996), the second choice. Raises ValueError for another name.
     """
@@ -174,6 +189,13 @@ def levenberg(
 
     ``damping`` is relative to the largest diagonal entry of the first Hessian. Source: Nielsen,
     *Damping parameter in Marquardt's method* (1999).
+
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> found = ad.objective(rosenbrock, np.array([-1.2, 1.0])).minimize("levenberg")
+    >>> found.x.round(3)
+    array([1., 1.])
     """
 
     def steps() -> Iterator[Point]:
@@ -250,6 +272,13 @@ def cubic_regularization(
 
     The minimiser solves ``(H + sigma |s| I) s = -g``; ``weight`` is the first ``sigma``. Source:
     Cartis, Gould, Toint, *Adaptive cubic regularisation methods* (2011).
+
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> found = ad.objective(rosenbrock, np.array([-1.2, 1.0])).minimize("cubic")
+    >>> found.x.round(3)
+    array([1., 1.])
     """
 
     def steps() -> Iterator[Point]:

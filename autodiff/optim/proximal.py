@@ -59,6 +59,13 @@ def proximal_newton(
     structured operator, and is searched by backtracking. ``l1`` and the bounds are numbers or
     nested as the parameters (0 for those without a penalty). The value of the result includes the
     penalty; it ends when ``|x - prox(x - g)|`` is at most ``gtol``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> found = ad.objective(rosenbrock, np.array([-1.2, 1.0])).minimize("proximal-newton")
+    >>> found.x.round(3)
+    array([1., 1.])
     """
     plain = isinstance(l1, (int, float))
     weights = np.full(len(problem.x0), float(l1)) if plain else problem.vector(l1)

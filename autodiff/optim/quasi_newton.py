@@ -14,6 +14,13 @@ def bfgs(problem: Objective, *, gtol: float = 1e-8, **options: Any) -> Result:
     """SciPy's BFGS: a dense approximation of the inverse Hessian by updates of rank two.
 
     ``options`` are those of ``scipy.optimize.minimize(method="BFGS")``, callback and progress.
+
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> found = ad.objective(rosenbrock, np.array([-1.2, 1.0])).minimize("BFGS")
+    >>> found.x.round(3)
+    array([1., 1.])
     """
     return problem.minimize("BFGS", gtol=gtol, **options)
 
@@ -25,6 +32,13 @@ def lbfgs(
     """SciPy's L-BFGS-B: the last few updates, within bounds where there are any.
 
     ``options`` are those of ``scipy.optimize.minimize(method="L-BFGS-B")``, callback and progress.
+
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> found = ad.objective(rosenbrock, np.array([-1.2, 1.0])).minimize("L-BFGS-B")
+    >>> found.x.round(3)
+    array([1., 1.])
     """
     options = {"gtol": gtol, "ftol": ftol, **options}
     return problem.minimize("L-BFGS-B", bounds=bounds, **options)

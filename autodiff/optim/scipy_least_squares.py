@@ -36,6 +36,12 @@ def least_squares(
     ``options`` (loss, f_scale, tr_solver, ...) are SciPy's. Source: Branch, Coleman, Li, *A
     subspace, interior, and conjugate gradient method for large-scale bound-constrained
     minimization problems* (1999).
+
+    >>> import numpy as np, autodiff as ad
+    >>> residuals = lambda x: np.stack([1 - x[0], 10 * (x[1] - x[0] ** 2)])
+    >>> found = ad.objective(residuals, np.array([-1.2, 1.0])).minimize("least-squares")
+    >>> found.x.round(3)
+    array([1., 1.])
     """
     jacobian, box = Jacobian(problem), box_of(problem, bounds)
     history: list[dict[str, float]] = []

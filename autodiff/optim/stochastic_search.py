@@ -27,6 +27,12 @@ def random_directions(
     """Newton steps along random lines: ``t = -g.d / |d.H d|``, halved until they descend.
 
     Both numbers are derivatives along the line, exact and without a Hessian.
+
+    >>> import numpy as np, autodiff as ad
+    >>> problem = ad.objective(lambda x: np.sum((x - 1) ** 2), np.zeros(3))
+    >>> found = problem.minimize("random-directions", seed=0)
+    >>> found.x.round(3)
+    array([1., 1., 1.])
     """
     rng = np.random.default_rng(seed)
 
@@ -67,6 +73,14 @@ def basin_hopping(
     """SciPy's basin hopping; local searches by a method of SciPy with derived derivatives.
 
     ``options`` are those of ``scipy.optimize.basinhopping`` (T, stepsize, ...).
+
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> problem = ad.objective(rosenbrock, np.array([-1.2, 1.0]))
+    >>> found = problem.minimize("basin-hopping", niter=2, seed=0)
+    >>> found.x.round(3)
+    array([1., 1.])
     """
     local_options = {"method": local, **problem.functions_for(local)}
     with _Counted(progress, niter) as count:
@@ -102,6 +116,14 @@ def dual_annealing(
 
     Local searches have the derived gradient. ``options`` are those of
     ``scipy.optimize.dual_annealing``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> problem = ad.objective(rosenbrock, np.array([-1.2, 1.0]))
+    >>> found = problem.minimize("dual-annealing", bounds=(-2.0, 2.0), seed=0, maxiter=20)
+    >>> found.x.round(3)
+    array([1., 1.])
     """
     pairs = list(zip(*box_of(problem, bounds), strict=True))
     local = {
@@ -142,6 +164,14 @@ def differential_evolution(
     """SciPy's differential evolution within ``bounds = (lower, upper)``.
 
     ``options`` are those of ``scipy.optimize.differential_evolution``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> problem = ad.objective(rosenbrock, np.array([-1.2, 1.0]))
+    >>> found = problem.minimize("differential-evolution", bounds=(-2.0, 2.0), seed=0)
+    >>> found.x.round(3)
+    array([1., 1.])
     """
     pairs = list(zip(*box_of(problem, bounds), strict=True))
     with _Counted(progress, maxiter) as count:

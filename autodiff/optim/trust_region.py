@@ -38,6 +38,15 @@ def trust_region(
     ``"exact"`` solves the model's problem by structured solves; ``"dogleg"`` goes from the Cauchy
     point to the Newton point (of the Hessian shifted to be definite); ``"steihaug"`` needs Hessian
     products only.
+
+    >>> import numpy as np, autodiff as ad
+    >>> def rosenbrock(x):
+    ...     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    >>> found = ad.objective(rosenbrock, np.array([-1.2, 1.0])).minimize("trust-region")
+    >>> found.x.round(3)
+    array([1., 1.])
+
+    Raises ValueError for another ``step``.
     """
     if step not in _MODELS:
         raise ValueError(f"step={step!r} is none of {', '.join(map(repr, _MODELS))}")

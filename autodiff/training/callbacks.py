@@ -12,6 +12,13 @@ class Callback:
 
     ``trainer.stop = True`` ends training after the epoch. State that must survive a checkpoint is
     given by ``state_dict`` and taken by ``load_state_dict``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> class Shout(ad.Callback):
+    ...     def on_train_begin(self, trainer):
+    ...         print("here we go")
+    >>> Shout().on_train_begin(None)
+    here we go
     """
 
     def on_train_begin(self, trainer: Any) -> None:
@@ -53,6 +60,11 @@ class EarlyStopping(Callback):
 
     With ``restore_best`` the model gets back the weights of its best epoch when training ends.
     Raises KeyError if the history has no such column.
+
+    >>> import numpy as np, autodiff as ad
+    >>> stop = ad.EarlyStopping("loss", patience=2)
+    >>> stop.monitor, stop.patience, stop.best
+    ('loss', 2, inf)
     """
 
     def __init__(

@@ -261,5 +261,14 @@ def compile_step(
     ``step(*inputs, target)`` changes the model's parameters and the optimizer's state and returns
     the loss; see :class:`CompiledStep`. ``target="auto"`` is "numpy": a target that is chosen by
     measuring would change the last bits from run to run.
+
+    >>> import numpy as np, autodiff as ad
+    >>> _ = ad.manual_seed(0)
+    >>> model = ad.nn.Linear(2, 1)
+    >>> step = ad.compile_step(model, ad.losses.MSELoss(), ad.optim.SGD(model.parameters(), 0.1))
+    >>> x, y = np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)
+    >>> first, second = step(x, y), step(x, y)
+    >>> bool(second < first)
+    True
     """
     return CompiledStep(model, loss, optimizer, clip_norm, target)

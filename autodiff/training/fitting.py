@@ -217,6 +217,15 @@ def fit(
 
     A model in evaluation mode is told to train. One that trains keeps the modes of its layers:
     those that were told to ``eval()``, such as a frozen batch normalisation, stay so.
+
+    >>> import numpy as np, autodiff as ad
+    >>> _ = ad.manual_seed(0)
+    >>> x = np.linspace(-1, 1, 32, dtype=np.float32)[:, None]
+    >>> model = ad.nn.Linear(1, 1)
+    >>> loss, optimizer = ad.losses.MSELoss(), ad.optim.SGD(model.parameters(), 0.3)
+    >>> history = ad.fit(model, loss, optimizer, (x, 2 * x + 1), epochs=20, progress=False)
+    >>> bool(history["loss"][-1] < 0.01)
+    True
     """
     trainer = Trainer(
         model,
@@ -241,7 +250,12 @@ def fit(
 
 
 def predict(model: Any, *inputs: Any, batch_size: int = 256) -> Any:
-    """The model's outputs as one array, in evaluation mode; the mode is restored."""
+    """The model's outputs as one array, in evaluation mode; the mode is restored.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.predict(ad.nn.Flatten(), np.ones((5, 2, 3))).shape
+    (5, 6)
+    """
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -264,6 +278,10 @@ def evaluate(
     """Loss and metrics over all of ``data``, in evaluation mode.
 
     The loss is averaged over examples; metrics see all outputs at once.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.evaluate(ad.nn.Identity(), ad.losses.l1_loss, (np.ones((4, 2)), np.zeros((4, 2))))
+    {'loss': 1.0}
     """
     batches = [data] if isinstance(data, tuple) else list(data)
     outputs = np.concatenate([predict(model, *batch[:-1]) for batch in batches])

@@ -12,6 +12,8 @@ class History:
     >>> h = History(); h.append({"loss": 2.0}); h.append({"loss": 1.0, "val_loss": 3.0})
     >>> h["loss"], h["val_loss"]
     ([2.0, 1.0], [None, 3.0])
+
+    Raises KeyError for a column that there is not.
     """
 
     def __init__(self, epochs: Any = ()) -> None:

@@ -18,10 +18,10 @@ def relu(x: Any) -> Node:
     """``out[...] = max(x[...], 0)`` with derivative 0 at 0; the shape of ``x``.
 
     >>> import numpy as np, tensorcalc as tc
-    >>> relu(np.array([-1.0, 2.0]))
+    >>> tc.relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     >>> z = tc.variables("z: n")
-    >>> print(tc.gradient(np.sum(relu(z)), z))
+    >>> print(tc.gradient(np.sum(tc.relu(z)), z))
     z[i] > 0
     """
     return apply("relu", as_node(x))
@@ -31,7 +31,8 @@ def relu(x: Any) -> Node:
 def gelu(x: Any, approximate: str = "none") -> Node:
     """``x Phi(x)``, shape of ``x``; ``approximate="tanh"`` takes Phi from a hyperbolic tangent.
 
-    >>> round(float(gelu(1.0)), 6), round(float(gelu(1.0, approximate="tanh")), 6)
+    >>> import tensorcalc as tc
+    >>> round(float(tc.gelu(1.0)), 6), round(float(tc.gelu(1.0, approximate="tanh")), 6)
     (0.841345, 0.841192)
 
     Raises ValueError for another ``approximate``. Source: Hendrycks and Gimpel, *Gaussian Error
@@ -50,7 +51,8 @@ def gelu(x: Any, approximate: str = "none") -> Node:
 def silu(x: Any) -> Node:
     """``x expit(x)``, also called swish; the shape of ``x``.
 
-    >>> round(float(silu(1.0)), 6)
+    >>> import tensorcalc as tc
+    >>> round(float(tc.silu(1.0)), 6)
     0.731059
 
     Source: Hendrycks and Gimpel, *Gaussian Error Linear Units* (2016).
@@ -63,8 +65,8 @@ def silu(x: Any) -> Node:
 def elu(x: Any, alpha: float = 1.0) -> Node:
     """``x`` where positive, else ``alpha (exp(x) - 1)``; derivative ``alpha`` at 0; shape of ``x``.
 
-    >>> import numpy as np
-    >>> elu(np.array([-800.0, 2.0]), alpha=0.5)
+    >>> import numpy as np, tensorcalc as tc
+    >>> tc.elu(np.array([-800.0, 2.0]), alpha=0.5)
     array([-0.5,  2. ])
 
     Source: Clevert, Unterthiner, Hochreiter, *Exponential Linear Units* (2016).
@@ -76,8 +78,8 @@ def elu(x: Any, alpha: float = 1.0) -> Node:
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Node:
     """``x`` where positive, else ``negative_slope x``; derivative ``negative_slope`` at 0.
 
-    >>> import numpy as np
-    >>> leaky_relu(np.array([-1.0, 2.0]))
+    >>> import numpy as np, tensorcalc as tc
+    >>> tc.leaky_relu(np.array([-1.0, 2.0]))
     array([-0.01,  2.  ])
     """
     node = as_node(x)
@@ -89,7 +91,8 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Node:
 def softplus(x: Any) -> Node:
     """``log(1 + exp(x))`` without overflow; the derivative is ``expit(x)``; the shape of ``x``.
 
-    >>> float(softplus(1000.0))
+    >>> import tensorcalc as tc
+    >>> float(tc.softplus(1000.0))
     1000.0
     """
     return apply("softplus", as_node(x))

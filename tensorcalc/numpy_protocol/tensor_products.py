@@ -107,6 +107,11 @@ def tensordot_over(x1: Any, x2: Any, *, axes: Any = 2) -> Node:
 def einsum(*operands: Any) -> Node:
     """``out[output] = sum over the other labels of the product``, in both of NumPy's forms.
 
+    >>> import tensorcalc as tc
+    >>> A, x = tc.variables("A: m n, x: n")
+    >>> tc.einsum("ij,j->i", A, x) is A @ x
+    True
+
     Raises ShapeError if a label has two extents, an operand too few or too many labels.
     """
     if isinstance(operands[0], str):

@@ -40,6 +40,11 @@ def diagonal(H: Node) -> Node:
 def trace(H: Node) -> Node:
     """The trace: ``sum(H[i..., i...] over i...)``, the Laplacian if ``H`` is a Hessian.
 
+    >>> import tensorcalc as tc
+    >>> A, B = tc.variables("A: n m, B: m n")
+    >>> print(tc.trace(A @ B))
+    A[i,j]*B[j,i]
+
     Raises ShapeError if the two halves of the axes differ.
     """
     H = as_expression(H)

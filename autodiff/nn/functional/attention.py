@@ -54,6 +54,11 @@ def scaled_dot_product_attention(
 
     ``attn_mask`` is boolean (true takes part) or is added. ``dropout_mask`` holds what is kept of
     the weights, drawn with probability ``1 - dropout_p``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> q = np.ones((1, 2, 5, 4))
+    >>> ad.nn.functional.scaled_dot_product_attention(q, q, q).shape
+    (1, 2, 5, 4)
     """
     width = int(query.extents[-1])
     scores = _scores(query, key, 1 / math.sqrt(width) if scale is None else scale)

@@ -18,6 +18,10 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """``out[..., o] = sum over i of input[..., i] weight[o, i] + bias[o]``.
 
     Shapes: input ``(..., i)``, weight ``(o, i)``, bias ``(o,)``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.functional.linear(np.ones((2, 3)), np.ones((4, 3)), np.zeros(4)).shape
+    (2, 4)
     """
     batch = tuple(range(input.ndim - 1))
     out = product((input, weight), ((*batch, "i"), ("o", "i")), (*batch, "o"))
@@ -26,7 +30,12 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
 @layer_function
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
-    """``out[..., o] = sum over i, j of x[..., i] weight[o, i, j] y[..., j] + bias[o]``."""
+    """``out[..., o] = sum over i, j of x[..., i] weight[o, i, j] y[..., j] + bias[o]``.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.functional.bilinear(np.ones((5, 2)), np.ones((5, 3)), np.ones((4, 2, 3))).shape
+    (5, 4)
+    """
     batch = tuple(range(input1.ndim - 1))
     out = product(
         (input1, weight, input2),
@@ -44,6 +53,11 @@ def embedding(
 
     Rows looked up for ``padding_idx`` are taken from ``frozen`` (an array like ``weight`` that
     wants no gradient), so that the padding row of ``weight`` does not learn.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.functional.embedding(np.array([1, 0]), np.eye(2))
+    array([[0., 1.],
+           [1., 0.]])
 
     Raises TraceError unless ``input`` is of integers.
     """

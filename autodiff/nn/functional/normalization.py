@@ -91,6 +91,10 @@ def layer_norm(
 ) -> Any:
     """Normalisation over the last axes, whose sizes are ``normalized_shape``.
 
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.functional.layer_norm(np.array([[1.0, 3.0]]), (2,)).round(3)
+    array([[-1.,  1.]])
+
     Raises ShapeError if they are not.
     """
     sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
@@ -113,6 +117,10 @@ def group_norm(
 ) -> Any:
     """Normalisation of each example over groups of neighbouring channels and all positions.
 
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.functional.group_norm(np.ones((1, 4, 8)), 2).shape
+    (1, 4, 8)
+
     Raises ShapeError if the channels do not divide into the groups.
     """
     grouped = split_axis(input, 1, num_groups)
@@ -122,6 +130,11 @@ def group_norm(
 
 @layer_function
 def instance_norm(input: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """Normalisation of each channel of each example over its positions."""
+    """Normalisation of each channel of each example over its positions.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.functional.instance_norm(np.ones((1, 4, 8))).shape
+    (1, 4, 8)
+    """
     out, _, _ = normalized(input, tuple(range(2, input.ndim)), eps)
     return _scaled(out, weight, bias)
