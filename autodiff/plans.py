@@ -142,10 +142,16 @@ def with_aux(what: str, value: Any, aux: Any) -> Any:
 # -- signatures ------------------------------------------------------------------------------------
 def signature(args: Sequence[Any], kwargs: dict[str, Any], extra: Any) -> tuple[Any, Sequence[Any]]:
     """What a plan depends on: nesting, shapes, dtypes and constants; and the leaves."""
-    if not kwargs and extra is None:
+    if not kwargs and (extra is None or type(extra) is tuple):
         plain = array_signature(args)
         if len(plain) == len(args):
-            return plain, args
+            if extra is None:
+                return plain, args
+            given = [direction for direction in extra if direction is not None]
+            directions = array_signature(given)
+            if len(directions) == len(given):
+                absent = tuple([direction is None for direction in extra])
+                return ("directions", plain, directions, absent), [*args, *given]
     key: list[Any] = []
     arguments = arguments_of(args, kwargs)
     end = len(arguments.leaves)
