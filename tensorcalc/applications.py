@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import normal_form, products
+from .broadcasts import constant_axes, permutation_of, without_axes
 from .errors import ShapeError
 from .extents import is_equal
-from .nodes import Apply, Constant, Delta, Node, Product, Sum
-from .products import broadcast, is_ones, transpose
+from .nodes import Apply, Constant, Node, Product, Sum
+from .products import broadcast, transpose
 from .table import TABLE, Operation
 
 #: Rewriting rules by name of the operation: ``rule(*operands, **params) -> Node | None``.
@@ -97,45 +98,6 @@ def _views_commute(
         base = [o.operands[0] if o is tensors[0] else o for o in operands]
         return transpose(apply(name, *base, **params), axes)
     return None
-
-
-def permutation_of(node: Node) -> tuple[int, ...] | None:
-    """Axes such that ``node = transpose(operand, axes)``, if it is just that."""
-    if not isinstance(node, Product) or len(node.operands) != 1:
-        return None
-    (labels,) = node.subscripts
-    if len(labels) != len(node.output) or len(set(labels)) != len(labels):
-        return None
-    return tuple(labels.index(label) for label in node.output)
-
-
-def constant_axes(node: Node) -> set[int]:
-    """Axes along which ``node`` is constant by construction."""
-    if is_ones(node):
-        return set(range(node.ndim))
-    if not isinstance(node, Product):
-        return set()
-    return {
-        labels[0]
-        for operand, labels in zip(node.operands, node.subscripts, strict=True)
-        if is_ones(operand) and labels[0] in node.output
-    }
-
-
-def without_axes(node: Node, kept: Sequence[int]) -> Node:
-    """``node`` less the axes not in ``kept``, along which it is constant."""
-    if not node.ndim:
-        return node
-    if isinstance(node, Delta):
-        return broadcast(Constant(1), (), [node.extents[k] for k in kept])
-    assert isinstance(node, Product)
-    pairs = [
-        (operand, labels)
-        for operand, labels in zip(node.operands, node.subscripts, strict=True)
-        if not (is_ones(operand) and labels[0] not in kept and labels[0] in node.output)
-    ]
-    operands, subscripts = zip(*(pairs or [(Constant(1), ())]), strict=True)
-    return products.product(operands, subscripts, kept)
 
 
 class _Powers:

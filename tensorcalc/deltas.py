@@ -28,9 +28,11 @@ def normalised_row(
 ) -> LabelRow | None:
     """Drop zero coefficients and common factors; None for a row that always holds.
 
+    The index of an axis of size one is zero, so its coefficient does not matter.
+
     Raises Contradiction for a row that never holds.
     """
-    kept = {label: c for label, c in terms.items() if not _is_zero(c)}
+    kept = {k: c for k, c in terms.items() if not (_is_zero(c) or _is_one(extents[k]))}
     if not kept:
         if _is_zero(offset):
             return None
@@ -80,9 +82,7 @@ def kronecker_pair(row: LabelRow, extents: Mapping[Label, Size]) -> tuple[Label,
     return None
 
 
-def always_inside(
-    terms: Terms, offset: Size, extents: Mapping[Label, Size], size: Size
-) -> bool:
+def always_inside(terms: Terms, offset: Size, extents: Mapping[Label, Size], size: Size) -> bool:
     """Whether ``0 <= sum(terms) + offset < size`` provably holds for all indices."""
     bounds = value_range(terms, offset, extents)
     return bounds is not None and is_nonnegative(bounds[0]) and is_nonnegative(size - 1 - bounds[1])
@@ -199,6 +199,10 @@ def _primitive(terms: Terms, offset: int) -> LabelRow:
 def _exact(value: Size, divisor: Size) -> Size | None:
     quotient = floor_divide(value, divisor)
     return quotient if _is_zero(value - quotient * divisor) else None
+
+
+def _is_one(value: Size) -> bool:
+    return isinstance(value, int) and value == 1
 
 
 def _is_zero(value: Size) -> bool:

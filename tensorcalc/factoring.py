@@ -64,13 +64,22 @@ def _without_scalars(term: Node, scalars: Counter[Node]) -> Node:
 
 
 def _merge_a_pair(terms: list[Node]) -> Node | None:
+    tensors = [_tensors(term) for term in terms]
     for a in range(len(terms)):
         for b in range(a + 1, len(terms)):
+            if tensors[a].isdisjoint(tensors[b]):
+                continue
             merged = _merged(terms[a], terms[b])
             if merged is not None:
                 rest = [term for k, term in enumerate(terms) if k not in (a, b)]
                 return add(merged, *rest)
     return None
+
+
+def _tensors(term: Node) -> set[Node]:
+    """The factors that would be worth taking out."""
+    factors = _factors(term, "own")
+    return {node for node, _ in factors if node.ndim and not is_boolean(node)}
 
 
 def _merged(left: Node, right: Node) -> Node | None:

@@ -128,8 +128,9 @@ def split_coefficient(node: Node) -> tuple[float, Node]:
         return node.value, Constant(1)
     if not isinstance(node, Product) or not isinstance(node.operands[0], Constant):
         return 1, node
-    coefficient = node.operands[0].value
-    return coefficient, rebuilt(node.operands[1:], node.subscripts[1:], node.output)
+    if "rest" not in node.facts:
+        node.facts["rest"] = rebuilt(node.operands[1:], node.subscripts[1:], node.output)
+    return node.operands[0].value, node.facts["rest"]
 
 
 def is_boolean(node: Node) -> bool:
@@ -149,6 +150,11 @@ def is_view(node: Product) -> bool:
     """Whether ``node`` only rearranges: one operand besides Deltas, and nothing freely summed."""
     others = [operand for operand in node.operands if not isinstance(operand, (Delta, Constant))]
     return len(others) <= 1 and not _freely_summed(node)
+
+
+def is_elementwise(node: Product) -> bool:
+    """Whether ``node`` multiplies entries of its operands, and adds nothing."""
+    return not _freely_summed(node)
 
 
 def is_outer(node: Product) -> bool:

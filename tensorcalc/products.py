@@ -29,6 +29,7 @@ from .normal_form import (
     axis_classes,
     components,
     is_boolean,
+    is_elementwise,
     is_kronecker,
     is_ones,
     is_outer,
@@ -217,7 +218,10 @@ class _Work:
         return _finished(self.coefficient, factors, self.output)
 
     def _settle_products(self) -> None:
-        """A nested product that stands alone is opened; among others, its outer factors part."""
+        """A nested product that stands alone is opened; among others, its outer factors part.
+
+        An elementwise product of which one slice is wanted is opened too: that is less to do.
+        """
         if len(self.factors) == 1:
             ((node, labels),) = self.factors
             if isinstance(node, Product) and len(set(labels)) == len(labels):
@@ -225,8 +229,11 @@ class _Work:
                 self._inline(node, labels)
                 return
         settled, self.factors = self.factors, []
+        sliced = {label for terms, _ in self.rows if len(terms) == 1 for label in terms}
         for node, labels in settled:
-            if isinstance(node, Product):
+            if isinstance(node, Product) and sliced & set(labels) and is_elementwise(node):
+                self._inline(node, labels)
+            elif isinstance(node, Product):
                 self._part(node, labels)
             else:
                 self.factors.append((node, labels))
@@ -386,6 +393,12 @@ def _transposition_inside(
 
 def outer_parts(node: Product) -> list[tuple[Node, tuple[int, ...]]]:
     """The factors of an outer product of contractions, each with its axes in ``node``."""
+    if "parts" not in node.facts:
+        node.facts["parts"] = _outer_parts(node)
+    return node.facts["parts"]
+
+
+def _outer_parts(node: Product) -> list[tuple[Node, tuple[int, ...]]]:
     factors: list[Factor] = list(zip(node.operands, node.subscripts, strict=True))
     parts = []
     for group in components(factors):

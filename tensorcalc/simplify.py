@@ -69,12 +69,22 @@ def _repetitions_shared(roots: list[Node]) -> list[Node]:
 
 def _rewritten(node: Node, new: Mapping[Node, Node], counts: Mapping[Node, int]) -> Node:
     if isinstance(node, Product):
-        return _ruled(_flat_product(node, new, counts))
+        return _settled(_flat_product(node, new, counts))
     if isinstance(node, Sum):
-        return _ruled(factored(_flat_sum(node, new, counts)))
+        return _settled(_flat_sum(node, new, counts))
     if isinstance(node, Apply):
         return _rebuilt_apply(node, new)
     return node
+
+
+def _settled(node: Node) -> Node:
+    """The node, factored and by the first rule that fires; that none does is remembered."""
+    if "settled" in node.facts:
+        return node
+    result = _ruled(factored(node) if isinstance(node, Sum) else node)
+    if result is node:
+        node.facts["settled"] = True
+    return result
 
 
 def _ruled(node: Node) -> Node:

@@ -10,10 +10,11 @@ import math
 from collections.abc import Sequence
 
 from . import products
+from .broadcasts import constant_axes, without_axes
 from .errors import ShapeError
 from .extents import is_equal
 from .nodes import Constant, Delta, Node, Product, Sum
-from .products import is_ones, is_zero, scale, split_coefficient, transpose, zeros
+from .products import broadcast, is_ones, is_zero, scale, split_coefficient, transpose, zeros
 
 
 def add(*operands: Node) -> Node:
@@ -32,8 +33,19 @@ def add(*operands: Node) -> Node:
     if len(kept) == 1:
         ((term, c),) = kept.items()
         return scale(c, term)
+    axes = set.intersection(*map(constant_axes, kept))
+    if axes:
+        return _broadcast_outside(kept, axes)
     content = _content(list(kept.values()))
     return scale(content, _primitive({term: c / content for term, c in kept.items()}))
+
+
+def _broadcast_outside(coefficients: dict[Node, float], axes: set[int]) -> Node:
+    """``a[i] 1[j] + b[i] 1[j] = (a + b)[i] 1[j]``."""
+    extents = next(iter(coefficients)).extents
+    kept = [axis for axis in range(len(extents)) if axis not in axes]
+    inner = add(*(scale(c, without_axes(term, kept)) for term, c in coefficients.items()))
+    return broadcast(inner, kept, extents)
 
 
 def _primitive(coefficients: dict[Node, float]) -> Sum:

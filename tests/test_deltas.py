@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+import tensorcalc as tc
 from tensorcalc.derivatives import derivative
 from tensorcalc.extents import symbol
 from tensorcalc.nodes import Constant, Delta, Product, Variable, extent_scalar, ones
@@ -115,3 +116,10 @@ def test_views_are_inlined_and_contractions_are_not():
     assert isinstance(outer, Product) and any(o is Xw for o in outer.operands)
     column = broadcast(x, (0,), (n, m))
     assert set(product((X, column), ("ij", "ij"), "ij").operands) == {X, x}
+
+
+def test_axis_of_size_one_is_a_broadcast():
+    x, y = tc.variables("x: m 4, y: m")
+    column = x[:, 2:3]
+    assert np.sum(np.exp(column) * y[:, None]) is np.sum(np.exp(x[:, 2]) * y)
+    assert np.exp(column) + y[:, None] is (np.exp(x[:, 2]) + y)[:, None]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..applications import PRODUCT_RULES, apply, permutation_of, power, rule
+from ..applications import PRODUCT_RULES, apply, power, rule
+from ..broadcasts import permutation_of
 from ..nodes import Apply, Constant, Node, Product
 from ..products import kronecker, multiply, product, scale, split_coefficient, transpose
 

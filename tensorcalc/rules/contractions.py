@@ -42,22 +42,47 @@ def spread_sums_distribute(node: Product) -> Node | None:
 def _gains(node: Product, k: int, operand: Sum, alone: bool) -> bool:
     if alone:  # a reduction of the sum: a delta in a term makes it none
         return _is_partly_contracted(node, k) and any(map(_has_delta, operand.operands))
+    as_large = _as_large(node, k)
+    if len(operand.operands) > 2 and any(isinstance(other, Sum) for other in as_large):
+        return False  # as many terms as the product of the numbers of terms
     dense = sum(not _is_spread(term) for term in operand.operands)
-    if dense == 0:
-        return any(map(_has_delta, operand.operands)) or _is_only_large_one(node, k)
-    return dense == 1 and _is_partly_contracted(node, k)
-
-
-def _is_only_large_one(node: Product, k: int) -> bool:
-    """Whether the result has not all axes of an operand, nor has another operand."""
-    own = set(node.subscripts[k])
-    others = zip(node.operands, node.subscripts, strict=True)
-    as_large = [o for o, labels in others if o is not node.operands[k] and own <= set(labels)]
-    return not as_large and not own <= set(node.output)
+    if dense:
+        return dense == 1 and _is_partly_contracted(node, k)
+    if any(map(_is_diagonal, operand.operands)):
+        return True
+    sparse = sum(map(_is_sparse, operand.operands))
+    if set(node.subscripts[k]) <= set(node.output):
+        return sparse == len(operand.operands)
+    return sparse > 0 or all(other is operand for other in as_large)
 
 
 def _has_delta(term: Node) -> bool:
     return _is_delta(term) or any(_is_delta(o) and not is_ones(o) for o in term.operands)
+
+
+def _as_large(node: Product, k: int) -> list[Node]:
+    """The other operands that have all axes of operand ``k``."""
+    own = set(node.subscripts[k])
+    pairs = enumerate(zip(node.operands, node.subscripts, strict=True))
+    return [other for j, (other, labels) in pairs if j != k and own <= set(labels)]
+
+
+def _is_sparse(term: Node) -> bool:
+    """Whether a delta makes ``term`` zero at most places."""
+    return bool(_zero_patterns(term))
+
+
+def _is_diagonal(term: Node) -> bool:
+    """Whether ``term`` is zero unless two of its indices fit."""
+    return any(delta.ndim > 1 for delta in _zero_patterns(term))
+
+
+def _zero_patterns(term: Node) -> list[Node]:
+    """The deltas of a term between its own axes."""
+    if not isinstance(term, Product):
+        return [term] if _is_delta(term) and not is_ones(term) else []
+    pairs = zip(term.operands, term.subscripts, strict=True)
+    return [o for o, s in pairs if _is_delta(o) and not is_ones(o) and set(s) <= set(term.output)]
 
 
 def _is_partly_contracted(node: Product, k: int) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
-from ..applications import constant_axes, power, without_axes
+from ..applications import power
+from ..broadcasts import constant_axes, without_axes
 from ..nodes import Apply, Constant, Delta, Node, Product, Sum
 from ..products import broadcast, is_ones, product, scale, split_coefficient
 from ..sums import add
