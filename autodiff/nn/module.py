@@ -295,12 +295,6 @@ def substituted(module: Module, values: Mapping[str, Any]) -> Iterator[None]:
     name that is none of them.
     """
     places = [*module.parameter_places(), *module.buffer_places()]
-
-    >>> import numpy as np, autodiff as ad
-    >>> layer = ad.nn.Linear(1, 1, bias=False)
-    >>> with ad.nn.substituted(layer, {"weight": np.array([[3.0]])}):
-    ...     layer(np.ones((1, 1)))
-    array([[3.]])
     by_name = {place.name: place.value for place in places}
     unknown = [name for name in values if name not in by_name]
     if unknown:
@@ -329,10 +323,4 @@ def functional_call(
     two threads at once.
     """
     with substituted(module, values):
-
-    >>> import numpy as np, autodiff as ad
-    >>> layer = ad.nn.Linear(2, 1)
-    >>> values = {"weight": np.array([[1.0, 2.0]]), "bias": np.zeros(1)}
-    >>> ad.nn.functional_call(layer, values, np.ones((1, 2)))
-    array([[3.]])
         return module(*args, **kwargs)

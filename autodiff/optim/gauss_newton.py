@@ -42,14 +42,7 @@ def gauss_newton(
     callback: Callable[[Any], Any] | None = None,
     progress: bool = False,
 ) -> Result:
-    """Steps ``-inv(J' J + damping I) J' r`` with a line search; a singular ``J' J`` is shifted.
-
-    >>> import numpy as np, autodiff as ad
-    >>> residuals = lambda x: np.stack([1 - x[0], 10 * (x[1] - x[0] ** 2)])
-    >>> found = ad.objective(residuals, np.array([-1.2, 1.0])).minimize("gauss-newton")
-    >>> found.x.round(3)
-    array([1., 1.])
-    """
+    """Steps ``-inv(J' J + damping I) J' r`` with a line search; a singular ``J' J`` is shifted."""
     result = newton(
         problem.least_squares(),
         line_search=line_search,
@@ -90,12 +83,6 @@ def levenberg_marquardt(
 
     Raises ValueError for another scale.
     """
-    >>> import numpy as np, autodiff as ad
-    >>> residuals = lambda x: np.stack([1 - x[0], 10 * (x[1] - x[0] ** 2)])
-    >>> found = ad.objective(residuals, np.array([-1.2, 1.0])).minimize("levenberg-marquardt")
-    >>> found.x.round(3)
-    array([1., 1.])
-
     if scale not in ("auto", "columns", "start"):
         raise ValueError(f"scale={scale!r} is none of 'auto', 'columns', 'start'")
     box = box_of(problem, bounds)
