@@ -38,6 +38,8 @@ class Scope:
         self.last_use = _last_uses(program, self.bases)
         self.position = 0
         self.counter = 0
+        #: How local names begin.
+        self.prefix = "t"
         self.needs_dtype = False
         #: Whether elementwise results are written into arrays from ``empty``.
         self.pooled = False
@@ -74,7 +76,7 @@ class Scope:
     def fresh(self) -> str:
         """A new local name."""
         self.counter += 1
-        name = f"t{self.counter}"
+        name = f"{self.prefix}{self.counter}"
         return self.fresh() if name in self.taken else name
 
     def line(self, text: str) -> None:

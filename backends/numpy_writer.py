@@ -16,6 +16,7 @@ from tensorcalc.table import DECOMPOSITIONS
 
 from .numpy_arrays import gather, indicator, insertion, scatter, view
 from .numpy_contraction import contraction
+from .numpy_groups import GroupWriter, group_from
 from .numpy_terms import ATOM, Piece, TermWriter
 from .program import Program
 from .steps import (
@@ -59,9 +60,15 @@ class NumpyWriter(TermWriter):
 
     def source(self) -> str:
         """The whole text: imports, helpers, the function."""
-        for position, step in enumerate(self.program.steps):
+        steps, position = self.program.steps, 0
+        while position < len(steps):
             self.position = position
-            self._step(step)
+            group = group_from(steps, position) if self.pooled else []
+            if group:
+                GroupWriter(self, group, position).write()
+            else:
+                self._step(steps[position])
+            position += len(group) or 1
         self.open_symbols = sorted(self.sizes - self.size_names().keys())
         self.parameters += self.open_symbols
         results = [self.names[value] for value in self.program.outputs]

@@ -14,6 +14,7 @@ from scipy import special
 import backends
 import tensorcalc as tc
 from autodiff.nn import functional
+from backends.numpy_writer import released
 from backends.unrolling import unrolled
 from tensorcalc.nodes import Apply, Variable, postorder
 from tensorcalc.operations.helpers import function
@@ -134,3 +135,28 @@ def test_normal_distribution_in_single_precision_by_blocks():
     np.testing.assert_allclose(found, special.ndtr(x.astype("f8")), rtol=6e-6)
     extreme = np.resize(np.array([np.inf, -np.inf, np.nan, 0], "f4"), 5000)
     np.testing.assert_array_equal(function("ndtr")(extreme)[:4], [1, 0, np.nan, 0.5])
+
+
+def test_elementwise_steps_in_a_row_are_written_for_blocks_of_rows():
+    """Every step agrees with its formula, those that are results and those read again later."""
+    x, b, row = Variable("x", (1100, 1000)), Variable("b", (1000,)), Variable("row", (1100,))
+    first = np.tanh(x + b)
+    second = first * row[:, None] - 3 * x
+    roots = [np.where(second > 0, first, 0) + x, second, np.sum(first, axis=0)]
+    compiled = backends.compile(roots, variables=(x, b, row))
+    values = {v.name: RNG.normal(size=v.extents) for v in (x, b, row)}
+    kept = {name: value.copy() for name, value in values.items()}
+    for _ in range(2):
+        found = compiled(**values)
+        for value, root in zip(found, roots, strict=True):
+            own = {v.name: kept[v.name] for v in tc.free_variables(root)}
+            np.testing.assert_allclose(value, tc.evaluate(root, **own), rtol=1e-9, atol=1e-12)
+    assert "in_blocks(" in compiled._variants[0].code(pooled=True).source
+    assert all(np.array_equal(values[name], kept[name]) for name in kept)
+
+
+def test_names_are_given_up_after_the_line_that_reads_them_last():
+    lines = ["t1 = a + b", "t2 = t1 * t1", "t3 = t2 + t1", "t4 = t3 + 1"]
+    assert released(lines, "[t4, t2]") == [
+        "t1 = a + b", "t2 = t1 * t1", "t3 = t2 + t1", "del t1", "t4 = t3 + 1", "del t3"
+    ]
