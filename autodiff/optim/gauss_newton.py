@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import pytrees, rules
-from ..objective import Objective
+from ..objectives import Objective
 from ..result import Result
 from ..transforms import Transform
 from .bounds import Box, box_of, reduced_solution
@@ -27,6 +27,8 @@ from .newton import gain, newton
 
 #: How to weigh parameters against each other.
 Scale = Literal["auto", "columns", "start"]
+#: Undamped steps at the end, at most.
+POLISHING = 5
 #: A column of ``J`` that has shrunk to this part of its largest norm has vanished.
 LOST = 1e-10
 
@@ -42,7 +44,14 @@ def gauss_newton(
     callback: Callable[[Any], Any] | None = None,
     progress: bool = False,
 ) -> Result:
-    """Steps ``-inv(J' J + damping I) J' r`` with a line search; a singular ``J' J`` is shifted."""
+    """Steps ``-inv(J' J + damping I) J' r`` with a line search; a singular ``J' J`` is shifted.
+
+    >>> import numpy as np, autodiff as ad
+    >>> residuals = lambda x: np.stack([1 - x[0], 10 * (x[1] - x[0] ** 2)])
+    >>> found = ad.objective(residuals, np.array([-1.2, 1.0])).minimize("gauss-newton")
+    >>> found.x.round(3)
+    array([1., 1.])
+    """
     result = newton(
         problem.least_squares(),
         line_search=line_search,
@@ -80,6 +89,12 @@ def levenberg_marquardt(
     It ends when the cosine between ``r`` and every column of ``J`` is at most ``gtol``, or a step
     is at most ``xtol`` relative to the parameters. A point where the residuals have ceased to
     depend on a parameter is reported as a plateau, without success.
+
+    >>> import numpy as np, autodiff as ad
+    >>> residuals = lambda x: np.stack([1 - x[0], 10 * (x[1] - x[0] ** 2)])
+    >>> found = ad.objective(residuals, np.array([-1.2, 1.0])).minimize("levenberg-marquardt")
+    >>> found.x.round(3)
+    array([1., 1.])
 
     Raises ValueError for another scale.
     """
@@ -160,8 +175,21 @@ class _Damped:
                 mu, growth = max(mu * max(1 / 3, 1 - (2 * min(ratio, 1) - 1) ** 3), 1e-20), 2.0
                 point = self._linearised(trial)
             if small:
-                yield point
+                yield self._polished(point)
                 raise Stopped(f"a step is at most xtol = {self.xtol:g}", True)
+
+    def _polished(self, point: Point) -> Point:
+        """Steps without damping while they are small and halve: values cannot tell any more."""
+        length = 1e-4 * np.linalg.norm(point.x)
+        for _ in range(POLISHING if self._J is not None else 0):
+            step, before = self.box.limited(point, self._step(point, 0.0)), point
+            if not np.linalg.norm(step) <= length / 2:
+                break
+            length = np.linalg.norm(step)
+            point = self._linearised(point.x + step)
+            if not point.value <= before.value * (1 + 1e-8):
+                return self._linearised(before.x)
+        return point
 
     def _linearised(self, x: Any) -> Point:
         point = local_point(self.objective, x)

@@ -14,6 +14,8 @@ import numpy as np
 
 import autodiff as ad
 
+from .strd_models import stored
+
 
 class Dataset(NamedTuple):
     """One problem: data, model, two starts, certified parameters and sum of squares."""
@@ -25,6 +27,8 @@ class Dataset(NamedTuple):
     starts: tuple[tuple[float, ...], tuple[float, ...]]
     certified: tuple[float, ...]
     sum_of_squares: float
+    #: Certified standard deviations of the parameters, where they are stored.
+    deviations: tuple[float, ...] = ()
 
 
 def _numbers(text: str) -> Any:
@@ -148,6 +152,8 @@ DATASETS: dict[str, Dataset] = {
         8.7864049080e03,
     ),
 }
+
+DATASETS |= {name: Dataset(**each) for name, each in stored().items()}
 
 
 def fit(name: str, start: int = 1, method: str = "levenberg-marquardt", **options: Any) -> Any:
