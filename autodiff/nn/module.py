@@ -44,6 +44,8 @@ class Module:
     ...         return x * self.factor
     >>> float(Scale()(np.array(3.0)))
     6.0
+
+    Raises TypeError in a call of a class that defines no ``forward``.
     """
 
     training: bool = True
@@ -293,6 +295,12 @@ def substituted(module: Module, values: Mapping[str, Any]) -> Iterator[None]:
 
     A parameter that is held in several places is replaced in all. Raises UnknownNameError for a
     name that is none of them.
+
+    >>> import numpy as np, autodiff as ad
+    >>> layer = ad.nn.Linear(1, 1, bias=False)
+    >>> with ad.nn.substituted(layer, {"weight": np.array([[3.0]])}):
+    ...     layer(np.ones((1, 1)))
+    array([[3.]])
     """
     places = [*module.parameter_places(), *module.buffer_places()]
     by_name = {place.name: place.value for place in places}
@@ -321,6 +329,12 @@ def functional_call(
     Values are arrays, tensors or expressions; names that are left out keep what the module has.
     While it runs, the module holds the values themselves, so one module must not be called from
     two threads at once.
+
+    >>> import numpy as np, autodiff as ad
+    >>> layer = ad.nn.Linear(2, 1)
+    >>> values = {"weight": np.array([[1.0, 2.0]]), "bias": np.zeros(1)}
+    >>> ad.nn.functional_call(layer, values, np.ones((1, 2)))
+    array([[3.]])
     """
     with substituted(module, values):
         return module(*args, **kwargs)
