@@ -70,11 +70,8 @@ class DeviceArray(ArrayOnDevice):
         self.memory = memory
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the entries."""
-        return self.size * self.dtype.itemsize
+        #: Bytes of the entries.
+        self.nbytes = math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def stream(self) -> int:
@@ -182,24 +179,29 @@ def checked_view(name: str, view: View, shape: Sequence[int], dtype: Any) -> Vie
 
     Raises ArgumentError or ShapeError with the remedy.
     """
-    shown = [f"{name}: shape {view.shape}, dtype {view.dtype}"]
-    if view.shape != tuple(shape):
+    if view.shape != shape:
         raise ShapeError(
-            f"{name} does not fit", [*shown, f"needed: shape {tuple(shape)}"], "pass that shape"
+            f"{name} does not fit",
+            [_shown(name, view), f"needed: shape {shape}"],
+            "pass an array of that shape",
         )
     if view.dtype != dtype:
         raise ArgumentError(
             f"{name} is {view.dtype} on the device, but this call computes in {dtype}",
-            shown,
+            [_shown(name, view)],
             f"convert it: {name}.astype('{dtype}'), or in torch {name}.to(torch.{dtype})",
         )
     if not view.is_dense:
         raise ArgumentError(
             f"{name} is not contiguous on the device",
-            [*shown, f"strides in entries: {view.strides}"],
+            [_shown(name, view), f"strides in entries: {view.strides}"],
             f"copy it: cupy.ascontiguousarray({name}), or in torch {name}.contiguous()",
         )
     return view
+
+
+def _shown(name: str, view: View) -> str:
+    return f"{name}: shape {view.shape}, dtype {view.dtype}"
 
 
 def to_device(array: Any, device: Device) -> DeviceArray:

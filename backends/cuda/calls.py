@@ -36,20 +36,22 @@ class Caller:
         self.signature = signature
         self.on_host = on_host
         self.tasks: dict[Device, Task] = {}
+        self.checked = False
 
     def __call__(self, *arguments: Any, stream: Any = None, out: Any = None) -> Any:
         """The results for arrays, which may be followed by sizes that no array has."""
         arrays = arguments[: len(self.on_host)]
         device = _device_for(arrays, stream)
-        task = self.task(device)
+        task = self.tasks.get(device) or self.task(device)
         with device.using():
             values = self._values(task, arrays)
-            targets = None if out is None else self._targets(task, out)
-            foreign = targets is not None and any(isinstance(t, View) for t in targets)
-            results = task.run(values, targets, wait=foreign and stream is None)
-        if targets is not None:
-            results = list(leaves(out))
-        elif task.on_host:
+            if out is not None:
+                targets = self._targets(task, out)
+                foreign = any(isinstance(target, View) for target in targets)
+                task.queue(values, targets, wait=foreign and stream is None)
+                return self.signature.pack(*leaves(out))
+            results = task.queue(values)
+        if task.on_host:
             results = [result[()] for result in results]
         return self.signature.pack(*results)
 
@@ -63,13 +65,19 @@ class Caller:
         return self.tasks[device]
 
     def _values(self, task: Task, arrays: Sequence[Any]) -> list[Any]:
-        """NumPy arrays, our arrays, and views of those of other libraries."""
+        """NumPy arrays, our arrays, and views of those of other libraries.
+
+        Calls of one signature have the same shapes and dtypes, so those of our own arrays, which
+        are dense, are looked at once.
+        """
         values = []
         for k, (array, hosted) in enumerate(zip(arrays, self.on_host, strict=True)):
-            name = self.signature.variables[k].name
-            values.append(
-                array if hosted else _on_device(name, array, task, task.shapes[k], task.dtypes[k])
-            )
+            ours = self.checked and isinstance(array, DeviceArray) and array.device is task.device
+            if not (hosted or ours):
+                name = self.signature.variables[k].name
+                array = _on_device(name, array, task, task.shapes[k], task.dtypes[k])
+            values.append(array)
+        self.checked = True
         return values
 
     def _targets(self, task: Task, out: Any) -> list[Any]:
@@ -151,11 +159,11 @@ def _host_target(name: str, array: Any, shape: tuple[int, ...], dtype: Any) -> A
 
 def _device_for(arrays: Sequence[Any], stream: Any) -> Device:
     """The device of the arguments, with the given stream, that of our arrays, or its own."""
-    given = [array for array in arrays if not isinstance(array, (np.ndarray, np.generic))]
-    ours = next((array for array in given if isinstance(array, DeviceArray)), None)
-    if ours is not None and stream is None:
-        return ours.device
-    ordinals = [ordinal_of(array) for array in given if is_on_device(array)]
+    if stream is None:
+        for array in arrays:
+            if isinstance(array, DeviceArray):
+                return array.device
+    ordinals = (ordinal_of(array) for array in arrays if is_on_device(array))
     ordinal = next((number for number in ordinals if number is not None), 0)
     return cuda_device.open_device(ordinal, None if stream is None else stream_number(stream))
 

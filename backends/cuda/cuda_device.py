@@ -9,8 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -108,6 +107,21 @@ class CudaMemory:
         self.nbytes = nbytes
 
 
+class _Using:
+    """A lock that makes the device current; an object, since generators cost a microsecond."""
+
+    def __init__(self, device: Any) -> None:
+        self._lock = threading.RLock()
+        self._set_current = device.set_current
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._set_current()
+
+    def __exit__(self, *_: Any) -> None:
+        self._lock.release()
+
+
 class CudaDevice:
     """A GPU and one stream of it; see :class:`.device.Device`."""
 
@@ -125,7 +139,7 @@ class CudaDevice:
         #: Where work goes now: the stream, or while a graph is recorded the recording one.
         self._queue = self._own
         self.stream = int(self._own.handle)
-        self._lock = threading.RLock()
+        self._using = _Using(self._device)
         self._arena = Arena(self)
         self._handles: dict[str, int] = {}
         # Not at exit: the driver may be gone by then, and takes everything with it.
@@ -137,12 +151,9 @@ class CudaDevice:
     def __repr__(self) -> str:
         return f"<{self.name}, device {self.ordinal}>"
 
-    @contextmanager
-    def using(self) -> Iterator[None]:
+    def using(self) -> _Using:
         """One thread at a time, the device current."""
-        with self._lock:
-            self._device.set_current()
-            yield
+        return self._using
 
     def _stream(self, number: int) -> Any:
         """A stream of another library by its number."""

@@ -132,24 +132,36 @@ class Task:
     ) -> list[Any]:
         """The results for these arguments; written into ``out`` if that is given.
 
-        ``wait`` until they are there: NumPy arrays always are.
+        ``wait`` until they are there: NumPy arrays always are. Raises IndexError for an index out
+        of range, and LinAlgError as NumPy does.
         """
+        with self.device.using():
+            return self.queue(values, out, wait)
+
+    def queue(
+        self, values: Sequence[Any], out: Sequence[Any] | None = None, wait: bool = False
+    ) -> list[Any]:
+        """What :meth:`run` does, for who is using the device already."""
         device = self.device
-        with device.using():
-            results, held = self._results(out, values)
-            scratch = list(device.scratch(self.nbytes, self.cleared))
-            addresses = [*scratch, *(self._argument(*v, scratch) for v in enumerate(values))]
-            addresses += self._result_addresses(results, scratch)
-            for replay in self.replays:
-                replay.run(device, tuple(addresses))
-            self._finish(results, addresses, wait)
-            device.hold([*held, *(value for value in values if isinstance(value, View))])
-        return [r.owner if isinstance(r, View) else r for r in results]
+        results, held = self._results(out, values)
+        addresses = [*device.scratch(self.nbytes, self.cleared)]
+        for k, value in enumerate(values):
+            addresses.append(
+                value.memory.address
+                if isinstance(value, DeviceArray)
+                else self._argument(k, value, addresses)
+            )
+        addresses += self._result_addresses(results, addresses)
+        place = tuple(addresses)
+        for replay in self.replays:
+            replay.run(device, place)
+        if self.on_host or wait or self.checks or self.status is not None:
+            self._finish(results, addresses)
+        device.hold([*held, *(value for value in values if isinstance(value, View))])
+        return results if out is None else list(out)
 
     def _argument(self, k: int, value: Any, addresses: Sequence[int]) -> int:
         """The address of an argument; NumPy arrays are copied to scratch memory."""
-        if isinstance(value, DeviceArray):
-            return value.memory.address
         if isinstance(value, View):
             return value.address
         place = self.staged[k]
@@ -178,8 +190,8 @@ class Task:
             return [place.at(addresses) for place in self.staged_results]
         return [r.address if isinstance(r, View) else r.memory.address for r in results]
 
-    def _finish(self, results: Sequence[Any], addresses: Sequence[int], wait: bool) -> None:
-        """Copy results to the host, and look at what kernels and libraries have to say.
+    def _finish(self, results: Sequence[Any], addresses: Sequence[int]) -> None:
+        """Wait; copy results to the host; look at what kernels and libraries have to say.
 
         Raises IndexError for an index out of range, and LinAlgError as NumPy does.
         """
@@ -195,8 +207,7 @@ class Task:
         said = [np.zeros(check.entries, np.int32) for check in self.checks]
         for integers, check in zip(said, self.checks, strict=True):
             device.download(integers, check.place.at(addresses))
-        if self.on_host or wait or self.checks or self.status is not None:
-            device.finish()
+        device.finish()
         if status[0] and self.status is not None:
             device.clear(self.status.at(addresses), 4)
             raise IndexError("an index is out of range")
