@@ -1,10 +1,16 @@
-"""Derivatives of plain NumPy functions, derived as formulas and compiled."""
+"""Derivatives of plain NumPy functions, derived as formulas and compiled.
+
+Networks, optimizers and the structured operators are loaded when they are first asked for: a
+gradient needs neither them nor the parts of SciPy that they use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from .check import CheckError, check
-from .graph import GraphError, Tensor, enable_grad, function, manual_seed, no_grad
-from .budget import Choice
 from .hessians import hessian
-from .objective import Objective, objective
+from .lazy import later
 from .transforms import (
     Transform,
     grad,
@@ -15,17 +21,40 @@ from .transforms import (
     value_and_grad,
     vjp,
 )
-from . import curvature, init, losses, nn, optim
-from .curvature import per_example_gradients
-from .training import (
-    Batches,
-    Callback,
-    EarlyStopping,
-    History,
-    compile_step,
-    evaluate,
-    fit,
-    predict,
+
+if TYPE_CHECKING:
+    from . import curvature, init, losses, nn, optim
+    from .budget import Choice
+    from .curvature import per_example_gradients
+    from .graph import GraphError, Tensor, enable_grad, function, manual_seed, no_grad
+    from .objectives import Objective, objective
+    from .training import (
+        Batches,
+        Callback,
+        EarlyStopping,
+        History,
+        compile_step,
+        evaluate,
+        fit,
+        predict,
+    )
+
+__getattr__, __dir__ = later(
+    __name__,
+    {
+        **dict.fromkeys(["curvature", "init", "losses", "nn", "optim"], ""),
+        "Choice": "budget",
+        "per_example_gradients": "curvature",
+        **dict.fromkeys(
+            ["GraphError", "Tensor", "enable_grad", "function", "manual_seed", "no_grad"], "graph"
+        ),
+        **dict.fromkeys(["Objective", "objective"], "objectives"),
+        **dict.fromkeys(
+            ["Batches", "Callback", "EarlyStopping", "History", "compile_step", "evaluate", "fit"],
+            "training",
+        ),
+        "predict": "training",
+    },
 )
 
 __all__ = [

@@ -19,9 +19,8 @@ from backends.steps import Input, Reshape, Value, View
 from tensorcalc.extents import evaluate, symbol_name
 from tensorcalc.structure import BlockSystem, Dense, LowRank, PlusLowRank, Zero
 
-from . import curvature_rules, pytrees, rules
+from . import curvature_rules, pytrees, rules, structured
 from .plans import Plan
-from .structured import DenseOperator, ProductOperator, StructuredOperator
 from .transforms import StructuredTransform, Transform, grad, jacobian
 
 #: Bytes per unit, decimal and binary.
@@ -124,11 +123,11 @@ class BudgetedHessian:
                 return Choice(kind, needs, self.memory, columns)
         raise _refusal(n, needs, self.memory)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> StructuredOperator:
+    def __call__(self, *args: Any, **kwargs: Any) -> structured.StructuredOperator:
         """The operator at these arguments."""
         args = self._nested(args)
         choice = self._choice(*args, **kwargs)
-        makers: dict[str, Callable[..., StructuredOperator]] = {
+        makers: dict[str, Callable[..., structured.StructuredOperator]] = {
             "structured": self._structured,
             "dense": self._whole,
             "chunked": lambda *a, **k: self._chunked(choice.columns, *a, **k),
@@ -139,22 +138,24 @@ class BudgetedHessian:
         return operator
 
     # -- the ways ---------------------------------------------------------------------------------
-    def _whole(self, *args: Any, **kwargs: Any) -> StructuredOperator:
+    def _whole(self, *args: Any, **kwargs: Any) -> structured.StructuredOperator:
         blocks = self._dense.run(args, kwargs)
         leaves, _ = pytrees.flatten(args[self._argnum])
         parts, _ = pytrees.flatten(blocks)
         sizes = [int(np.size(leaf)) for leaf in leaves]
         if len(sizes) == 1:
-            return DenseOperator(np.reshape(parts[0], (sizes[0], sizes[0])), np.shape(leaves[0]))
+            return structured.DenseOperator(
+                np.reshape(parts[0], (sizes[0], sizes[0])), np.shape(leaves[0])
+            )
         rows = [
             np.concatenate(
                 [np.reshape(parts[p * len(sizes) + q], (m, k)) for q, k in enumerate(sizes)], axis=1
             )
             for p, m in enumerate(sizes)
         ]
-        return DenseOperator(np.concatenate(rows), (sum(sizes),))
+        return structured.DenseOperator(np.concatenate(rows), (sum(sizes),))
 
-    def _chunked(self, columns: int, *args: Any, **kwargs: Any) -> StructuredOperator:
+    def _chunked(self, columns: int, *args: Any, **kwargs: Any) -> structured.StructuredOperator:
         """Columns of the matrix, some at a time: the gradient along as many unit vectors.
 
         One at a time they are products with the Hessian.
@@ -175,9 +176,9 @@ class BudgetedHessian:
             matrix[:, start:stop] = np.concatenate(
                 [np.reshape(part, (-1, stop - start)) for part in parts]
             )
-        return DenseOperator(matrix, layout.shape)
+        return structured.DenseOperator(matrix, layout.shape)
 
-    def _products(self, *args: Any, **kwargs: Any) -> StructuredOperator:
+    def _products(self, *args: Any, **kwargs: Any) -> structured.StructuredOperator:
         layout = _Layout(args[self._argnum])
 
         def product(v: Any) -> Any:
@@ -186,7 +187,7 @@ class BudgetedHessian:
             leaves, _ = pytrees.flatten(self._hvp.run(args, kwargs, tuple(tangents)))
             return np.concatenate([np.ravel(leaf) for leaf in leaves])
 
-        return ProductOperator(product, layout.shape)
+        return structured.ProductOperator(product, layout.shape)
 
     # -- what they need ---------------------------------------------------------------------------
     def _chunk(

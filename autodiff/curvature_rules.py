@@ -31,10 +31,9 @@ from tensorcalc.structure import (
 )
 from tensorcalc.sums import add
 
-from . import pytrees, rules
+from . import pytrees, rules, structured
 from .pytrees import LEAF, tuple_of
 from .rules import Derivation, Outputs, Selection
-from .structured import StructuredOperator, operator_of, system_of
 from .tracing import Trace
 
 #: Positions of diagonal blocks that are taken as dense whatever their structure.
@@ -46,7 +45,7 @@ class Local(NamedTuple):
 
     value: Any
     gradients: Any
-    operator: StructuredOperator
+    operator: structured.StructuredOperator
 
 
 def structured_hessian(
@@ -224,8 +223,8 @@ def _operator(blocks: Sequence[Node], xs: Sequence[Node], dense: Positions) -> t
     def assemble(results: Sequence[Any], sizes: Mapping[str, int], shapes: Sequence[Any]) -> Any:
         values = dict(zip(cores, map(np.asarray, results), strict=True))
         if single:
-            return operator_of(found, values, shapes[0], sizes)
-        return system_of(found, values, shapes, sizes)
+            return structured.operator_of(found, values, shapes[0], sizes)
+        return structured.system_of(found, values, shapes, sizes)
 
     return found, assemble
 

@@ -11,7 +11,7 @@ MODULES = [
     "autodiff.budget",
     "autodiff.check",
     "autodiff.hessians",
-    "autodiff.objective",
+    "autodiff.objectives",
     "autodiff.pytrees",
     "autodiff.result",
     "autodiff.transforms",

@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import LinearConstraint, minimize, rosen, rosen_der, rosen_hess
 
 import autodiff as ad
-from autodiff.objective import TAKES
+from autodiff.objectives import TAKES
 from tensorcalc.errors import DerivativeError
 
 rng = np.random.default_rng(5)

@@ -111,6 +111,11 @@ def test_importing_loads_no_optional_library(package):
     assert not loaded(f"import {package}") & LAZY
 
 
+def test_a_hessian_loads_neither_scipy_nor_networks():
+    names = loaded("import autodiff as ad; ad.hessian(lambda x: x**3)(1.0)")
+    assert not names & {"scipy", "autodiff.structured.base", "autodiff.graph", "autodiff.nn"}
+
+
 def test_no_pickle_is_read_and_no_text_of_a_user_is_evaluated():
     for package in PACKAGES:
         for name, path in modules(package).items():

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..graph import Tensor, enable_grad
+from ..graph import GraphError, Tensor, enable_grad
 
 
 class Optimizer:
@@ -95,12 +95,18 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; gives what ``closure``, if any, returned.
 
-        ``data`` of a parameter becomes a new array; the old one stays as it was.
+        ``data`` of a parameter becomes a new array; the old one stays as it was. Raises GraphError
+        if no parameter has a gradient.
         """
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        if all(param.grad is None for param in self.parameters()):
+            raise GraphError(
+                f"{type(self).__name__}.step: no parameter has a gradient",
+                hint="call loss.backward() first; was the loss computed from these parameters?",
+            )
         for group in self.param_groups:
             known: dict[int, dict[str, Any]] = {}
             for param in group["params"]:
@@ -182,7 +188,10 @@ class Optimizer:
 
 def _check_parameter(name: str, param: Any) -> None:
     if not isinstance(param, Tensor):
-        raise TypeError(f"{name} optimizes tensors, not {type(param).__name__}")
+        raise TypeError(
+            f"{name} optimizes tensors, not {type(param).__name__}\n"
+            "  hint: pass model.parameters(), or groups of them"
+        )
     if not param.is_leaf:
         raise ValueError(
             f"{name} cannot optimize the result of a recorded operation\n"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import linalg
 
-from ..objective import Objective
+from ..objectives import Objective
 from ..structured import NotPositiveDefinite, ProductOperator, StructuredOperator
 from .iteration import Point
 

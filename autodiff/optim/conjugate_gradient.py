@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..objective import Objective
+from ..objectives import Objective
 from ..result import Result
 from .iteration import Point, iterate, method, point_at
 from .line_search import moved, wolfe

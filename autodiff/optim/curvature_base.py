@@ -45,12 +45,17 @@ class CurvatureOptimizer:
     >>> [issubclass(kind, CurvatureOptimizer) for kind in (ad.optim.KFAC, ad.optim.NewtonCG)]
     [True, True]
 
-    Raises ValueError for options outside their range.
+    Raises ValueError for options outside their range, TypeError for a model that is no module.
     """
 
     def __init__(
         self, model: Module, loss: Callable[..., Any], lr: float, damping: float, adapt: float
     ) -> None:
+        if not isinstance(model, Module):
+            raise TypeError(
+                f"{type(self).__name__} takes the model and the loss, not a "
+                f"{type(model).__name__}\n  hint: {type(self).__name__}(model, loss)"
+            )
         if not lr > 0 or not damping > 0 or not 0 < adapt <= 1:
             raise ValueError(
                 f"{type(self).__name__}: lr={lr!r} and damping={damping!r} must be positive, "

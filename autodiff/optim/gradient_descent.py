@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..objective import Objective
+from ..objectives import Objective
 from ..result import Result
 from .iteration import ROUNDING, Point, Stopped, iterate, method, point_at
 from .line_search import LineSearch, line_search_of, moved

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..objective import METHODS, Objective
+from ..objectives import METHODS, Objective
 from ..result import Result
 
 #: Relative rounding of a value: differences below it say nothing about descent.

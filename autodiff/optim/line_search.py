@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize._linesearch import scalar_search_wolfe2
 
-from ..objective import Objective
+from ..objectives import Objective
 from .iteration import ROUNDING, Point, Stopped
 
 #: A step length, from where, along what, and a first guess.

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..objective import Objective
+from ..objectives import Objective
 from ..result import Result
 from .iteration import method
 from .line_search import LineSearch

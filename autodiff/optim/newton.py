@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..objective import Objective
+from ..objectives import Objective
 from ..result import Result
 from ..structured import NotPositiveDefinite, StructuredOperator
 from .iteration import (

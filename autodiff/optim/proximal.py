@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..objective import Objective
+from ..objectives import Objective
 from ..result import Result
 from ..structured import NotPositiveDefinite, StructuredOperator
 from .bounds import Box, box_of, reduced_solution

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..objective import Objective
+from ..objectives import Objective
 from ..result import Result
 from .iteration import method
 

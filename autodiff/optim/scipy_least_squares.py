@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from ..objective import Objective
+from ..objectives import Objective
 from ..result import Result
 from .bounds import box_of
 from .gauss_newton import Jacobian

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..objective import Objective
+from ..objectives import Objective
 from ..result import Result
 from .iteration import Point, Stopped, iterate, method, point_at
 from .newton import gain, newton_solution

@@ -1,14 +1,39 @@
-"""Hessians as operators that store their cores and solve with those."""
+"""Hessians as operators that store their cores and solve with those.
 
-from .base import NotPositiveDefinite, StructuredOperator
-from .block_gram import BlockGramOperator
-from .blocks import BlocksOperator
-from .build import operator_of, structured_operator, system_of, system_operator
-from .composite import InverseOperator, ProductOperator, SystemOperator
-from .kronecker import KroneckerOperator, KroneckerSumOperator
-from .low_rank import PlusLowRankOperator
-from .simple import DenseOperator, DiagonalOperator, ZeroOperator
-from .sparse_patterns import BandedOperator, SparseOperator
+The modules are loaded when an operator is first asked for: they need SciPy's sparse algebra.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..lazy import later
+
+if TYPE_CHECKING:
+    from .base import NotPositiveDefinite, StructuredOperator
+    from .block_gram import BlockGramOperator
+    from .blocks import BlocksOperator
+    from .build import operator_of, structured_operator, system_of, system_operator
+    from .composite import InverseOperator, ProductOperator, SystemOperator
+    from .kronecker import KroneckerOperator, KroneckerSumOperator
+    from .low_rank import PlusLowRankOperator
+    from .simple import DenseOperator, DiagonalOperator, ZeroOperator
+    from .sparse_patterns import BandedOperator, SparseOperator
+
+__getattr__, __dir__ = later(
+    __name__,
+    {
+        **dict.fromkeys(["NotPositiveDefinite", "StructuredOperator"], "base"),
+        "BlockGramOperator": "block_gram",
+        "BlocksOperator": "blocks",
+        **dict.fromkeys(
+            ["operator_of", "structured_operator", "system_of", "system_operator"], "build"
+        ),
+        **dict.fromkeys(["InverseOperator", "ProductOperator", "SystemOperator"], "composite"),
+        **dict.fromkeys(["KroneckerOperator", "KroneckerSumOperator"], "kronecker"),
+        "PlusLowRankOperator": "low_rank",
+        **dict.fromkeys(["DenseOperator", "DiagonalOperator", "ZeroOperator"], "simple"),
+        **dict.fromkeys(["BandedOperator", "SparseOperator"], "sparse_patterns"),
+    },
+)
 
 __all__ = [
     "BandedOperator",
