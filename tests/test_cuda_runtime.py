@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import autodiff as ad
 from backends.cuda import arrays, cuda_device, graphs
 from backends.cuda.arrays import DeviceArray, is_on_device, to_device
 from backends.cuda.calls import Caller, Signature, stream_number
@@ -467,3 +468,10 @@ def test_empty_launches_are_left_out(device: SimulatedDevice) -> None:
     task = Task(Plan([], [out], [launch]), {}, "float64", device, [])
     assert task.run([])[0].shape == (0,)
     assert "launch nothing" not in device.log
+
+
+def test_tensors_hold_no_arrays_on_the_device(device: SimulatedDevice) -> None:
+    """They would be copied in silence, or be worked on by NumPy."""
+    for array in (to_device(np.ones(3), device), Foreign(device, np.ones(3))):
+        with pytest.raises(TypeError, match="this one lies on a device"):
+            ad.Tensor(array)

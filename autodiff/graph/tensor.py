@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from backends.cuda.arrays import is_on_device
 from tensorcalc.errors import TraceError
 from tensorcalc.extents import tracing
 from tensorcalc.nodes import Node
@@ -56,7 +57,8 @@ class Tensor(NDArrayOperatorsMixin):
     >>> t.grad
     array([2., 4.])
 
-    Raises TypeError where ``requires_grad`` is asked of data that are no real numbers.
+    Raises TypeError where ``requires_grad`` is asked of data that are no real numbers, and for
+    arrays on a device.
     """
 
     __slots__ = (
@@ -82,6 +84,12 @@ class Tensor(NDArrayOperatorsMixin):
     ) -> None:
         if isinstance(data, Tensor):
             data = data.data
+        if type(data) is not np.ndarray and is_on_device(data):
+            raise TypeError(
+                "a Tensor holds an array in the host's memory, but this one lies on a device\n"
+                "  hint: copy it with np.asarray or its library's function; ad.grad and "
+                "ad.compile_step with target='cuda' run on the device"
+            )
         self.data = np.asarray(data, dtype)
         if self.data.dtype.kind not in "fiub":
             raise TypeError(
