@@ -12,11 +12,23 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+import backends
+import tensorcalc as tc
 from backends.cuda import arrays, cuda_device, graphs
 from backends.cuda.arrays import DeviceArray, is_on_device, to_device
 from backends.cuda.calls import Caller, Signature, stream_number
 from backends.cuda.device import View
-from backends.cuda.plan import Buffer, Copy, Fill, Gemm, HostCall, Launch, Matrix, Plan
+from backends.cuda.plan import (
+    Buffer,
+    Copy,
+    Factorization,
+    Fill,
+    Gemm,
+    HostCall,
+    Launch,
+    Matrix,
+    Plan,
+)
 from backends.cuda.simulated_device import (
     SimulatedDevice,
     SimulatedGpu,
@@ -28,6 +40,7 @@ from tensorcalc import variables
 from tensorcalc.table import TABLE
 
 from .cuda_support.foreign import Foreign
+from .examples import EXAMPLES
 
 N = 3
 A, B = variables("A: n n, B: n n")
@@ -475,3 +488,21 @@ def test_tensors_hold_no_arrays_on_the_device(device: SimulatedDevice) -> None:
     for array in (to_device(np.ones(3), device), Foreign(device, np.ones(3))):
         with pytest.raises(TypeError, match="this one lies on a device"):
             ad.Tensor(array)
+
+
+@pytest.mark.parametrize("example", EXAMPLES[5::20], ids=str)
+def test_program_without_host_or_cusolver_is_one_graph(
+    example: Any, device: SimulatedDevice
+) -> None:
+    variables = example.declared()
+    roots = [example.expression(), tc.derivative(example.expression(), variables[0])]
+    f = backends.compile(roots, target="cuda", variables=variables, real=True)
+    plan = f._variants[0].plans[0]
+    if any(isinstance(action, (HostCall, Factorization)) for action in plan.actions):
+        pytest.skip("the program has steps that no graph holds")
+    for _ in range(3):
+        queued(device)
+        f(**example.values())
+    log = [entry for entry in queued(device) if entry not in ("upload", "download", "finish")]
+    assert len(log) == 1  # the graph, or the only kernel
+    assert log == ["launch graph"] or len(plan.actions) == 1
