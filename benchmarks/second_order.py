@@ -1,13 +1,18 @@
-"""Speed and size of second-order methods: ``python -m benchmarks.second_order [name ...]``.
+r"""Speed and size of second-order methods: ``python -m benchmarks.second_order [name ...]``.
 
-Every contestant is checked before it is timed; contestants take turns in one process.
+Every contestant is checked before it is timed; contestants take turns in one process. ``--json``
+and ``--plot`` store the rows and a figure: those of the repository were made by
+
+    OPENBLAS_NUM_THREADS=1 taskset -c 0 python -m benchmarks.second_order \
+        --json benchmarks/results/second_order.json --plot benchmarks/results/second_order.png
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -18,6 +23,7 @@ import autodiff as ad
 
 from .fits import data, masked_factorization, softmax
 from .measuring import interleaved
+from .rows import Row, time_text, write_json
 
 
 def factorization_loss(U: Any, V: Any, T: Any) -> Any:
@@ -25,7 +31,7 @@ def factorization_loss(U: Any, V: Any, T: Any) -> Any:
     return np.sum((T - U @ V.T) ** 2)
 
 
-def newton_system_of_factorization(n: int = 1000, k: int = 10, dense_n: int = 200) -> None:
+def newton_system_of_factorization(n: int = 1000, k: int = 10, dense_n: int = 200) -> list[Row]:
     """The Newton step in ``U`` with the k by k core, against the dense system by JAX.
 
     The dense system is formed and solved at ``dense_n`` rows, where it fits; the structured one is
@@ -48,16 +54,20 @@ def newton_system_of_factorization(n: int = 1000, k: int = 10, dense_n: int = 20
     np.testing.assert_allclose(ours(*small), np.asarray(dense_step(*arrays)), atol=1e-8)
     large = problem(n)
     right = gradient(*large)
-    seconds = interleaved(
+    fair = interleaved(
         {
-            f"structured, {dense_n} x {k}": lambda: ours(*small),
-            f"JAX dense, {dense_n} x {k}": lambda: dense_step(*arrays).block_until_ready(),
-            f"structured system alone, {n} x {k}": lambda: hessian(*large).solve(right),
-            f"structured with gradient, {n} x {k}": lambda: ours(*large),
+            "ours": lambda: ours(*small),
+            "JAX, dense system": lambda: dense_step(*arrays).block_until_ready(),
         },
         3.0,
     )
-    _report(f"Newton system of factorization ({n * k:,} unknowns)", seconds)
+    alone = interleaved({"ours": lambda: hessian(*large).solve(right)}, 2.0)
+    whole = interleaved({"ours": lambda: ours(*large)}, 2.0)
+    return [
+        _row("Newton step of factorization", f"{dense_n} x {k}", fair, {"JAX, dense system": 1000}),
+        _row("Newton system of factorization", f"{n} x {k}", alone, limit=1e-3),
+        _row("Newton step of factorization", f"{n} x {k}", whole),
+    ]
 
 
 def _dense_step_in_jax() -> tuple[Any, Any]:
@@ -77,7 +87,7 @@ def _dense_step_in_jax() -> tuple[Any, Any]:
     return jnp, step
 
 
-def masked_factorization_sweep(m: int = 20_000, n: int = 500, k: int = 10) -> None:
+def masked_factorization_sweep(m: int = 20_000, n: int = 500, k: int = 10) -> list[Row]:
     """One alternating Newton sweep over a matrix with 30 % of its entries known."""
     rng = np.random.default_rng(0)
     T, M = rng.normal(size=(m, n)), rng.random((m, n)) < 0.3
@@ -94,11 +104,15 @@ def masked_factorization_sweep(m: int = 20_000, n: int = 500, k: int = 10) -> No
     reference = masked_factorization.reference_sweep(U, V, T[:50], M[:50], 0.1)[0]
     np.testing.assert_allclose(new_U[:50], reference, atol=1e-8)
     stored = alternating.data[0].nbytes + alternating.data[1].nbytes
-    print(f"masked factorization {m:,} x {n}, k = {k}: sweep {seconds:.2f} s,", end=" ")
-    print(f"work memory {peak / 1e6:.0f} MB, data {stored / 1e6:.0f} MB, {peak / stored:.2f} times")
+    if peak + stored > 3 * stored:
+        raise AssertionError(
+            f"{peak} bytes beside {stored} of data: more than three times the data"
+        )
+    text = f"{(peak + stored) / stored:.2f} times the data in memory"
+    return [_row("masked factorization, sweep", f"{m} x {n}, k = {k}; {text}", {"ours": seconds})]
 
 
-def diagonal_plus_low_rank(n: int = 1_000_000) -> None:
+def diagonal_plus_low_rank(n: int = 1_000_000) -> list[Row]:
     """A Newton system of ``sum(x^4) + |A x|^2 / 2`` with 5 rows in ``A``."""
     rng = np.random.default_rng(0)
     x, A = rng.normal(size=n), rng.normal(size=(5, n))
@@ -109,14 +123,15 @@ def diagonal_plus_low_rank(n: int = 1_000_000) -> None:
     operator = hessian(x, A)
     solution = operator.solve(b)
     np.testing.assert_allclose(operator @ solution, b, atol=1e-6)
-    _report(
-        f"{operator.structure.name}, n = {n:,}",
-        interleaved({"cores and solve": lambda: hessian(x, A).solve(b)}, 3.0),
-    )
+    seconds = interleaved({"ours": lambda: hessian(x, A).solve(b)}, 3.0)
+    return [_row(f"{operator.structure.name}, solve", n, seconds, limit=1.0)]
 
 
-def softmax_on_digits() -> None:
-    """Softmax regression to a gradient norm of 1e-10, against scikit-learn, SciPy and JAX."""
+def softmax_on_digits() -> list[Row]:
+    """Softmax regression to a gradient norm of 1e-10, against those who solve it as well.
+
+    statsmodels has a reference class: its problem has one class less to find and the same penalty.
+    """
     X, labels = data.digits()
     Y = np.eye(10)[labels]
     gradient = ad.grad(softmax.loss)
@@ -124,18 +139,56 @@ def softmax_on_digits() -> None:
     def norm(W: Any) -> float:
         return float(np.linalg.norm(gradient(np.reshape(W, (64, 10)), X, Y, 1.0)))
 
-    exact = _trust_exact_with_jax(X, Y)
+    iterated: dict[str, Any] = {"method": "newton-conjugate-gradient", "products": "structured"}
     contestants: dict[str, Callable[[], Any]] = {
-        "ours: newton": lambda: softmax.fit(X, labels, gtol=1e-10).solution,
-        "scikit-learn: newton-cholesky": lambda: softmax.reference(
-            X, labels, 1.0, "newton-cholesky", 1e-12
-        ),
-        "scikit-learn: lbfgs": lambda: softmax.reference(X, labels, 1.0, "lbfgs", 1e-15),
-        "SciPy trust-exact, JAX derivatives": exact,
+        "ours": lambda: softmax.fit(X, labels, gtol=1e-10, **iterated).solution,
+        "ours, factorized": lambda: softmax.fit(X, labels, gtol=1e-10).solution,
+        "newton-cholesky": lambda: softmax.reference(X, labels, 1.0, "newton-cholesky", 1e-12),
+        "lbfgs": lambda: softmax.reference(X, labels, 1.0, "lbfgs", 1e-15),
+        "SciPy trust-exact, JAX": _trust_exact_with_jax(X, Y),
     }
-    for name, call in contestants.items():
-        print(f"  {name}: gradient norm {norm(call()):.1e}")
-    _report("softmax regression on digits", interleaved(contestants, 20.0))
+    reached = {name: norm(call()) for name, call in contestants.items()}
+    left_out = {}
+    statsmodels = _statsmodels(X, labels)
+    if statsmodels is None:
+        left_out["statsmodels"] = "not installed"
+    else:
+        contestants["statsmodels"] = statsmodels
+        reached["statsmodels"] = statsmodels()
+    for name, size in reached.items():
+        print(f"  {name}: gradient norm {size:.1e}")
+    assert reached["ours"] <= 1e-10 and reached["ours, factorized"] <= 1e-10
+    seconds = interleaved(contestants, 20.0)
+    targets = {name: 1.0 for name in contestants if not name.startswith("ours")}
+    return [_row("softmax regression on digits", "1797 x 64, 10", seconds, targets, None, left_out)]
+
+
+def _statsmodels(X: Any, labels: Any) -> Callable[[], float] | None:
+    """A fit of statsmodels' multinomial logit with the penalty |W|^2 / 2; its gradient's norm."""
+    try:
+        from statsmodels.base._penalized import PenalizedMixin
+        from statsmodels.base._penalties import L2
+        from statsmodels.discrete.discrete_model import MNLogit
+    except ImportError:
+        return None
+
+    class Penalized(PenalizedMixin, MNLogit):  # type: ignore[misc, valid-type]
+        """The likelihood with the penalty."""
+
+    def fit() -> float:
+        model = Penalized(labels, X, penal=L2(), pen_weight=0.5)
+        found = model.fit(
+            method="newton",
+            tol=1e-10,
+            maxiter=50,
+            disp=0,
+            start_params=np.zeros(X.shape[1] * int(labels.max())),
+            skip_hessian=True,
+            warn_convergence=False,
+        )
+        return float(np.linalg.norm(model.score(np.ravel(found.params, order="F"))))
+
+    return fit
 
 
 def _trust_exact_with_jax(X: Any, Y: Any) -> Callable[[], Any]:
@@ -150,24 +203,87 @@ def _trust_exact_with_jax(X: Any, Y: Any) -> Callable[[], Any]:
         return fitted + jnp.sum(w**2) / 2
 
     fun, jac, hess = (jax.jit(f) for f in (loss, jax.grad(loss), jax.hessian(loss)))
-    return lambda: minimize(
-        fun, np.zeros(640), jac=jac, hess=hess, method="trust-exact", options={"gtol": 1e-10}
-    ).x
+    return lambda: (
+        minimize(
+            fun, np.zeros(640), jac=jac, hess=hess, method="trust-exact", options={"gtol": 1e-10}
+        ).x
+    )
 
 
-def _report(title: str, seconds: dict[str, float]) -> None:
-    print(title)
-    for name, each in seconds.items():
-        print(f"  {name}: {1e3 * each:.3f} ms")
+def _row(
+    problem: str,
+    size: int | str,
+    seconds: dict[str, float],
+    targets: dict[str, float] | None = None,
+    limit: float | None = None,
+    left_out: dict[str, str] | None = None,
+) -> Row:
+    return Row(
+        "second order",
+        problem,
+        size,
+        "float64",
+        seconds,
+        targets or {},
+        limit,
+        left_out=left_out or {},
+    )
 
 
-RUNS: dict[str, Callable[[], None]] = {
+def plot(rows: Iterable[Row], path: Path) -> None:
+    """Seconds of every contestant, one panel per row with peers, on a logarithmic axis."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    shown = list(rows)
+    figure, panels = plt.subplots(
+        len(shown),
+        1,
+        figsize=(8, sum(0.7 + 0.3 * len(row.seconds) for row in shown)),
+        height_ratios=[1 + len(row.seconds) for row in shown],
+        layout="constrained",
+        squeeze=False,
+    )
+    for axes, row in zip(panels[:, 0], shown, strict=True):
+        names = list(row.seconds)[::-1]
+        colours = ["#30638e" if name.startswith("ours") else "#edae49" for name in names]
+        bars = axes.barh(names, [row.seconds[name] for name in names], color=colours)
+        axes.bar_label(bars, [time_text(row.seconds[name]) for name in names], padding=3)
+        axes.set_xscale("log")
+        axes.margins(x=0.15)
+        axes.set_title(f"{row.problem}, {row.size}", fontsize=10, loc="left")
+    panels[-1, 0].set_xlabel("seconds")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+RUNS: dict[str, Callable[[], list[Row]]] = {
     "factorization": newton_system_of_factorization,
     "masked": masked_factorization_sweep,
     "lowrank": diagonal_plus_low_rank,
     "softmax": softmax_on_digits,
 }
 
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is named, or everything."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.second_order")
+    parser.add_argument("runs", nargs="*", choices=[[], *RUNS], default=[])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    given = parser.parse_args(arguments)
+    rows: list[Row] = []
+    for chosen in given.runs or RUNS:
+        for row in RUNS[chosen]():
+            print(f"{row.problem}: {row}")
+            rows.append(row)
+    if given.json:
+        write_json(rows, given.json)
+    if given.plot:
+        plot(rows, given.plot)
+
+
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or RUNS:
-        RUNS[chosen]()
+    main()
