@@ -51,7 +51,9 @@ def _moved(steps: list[Step], value: Value) -> list[Step]:
 
 def _as_loops(step: Step, value: Value) -> Step:
     """A contraction that visits each entry of ``value`` once, as the nest that says the same."""
-    if not isinstance(step, Contract) or step.left is step.right:
+    if not isinstance(step, Contract):
+        return step
+    if step.left is step.right and step.subscripts[0] != step.subscripts[1]:
         return step
     mine = step.subscripts[0] if step.left is value else step.subscripts[1]
     sizes = step.sizes()

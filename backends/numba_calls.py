@@ -45,6 +45,9 @@ COMPILED = {
     "cholesky": Compiled("matrices.cholesky", 2, True),
 }
 
+#: Of these, the ones that work along the last axis of one argument.
+ROW_WISE = frozenset(name for name, row in COMPILED.items() if row.core == 1)
+
 
 class NumbaCalls(NumbaContractions):
     """Writes calls of compiled functions."""

@@ -23,10 +23,31 @@ class NumbaContractions(NumbaGroups):
         rows = [x for x in left if x not in right]
         columns = [x for x in right if x not in left]
         lonely = [x for x in (*rows, *columns) if x not in step.output]
+        if lonely and summed:
+            self.contract(self._without_lonely(step, lonely))
+            return
         if lonely or not summed or (batch and not (rows and columns)):
             self.nest(_as_nest(step, sizes))
             return
         self._product(step, batch, rows, summed, columns)
+
+    def _without_lonely(self, step: Contract, lonely: Sequence[int]) -> Contract:
+        """The contraction after a factor is summed over labels that nothing else has."""
+        factors: list[Value] = []
+        subscripts: list[Labels] = []
+        for value, own in zip(step.operands(), step.subscripts, strict=True):
+            rest = tuple(x for x in own if x not in lonely)
+            if rest != own:
+                sizes = dict(zip(own, value.extents, strict=True))
+                reduced = tuple(x for x in own if x in lonely)
+                extents = tuple(sizes[x] for x in rest)
+                total = Value(f"{value.name}_sum", extents)
+                self.nest(Nest(total, _real(value, own), rest, reduced, sizes))
+                value = total
+            factors.append(value)
+            subscripts.append(rest)
+        left, right = factors
+        return Contract(step.value, left, right, (subscripts[0], subscripts[1]), step.output)
 
     def _product(
         self,
@@ -152,12 +173,14 @@ def _function(rows: Sequence[int], columns: Sequence[int]) -> str:
 
 def _as_nest(step: Contract, sizes: dict[int, Any]) -> Nest:
     """The same sum as a loop nest."""
-    left, right = (
-        load(value, own) if value.kind == "real" else Term("select", (load(value, own), _ONE))
-        for value, own in zip(step.operands(), step.subscripts, strict=True)
-    )
+    left, right = map(_real, step.operands(), step.subscripts)
     reduced = tuple(x for x in sizes if x not in step.output)
     return Nest(step.value, Term("multiply", (left, right)), step.output, reduced, sizes)
+
+
+def _real(value: Value, own: Labels) -> Term:
+    """A load as a number."""
+    return load(value, own) if value.kind == "real" else Term("select", (load(value, own), _ONE))
 
 
 _ONE = Term("constant", (), 1)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .nest_groups import groups
-from .numba_calls import NumbaCalls
 from .numba_nests import DTYPES
 from .numba_terms import indices
+from .numba_tiles import NumbaTiles
 from .program import Program
+from .row_tiles import Tile
 from .steps import (
     Call,
     Contract,
@@ -46,11 +47,14 @@ class Kernel:
     filled: dict[str, str] = field(default_factory=dict)
 
 
-class NumbaKernels(NumbaCalls):
+class NumbaKernels(NumbaTiles):
     """Writes every step into the kernel at hand, or between two of them."""
 
-    def __init__(self, program: Program, precision: str, large: frozenset[str]) -> None:
+    def __init__(
+        self, program: Program, precision: str, large: frozenset[str], region: Tile | None
+    ) -> None:
         super().__init__(program, precision)
+        self.region = region
         self.lent = _lent(program, large)
         self.taken |= TAKEN
         self.parameters = [self._parameter(step.value) for step in program.inputs]
@@ -92,16 +96,28 @@ class NumbaKernels(NumbaCalls):
     # -- steps ------------------------------------------------------------------------------
     def write(self) -> None:
         """Every step in order; then the outputs as arrays."""
-        position = 0
-        for steps in groups(self.program.steps):
-            position += len(steps)
-            self.position = position - 1
-            if len(steps) > 1:
-                self._group(steps)
-            else:
-                self.step(steps[0])
+        inside = self.region.made if self.region else set()
+        position, steps = 0, self.program.steps
+        places = [k for k, step in enumerate(steps) if step.value in inside]
+        first, last = (places[0], places[-1] + 1) if places else (len(steps), len(steps))
+        for own in groups(steps[:first]):
+            position = self._written(own, position)
+        if self.region:
+            self.tile(self.region)
+        position = last
+        for own in groups(steps[last:]):
+            position = self._written(own, position)
         for output in self.program.outputs:
             self.output_name(output)
+
+    def _written(self, steps: Sequence[Step], position: int) -> int:
+        """Steps of one loop; the position after them."""
+        self.position = position + len(steps) - 1
+        if len(steps) > 1:
+            self._group(steps)
+        else:
+            self.step(steps[0])
+        return self.position + 1
 
     def _group(self, steps: Sequence[Step]) -> None:
         """One loop; what only its own nests read is not stored."""

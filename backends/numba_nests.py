@@ -24,6 +24,8 @@ class NumbaNests(NumbaTerms):
         self.lent: frozenset[str] = frozenset()
         #: Local arrays that the kernel being written fills, with the text that allocates each.
         self.filled: dict[str, str] = {}
+        #: Sizes that the kernel computes itself.
+        self.local_sizes: set[str] = set()
         #: Symbols that the caller of the kernels needs.
         self.host_sizes: set[str] = set()
 

@@ -18,9 +18,11 @@ from .compiled import Code, CompiledFunction, TargetError, Variant, converting
 from .disk_cache import loaded
 from .lowering import Lowered
 from .memory import bytes_of, check_memory
+from .numba_calls import ROW_WISE
 from .numba_writer import NumbaWriter, prepared
 from .output_arrays import Result
 from .program import Program
+from .row_tiles import pairwise_values, tiled, without
 from .steps import Nest
 
 #: Operations of a loop nest from which several cores are worth waking: about a millisecond of one.
@@ -68,12 +70,21 @@ class NumbaVariant(Variant):
         self.pool = BufferPool()
         self.texts: dict[Any, tuple[str, list[str]]] = {}
         self.last: tuple[str, bool, frozenset[str]] = "float64", False, frozenset()
+        self.pairs = pairwise_values(self.program)
+        self.tiling = tiled(self.program, ROW_WISE) if self.pairs else None
         self.symbols = self._written(*self.last).open_symbols
 
     def _written(self, dtype: str, parallel: bool, large: frozenset[str]) -> NumbaWriter:
-        writer = NumbaWriter(self.program, self.template, dtype, parallel, large)
+        program, region = self.program, None
+        if self.tiling is not None and not large.isdisjoint(v.name for v in self.tiling[1].made):
+            program, region = self.tiling
+        writer = NumbaWriter(program, self.template, dtype, parallel, large, region)
         self.texts[self.last] = writer.source(), writer.accepted
         return writer
+
+    def stored(self) -> Program:
+        """The steps whose values exist as a whole."""
+        return without(self.tiling[0], self.tiling[1].inner()) if self.tiling else self.program
 
     def text(
         self, dtype: str, parallel: bool, large: frozenset[str]
@@ -122,7 +133,7 @@ class NumbaFunction(CompiledFunction):
         floats = [a for v, a in zip(self.variables, arrays, strict=True) if _is_real(v)]
         dtype = "float32" if precision(floats) == "float32" else "float64"
         item = 4 if dtype == "float32" else 8
-        check_memory(variant.program, sizes, item, self.result_names)
+        check_memory(variant.stored(), sizes, item, self.result_names)
         parallel = largest_nest(variant.program, sizes) >= PARALLEL_FROM
         large = _large_values(variant.program, sizes, item)
         pool = variant.pool if large else None

@@ -14,6 +14,7 @@ from .numba_kernels import Kernel, NumbaKernels
 from .numba_terms import spelling
 from .numpy_scope import SizeText
 from .program import Program
+from .row_tiles import Tile
 from .steps import Call, Term
 
 HEAD = """\
@@ -61,8 +62,9 @@ class NumbaWriter(NumbaKernels):
         precision: str,
         parallel: bool = False,
         large: frozenset[str] = frozenset(),
+        region: Tile | None = None,
     ) -> None:
-        super().__init__(program, precision, large)
+        super().__init__(program, precision, large, region)
         self.returned = returned
         self.parallel = parallel
         self.open_symbols: list[str] = []
@@ -74,6 +76,7 @@ class NumbaWriter(NumbaKernels):
         self.write()
         known = self.size_names()
         used = set().union(*(k.sizes for k in self.segments if isinstance(k, Kernel)))
+        used -= self.local_sizes
         results = [self.output_name(output) for output in self.program.outputs]
         self.accepted = [self._acceptable(*each) for each in results]
         kernels, calls = self._assembled(known, {name for name, _ in results})
@@ -128,7 +131,7 @@ class NumbaWriter(NumbaKernels):
             return "", ""
         sizes = {name: text for name, text in known.items() if name in kernel.sizes}
         reads = {*kernel.reads, *(text.partition(".")[0] for text in sizes.values())} - made
-        reads |= kernel.sizes - known.keys()
+        reads |= kernel.sizes - known.keys() - self.local_sizes
         needed |= reads - kernel.filled.keys()
         reads |= kernel.filled.keys()
         parameters = ", ".join(sorted(reads))
