@@ -91,6 +91,7 @@ LAYERS = [
     ("Identity", (), [normal(2, 3)], {}),
     ("RNN", (3, 4, 2, "relu"), [normal(5, 2, 3)], {}),
     ("RNN", (3, 4), [normal(5, 3)], {}),
+    ("LSTM", (3, 4, 2, True, False, 0.0, True, 2), [normal(4, 2, 3)], {}),
     ("LSTM", (3, 4, 2, True, True, 0.0, True), [normal(2, 5, 3)], {}),
     ("LSTM", (3, 4, 1, False), [normal(4, 2, 3)], {}),
     ("GRU", (3, 4, 2, True, False, 0.0, True), [normal(5, 2, 3), normal(4, 2, 4)], {}),

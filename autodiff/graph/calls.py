@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import pytrees
 from . import tensor
-from .modes import recording
+from .modes import extend, recording
 from .plans import PLAN_LIMIT, Plan, Slice, make_plan, plans_by_key
 from .record import Record
 from .tensor import TENSORS, Tensor, tracked, untracked, without_tensors
@@ -117,7 +117,11 @@ def run(plan: Plan, arrays: Sequence[Any], tensors: Sequence[Tensor]) -> Any:
     """Compute a plan's results, and record them if they depend on ``tensors``."""
     if plan.filled:
         arrays = plan.completed(arrays)
-    results = plan.forward(*arrays)
+    try:
+        results = plan.forward(*arrays)
+    except IndexError as error:
+        extend(error, [f"in {plan.name.strip('_')}"])
+        raise
     if True not in plan.tracked:
         outputs: list[Any] = [untracked(result) for result in results[: plan.results]]
     else:

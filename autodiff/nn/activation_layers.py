@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, Signature, signature
 from typing import Any
 
 from . import functional
 from .module import Module
 from .parameter import filled
+
+#: Layers that torch can run in place; here that changes nothing but the memory that torch saves.
+INPLACE = frozenset(
+    "ReLU ReLU6 LeakyReLU ELU SELU CELU SiLU Mish Hardtanh Hardsigmoid Hardswish".split()
+)
 
 
 class Activation(Module):
@@ -17,11 +23,13 @@ class Activation(Module):
     options: dict[str, Any] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        names = list(self.options)
-        if len(args) > len(names) or kwargs.keys() - {*names, "inplace"}:
-            raise TypeError(f"{type(self).__name__} takes {', '.join(names) or 'no'} options")
-        self.values = {**self.options, **dict(zip(names, args, strict=False)), **kwargs}
-        self.values.pop("inplace", None)
+        try:
+            bound = signature(type(self)).bind(*args, **kwargs)
+        except TypeError as error:
+            names = ", ".join(signature(type(self)).parameters) or "nothing"
+            raise TypeError(f"{type(self).__name__} takes {names}: {error}") from None
+        bound.apply_defaults()
+        self.values = {name: bound.arguments[name] for name in self.options}
 
     def forward(self, input: Any) -> Any:
         """Apply the layer."""
@@ -34,8 +42,14 @@ class Activation(Module):
 
 def _layer(name: str, function: Any, **options: Any) -> Any:
     summary = (function.__doc__ or "").strip()
+    options_of_torch = {**options, "inplace": False} if name in INPLACE else options
+    parameters = [
+        Parameter(option, Parameter.POSITIONAL_OR_KEYWORD, default=default)
+        for option, default in options_of_torch.items()
+    ]
     fields = {
         "function": staticmethod(function),
+        "__signature__": Signature(parameters),
         "options": options,
         "__doc__": summary,
         "__module__": __name__,

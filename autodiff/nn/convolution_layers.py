@@ -10,6 +10,7 @@ from tensorcalc.errors import ShapeError
 from . import functional
 from .functional.geometry import per_axis
 from .module import Module
+from .options import only
 from .parameter import uniform
 
 
@@ -170,6 +171,7 @@ class _ConvTranspose(_Convolution):
         groups: int = 1,
         bias: bool = True,
         dilation: Any = 1,
+        padding_mode: str = "zeros",
         *,
         dtype: Any = None,
         generator: Any = None,
@@ -186,6 +188,7 @@ class _ConvTranspose(_Convolution):
             dtype,
             generator,
         )
+        only(self, "padding_mode", padding_mode, "zeros", "pad the input, or crop the result")
         self.output_padding = per_axis(output_padding, self.dims, "output_padding")
 
     def forward(self, input: Any) -> Any:

@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import default_generator
+from tensorcalc.errors import TraceError
+from tensorcalc.nodes import Node
+
+from ..graph import Tensor, default_generator
 from . import functional
 from .module import Module
+from .options import only
 from .parameter import Parameter, get_default_dtype, uniform
 
 
@@ -96,10 +100,17 @@ class Embedding(Module):
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
         *,
         dtype: Any = None,
         generator: Any = None,
     ) -> None:
+        only(self, "scale_grad_by_freq", scale_grad_by_freq, False, "no loss has that gradient")
+        only(self, "sparse", sparse, False, "gradients are dense arrays")
+        self.max_norm, self.norm_type = max_norm, norm_type
         generator = generator or default_generator()
         table = generator.standard_normal((num_embeddings, embedding_dim))
         if padding_idx is not None:
@@ -110,11 +121,27 @@ class Embedding(Module):
 
     def forward(self, input: Any) -> Any:
         """Apply the layer."""
+        if self.max_norm is not None:
+            self._renormalise(input)
         if self.padding_idx is None:
             return functional.embedding(input, self.weight)
         weight = self.weight
         frozen = weight.data if isinstance(weight, Parameter) else np.zeros_like(weight)
         return functional.embedding(input, weight, self.padding_idx, frozen)
+
+    def _renormalise(self, input: Any) -> None:
+        """Scale the rows that are looked up to the largest norm allowed."""
+        if isinstance(input, Node) or not isinstance(self.weight, Parameter):
+            raise TraceError(
+                f"Embedding with max_norm={self.max_norm}, which changes its weight in place, was "
+                "met while tracing",
+                hint="train with compiled=False",
+            )
+        positions = np.unique(input.data if isinstance(input, Tensor) else input)
+        rows = self.weight.data[positions]
+        norms = np.linalg.norm(rows, self.norm_type, axis=1, keepdims=True)
+        scales = np.where(norms > self.max_norm, self.max_norm / (norms + 1e-7), 1.0)
+        self.weight.data[positions] = rows * scales.astype(rows.dtype)
 
     def extra_repr(self) -> str:
         """Arguments that ``repr`` shows."""

@@ -12,6 +12,7 @@ from tensorcalc.nodes import Node
 from ..graph import Tensor
 from . import functional
 from .module import Module
+from .options import only
 from .parameter import filled, get_default_dtype
 
 
@@ -34,11 +35,12 @@ class _BatchNorm(Module):
         affine: bool = True,
         track_running_stats: bool = True,
         *,
+        bias: bool = True,
         dtype: Any = None,
     ) -> None:
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = filled((num_features,), 1.0, dtype) if affine else None
-        self.bias = filled((num_features,), 0.0, dtype) if affine else None
+        self.bias = filled((num_features,), 0.0, dtype) if affine and bias else None
         self.track_running_stats = track_running_stats
         dtype = dtype or get_default_dtype()
         if track_running_stats:
@@ -161,11 +163,12 @@ class GroupNorm(Module):
         eps: float = 1e-5,
         affine: bool = True,
         *,
+        bias: bool = True,
         dtype: Any = None,
     ) -> None:
         self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
         self.weight = filled((num_channels,), 1.0, dtype) if affine else None
-        self.bias = filled((num_channels,), 0.0, dtype) if affine else None
+        self.bias = filled((num_channels,), 0.0, dtype) if affine and bias else None
 
     def forward(self, input: Any) -> Any:
         """Apply the layer."""
@@ -177,14 +180,27 @@ class GroupNorm(Module):
 
 
 class _InstanceNorm(Module):
-    """Normalisation of each channel of each example over its positions; not affine by default."""
+    """Normalisation of each channel of each example over its positions; not affine by default.
+
+    ``momentum`` is that of running averages, which are not kept.
+    """
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, *, affine: bool = False, dtype: Any = None
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        bias: bool = True,
+        dtype: Any = None,
     ) -> None:
-        self.num_features, self.eps = num_features, eps
+        hint = "for running averages use BatchNorm"
+        only(self, "track_running_stats", track_running_stats, False, hint)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = filled((num_features,), 1.0, dtype) if affine else None
-        self.bias = filled((num_features,), 0.0, dtype) if affine else None
+        self.bias = filled((num_features,), 0.0, dtype) if affine and bias else None
 
     def forward(self, input: Any) -> Any:
         """Apply the layer."""

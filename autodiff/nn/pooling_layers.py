@@ -8,6 +8,10 @@ import numpy as np
 
 from . import functional
 from .module import Module
+from .options import only
+
+#: What to do for the positions of the greatest entries.
+INDICES = "the gradient of the layer's sum is 1 at the greatest entries"
 
 
 class _MaxPool(Module):
@@ -21,9 +25,10 @@ class _MaxPool(Module):
         stride: Any = None,
         padding: Any = 0,
         dilation: Any = 1,
-        *,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
+        only(self, "return_indices", return_indices, False, INDICES)
         self.arguments = (kernel_size, stride, padding, dilation, ceil_mode)
 
     def forward(self, input: Any) -> Any:
@@ -186,20 +191,43 @@ class AdaptiveAvgPool3d(_Adaptive):
     _function = staticmethod(functional.adaptive_avg_pool3d)
 
 
-class AdaptiveMaxPool1d(_Adaptive):
-    """Maxima over windows that give a fixed size, along one axis."""
+class _AdaptiveMaxPool(_Adaptive):
+    """Greatest entries of such windows."""
+
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
+        only(self, "return_indices", return_indices, False, INDICES)
+        super().__init__(output_size)
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """Maxima over windows that give a fixed size, along one axis.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.AdaptiveMaxPool1d(2)(np.ones((1, 3, 8))).shape
+    (1, 3, 2)
+    """
 
     _function = staticmethod(functional.adaptive_max_pool1d)
 
 
-class AdaptiveMaxPool2d(_Adaptive):
-    """Maxima over windows that give a fixed size, along two axes."""
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """Maxima over windows that give a fixed size, along two axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.AdaptiveMaxPool2d(2)(np.ones((1, 3, 8, 8))).shape
+    (1, 3, 2, 2)
+    """
 
     _function = staticmethod(functional.adaptive_max_pool2d)
 
 
-class AdaptiveMaxPool3d(_Adaptive):
-    """Maxima over windows that give a fixed size, along three axes."""
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """Maxima over windows that give a fixed size, along three axes.
+
+    >>> import numpy as np, autodiff as ad
+    >>> ad.nn.AdaptiveMaxPool3d(2)(np.ones((1, 3, 8, 8, 8))).shape
+    (1, 3, 2, 2, 2)
+    """
 
     _function = staticmethod(functional.adaptive_max_pool3d)
 

@@ -32,6 +32,8 @@ class _Recurrent(Module):
     gates: int
     #: Number of arrays that make up the state.
     states = 1
+    #: Features that outputs are projected to; 0 for none.
+    proj_size = 0
 
     def __init__(
         self,
@@ -54,6 +56,11 @@ class _Recurrent(Module):
             setattr(self, name, uniform(shape, bound, dtype, generator))
 
     @property
+    def output_size(self) -> int:
+        """Features of a step's output in one direction."""
+        return self.proj_size or self.hidden_size
+
+    @property
     def directions(self) -> int:
         """1, or 2 where sequences are also read backwards."""
         return 2 if self.bidirectional else 1
@@ -62,13 +69,16 @@ class _Recurrent(Module):
         shapes: list[tuple[str, tuple[int, ...]]] = []
         rows = self.gates * self.hidden_size
         for layer in range(self.num_layers):
-            width = self.hidden_size * self.directions if layer else self.input_size
+            width = self.output_size * self.directions if layer else self.input_size
             for suffix in ("", "_reverse")[: self.directions]:
                 shapes.append((f"weight_ih_l{layer}{suffix}", (rows, width)))
-                shapes.append((f"weight_hh_l{layer}{suffix}", (rows, self.hidden_size)))
+                shapes.append((f"weight_hh_l{layer}{suffix}", (rows, self.output_size)))
                 if self.bias:
                     shapes.append((f"bias_ih_l{layer}{suffix}", (rows,)))
                     shapes.append((f"bias_hh_l{layer}{suffix}", (rows,)))
+                if self.proj_size:
+                    shape = (self.proj_size, self.hidden_size)
+                    shapes.append((f"weight_hr_l{layer}{suffix}", shape))
         return shapes
 
     def forward(self, input: Any, hx: Any = None) -> Any:
@@ -107,9 +117,9 @@ class _Recurrent(Module):
     def _initial(self, x: Any, hx: Any, rank: int) -> Callable[[int], tuple[Any, ...]]:
         """The initial state of every layer and direction; zeros unless given."""
         if hx is None:
-            shape = (np.shape(x)[1], self.hidden_size)
-            zeros = zero_state(shape) if isinstance(x, Node) else np.zeros(shape, x.dtype)
-            return lambda k: (zeros,) * self.states
+            widths = (self.output_size, *(self.hidden_size,) * (self.states - 1))
+            zeros = tuple(_zeros(x, (np.shape(x)[1], width)) for width in widths)
+            return lambda k: zeros
         states = hx if self.states > 1 else (hx,)
         states = [state[:, None] for state in states] if rank == 2 else list(states)
         return lambda k: tuple(state[k] for state in states)
@@ -125,6 +135,9 @@ class _Recurrent(Module):
         outputs = []
         for share in reversed(shares) if direction else shares:
             state = self._step(share, state, w_hh, b_hh)
+            if self.proj_size:
+                projected = functional.linear(state[0], getattr(self, f"weight_hr{suffix}"))
+                state = (projected, *state[1:])
             outputs.append(state[0])
         return np.stack(outputs[::-1] if direction else outputs), state
 
@@ -134,6 +147,10 @@ class _Recurrent(Module):
     def extra_repr(self) -> str:
         """Arguments that ``repr`` shows."""
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}"
+
+
+def _zeros(x: Any, shape: tuple[Any, ...]) -> Any:
+    return zero_state(shape) if isinstance(x, Node) else np.zeros(shape, x.dtype)
 
 
 class RNN(_Recurrent):
@@ -196,6 +213,38 @@ class LSTM(_Recurrent):
     """
 
     gates, states = 4, 2
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        *,
+        dtype: Any = None,
+        generator: Any = None,
+    ) -> None:
+        if not 0 <= proj_size < hidden_size:
+            raise ValueError(
+                f"LSTM with proj_size={proj_size}: it must be at least 0 and below hidden_size, "
+                f"{hidden_size}"
+            )
+        self.proj_size = proj_size
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            dtype=dtype,
+            generator=generator,
+        )
 
     def _step(self, share: Any, state: tuple[Any, ...], w_hh: Any, b_hh: Any) -> tuple[Any, ...]:
         return functional.lstm_step(share, *state, w_hh, b_hh)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tensorcalc.errors import TraceError
+from tensorcalc.errors import ShapeError, TraceError
+from tensorcalc.extents import is_equal
 from tensorcalc.numpy_protocol.indexing import is_integer
 from tensorcalc.products import product
 
@@ -24,6 +25,12 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     (2, 4)
     """
     batch = tuple(range(input.ndim - 1))
+    if not input.ndim or not is_equal(input.extents[-1], weight.extents[1]):
+        raise ShapeError(
+            "linear: the last axis of the input is not the one that the weight sums over",
+            [f"input: shape {input.extents}", f"weight (out, in): shape {weight.extents}"],
+            "in_features is the size of the input's last axis",
+        )
     out = product((input, weight), ((*batch, "i"), ("o", "i")), (*batch, "o"))
     return out if bias is None else out + bias
 
