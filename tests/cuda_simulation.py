@@ -23,6 +23,7 @@ grids.THREADS = 64
 grids.LONG = 40
 grids.BLOCKS = 3
 grids.SPLITS = 5
+grids.HIGHEST = 2
 
 from backends.cuda.plan import HostCall  # noqa: E402
 from backends.cuda.row_operations import BODIES  # noqa: E402

@@ -42,7 +42,7 @@ def namespace(precision: str) -> dict[str, Any]:
         "uint8": np.uint8,
         "int64": np.int64,
         "GREATEST": real(np.finfo(precision).max),
-        "PARTS": grids.PARTS,
+        "HIGHEST": grids.HIGHEST,
         "atomic_add": atomic_add,
     }
     names.update(_elementary())

@@ -65,11 +65,21 @@ class EntryWriter(KernelWriter):
         self.indent += 1
         self._replay(loops, depths[inner], lines, emitted)
         self.indent -= 1
-        self.closed(y, "cuda.gridDim.y * cuda.blockDim.y")
+        self._next(y, "y")
         if outer:
-            self.closed(z, "cuda.gridDim.z * cuda.blockDim.z")
+            self._next(z, "z")
         extents = product_of([sizes[k] for k in outer]), sizes[middle], sizes[inner]
         return Grid("tiles", extents)
+
+    def _next(self, index: str, axis: str) -> None:
+        """The next entry along an axis that the grid could not cover.
+
+        The way out in the middle also keeps the loop, which hardly ever runs twice, from being
+        unrolled, which takes registers.
+        """
+        self.line(f"if cuda.gridDim.{axis} < HIGHEST:")
+        self.line("    break")
+        self.closed(index, f"cuda.gridDim.{axis} * cuda.blockDim.{axis}")
 
     def _block(self, loops: Loops, depth: int, body: Body) -> None:
         lines, emitted = self._recorded(loops, depth, body)
