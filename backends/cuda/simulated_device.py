@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .compile import function_of
 from .device import Arena, Axes, View
 from .errors import no_memory
 from .plan import Kernel
@@ -112,10 +113,8 @@ def simulated(
     kernel: Kernel, precision: str, blocks: Axes, threads: Axes, arguments: Sequence[Any]
 ) -> None:
     """A kernel in numba's simulator, on the arrays themselves: it would copy NumPy's."""
+    from numba import cuda
     from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
-
-    from .compile import function_of
-    from .numba_cuda import cuda
 
     wrapped = [FakeCUDAArray(a) if isinstance(a, np.ndarray) else a for a in arguments]
     with np.errstate(all="ignore"):

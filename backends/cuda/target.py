@@ -17,6 +17,7 @@ def f(x, y):
 from __future__ import annotations
 
 import builtins
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -31,6 +32,14 @@ from .plan import Plan
 
 #: Options of a call besides its arguments, unless arguments have these names.
 OPTIONS = ("stream", "out")
+
+
+def _module(name: str) -> Any:
+    """A module of this package, loaded with the first function for this target.
+
+    ``import backends`` would otherwise take a seventh longer for those who have no GPU.
+    """
+    return importlib.import_module(f"{__package__}.{name}")
 
 
 class Described(NamedTuple):
@@ -49,31 +58,25 @@ class CudaVariant(Variant):
     """The launch plans for one order of contractions."""
 
     def __init__(self, lowered: Lowered, template: str) -> None:
-        from .lowering import plan_of
-
         self.program, self.choices = lowered
         self.template = template
         writer = NumpyWriter(self.program, "f", template)
         writer.source()
         self.symbols = writer.open_symbols
-        self.plans = [plan_of(self.program)]
+        self.plans = [_module("lowering").plan_of(self.program)]
         self.pack = _packing(template, len(self.program.outputs))
 
     def plan(self, sizes: Mapping[str, int]) -> Plan:
         """A plan that is good for these sizes."""
-        from .lowering import plan_of
-
         suitable = next((plan for plan in self.plans if plan.suits(sizes)), None)
         if suitable is None:
-            suitable = plan_of(self.program, sizes)
+            suitable = _module("lowering").plan_of(self.program, sizes)
             self.plans.insert(0, suitable)
         return suitable
 
     def code(self, pooled: bool = False) -> Code:
         """The plan as text; it runs on a device only, so there is no function of its own."""
-        from .source import source_of
-
-        return Code(source_of(self.plans[0]), self.pack, self.symbols)
+        return Code(_module("source").source_of(self.plans[0]), self.pack, self.symbols)
 
 
 def _packing(template: str, count: int) -> Callable[..., Any]:
@@ -136,8 +139,6 @@ class CudaFunction(CompiledFunction):
         return [a.astype(common) if n else a for a, n in zip(arrays, numbers, strict=True)]
 
     def _planned(self, arrays: Sequence[Any], given: Mapping[str, int]) -> Callable[..., Any]:
-        from .calls import Caller, Signature
-
         described = _described(arrays)
         sizes = sizes_of(self.variables, described, given)
         self._choose_variant(sizes)
@@ -146,8 +147,11 @@ class CudaFunction(CompiledFunction):
         real = [not v.flags & {"integer", "boolean"} for v in self.variables]
         floats = [a for a, is_real in zip(described, real, strict=True) if is_real]
         kind = "float32" if precision(floats) == "float32" else "float64"
-        signature = Signature(variant.plan(sizes), sizes, kind, self.variables, variant.pack)
-        return Caller(signature, [isinstance(array, np.ndarray) for array in arrays])
+        calls = _module("calls")
+        signature = calls.Signature(
+            variant.plan(sizes), sizes, kind, self.variables, variant.pack
+        )
+        return calls.Caller(signature, [isinstance(array, np.ndarray) for array in arrays])
 
 
 def _described(arrays: Sequence[Any]) -> list[Any]:
