@@ -297,6 +297,16 @@ def test_latex_is_the_typeset_formula(expression, latex):
     assert tc.to_latex(expression) == latex
 
 
+def test_a_transposed_fraction_stands_in_parentheses():
+    slope = tc.hessian(np.linalg.norm(x - w), x)
+    assert r"\left(\frac{x - w}{\left\|x - w\right\|}\right)^{\top}" in tc.to_latex(slope)
+
+
+def test_a_step_at_zero_is_written_with_one_operand():
+    slope = tc.gradient(np.sum(np.maximum(x, 0) ** 2), x)
+    assert r"\operatorname{step}(x)" in tc.to_latex(slope)
+
+
 def test_latex_in_index_notation():
     assert tc.to_latex(X @ w, "index") == "X_{i j} w_{j}"
     assert tc.to_latex(tc.hessian(LOGDET, A)).startswith("-")

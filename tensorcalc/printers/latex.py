@@ -269,6 +269,8 @@ def _row_template(formula: Call) -> tuple[str, int]:
         base, exponent = _base(formula.operands[0]), params["exponent"]
         return _superscripted(base, exponent), POWER
     column = operation.latex
+    if formula.function in _WITHOUT_ZERO and _is_zero(formula.operands[-1]):
+        column = _WITHOUT_ZERO[formula.function]
     if not isinstance(column, str) or not column:
         joined = ", ".join(map(_latex, formula.operands))
         return rf"\operatorname{{{formula.function}}}\left({joined}\right)", ATOM
@@ -284,8 +286,16 @@ def _row_template(formula: Call) -> tuple[str, int]:
     text = column.format(*operands, **params)
     if "}^{" in text or "^{" in text.rpartition(")")[2]:
         return text, POWER
-    level = ATOM if column.endswith((")", "|", "]", "}")) else PRODUCT
-    return text, level
+    closed = column.endswith((")", "|", "]", "}")) and not column.startswith(r"\frac")
+    return text, ATOM if closed else PRODUCT
+
+
+#: Columns for a last operand that is 0.
+_WITHOUT_ZERO = {"step": r"\operatorname{{step}}({0})"}
+
+
+def _is_zero(formula: Formula) -> bool:
+    return isinstance(formula, Number) and formula.value == 0
 
 
 def _is_enclosed(column: str, position: int) -> bool:
