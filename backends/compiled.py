@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +47,7 @@ class Variant:
         self.template = template
         self.pool = BufferPool()
         self.codes: dict[bool, Code] = {}
+        self.donated: frozenset[Variable] = frozenset()
         self.symbols = self.code(pooled=False).symbols
 
     def suits(self, sizes: Mapping[str, int]) -> bool:
@@ -56,7 +57,8 @@ class Variant:
     def code(self, pooled: bool) -> Code:
         """The text and the function; ``pooled`` if large arrays come from the pool."""
         if pooled not in self.codes:
-            writer = NumpyWriter(self.program, "f", self.template, pooled)
+            donated = self.donated if pooled else frozenset()
+            writer = NumpyWriter(self.program, "f", self.template, pooled, donated)
             source = writer.source()
             namespace: dict[str, Any] = {}
             exec(builtins.compile(source, "<tensorcalc>", "exec"), namespace)  # noqa: S102
@@ -149,6 +151,14 @@ class CompiledFunction:
         Raises what a call raises.
         """
         return self._prepared_for(dict(zip(self._argument_names(), arrays, strict=True)))[0]
+
+    def donate(self, variables: Iterable[Variable]) -> None:
+        """Let calls with large arrays overwrite these arguments, as far as the target can.
+
+        To be called before the function is; results may be the arguments' arrays.
+        """
+        for variant in self._variants:
+            variant.donated = frozenset(variables)
 
     def slowly(self, given: Mapping[str, Any]) -> Any:
         """A call whose signature was not met before, or whose arguments are no arrays."""

@@ -160,8 +160,15 @@ class TermWriter(Scope):
         return result
 
     def _binary(self, left: Piece, operator: str, right: Piece, level: int) -> Piece:
-        """``left operator right``, in place where the left or a commuting right one is ours."""
+        """``left operator right``, in place where the left or a commuting right one is ours.
+
+        Of two an argument that may be overwritten is chosen: it stays where it is.
+        """
         labels = self.sorted_labels(left, right)
+        given = right.owned in self.parameters or not left.owned
+        if given and right.owned and right.labels == labels and operator in "+*":
+            self.line(f"{right.owned} {operator}= {self.aligned(left, labels)}")
+            return right
         left = self._pooled(left, labels)
         if left.owned and left.labels == labels:
             self.line(f"{left.owned} {operator}= {self.aligned(right, labels)}")

@@ -8,9 +8,10 @@ unnamed intermediate results.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
+from tensorcalc.nodes import Variable
 from tensorcalc.operations.helpers import imports, required
 from tensorcalc.table import DECOMPOSITIONS
 
@@ -43,9 +44,18 @@ QUIET = '@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n'
 class NumpyWriter(TermWriter):
     """Writes one Program."""
 
-    def __init__(self, program: Program, name: str, returned: str, pooled: bool = False) -> None:
+    def __init__(
+        self,
+        program: Program,
+        name: str,
+        returned: str,
+        pooled: bool = False,
+        donated: Container[Variable] = (),
+    ) -> None:
         super().__init__(program)
         self.pooled = pooled
+        #: Arguments that may be overwritten.
+        self.donated = donated
         #: Values that lie in memory in the order of their axes, so that ravel is a view.
         self.row_major: set[Value] = set()
         self.is_contracted_row_major = False
@@ -112,6 +122,8 @@ class NumpyWriter(TermWriter):
         value = step.value
         if isinstance(step, Input):
             self.names[value] = value.name
+            if step.variable in self.donated:
+                self.owned.add(value)
             return
         self.names[value] = self._written(step)
         if not isinstance(step, (View, Reshape, Indicator)):

@@ -48,7 +48,8 @@ class CompiledStep:
     """``step(*inputs, target)`` updates the model's parameters and gives the loss.
 
     ``loss(output, target)`` is any function in NumPy's terms, as those of :mod:`autodiff.losses`.
-    Parameters that want no gradient, or that the optimizer does not hold, stay as they are. The
+    Parameters that want no gradient, or that the optimizer does not hold, stay as they are. Large
+    arrays that a step has put into parameters and states are overwritten by the next. The
     same numbers come out as from forward, ``backward`` and ``optimizer.step()``, to rounding. With
     ``clip_norm`` gradients are scaled as by :func:`autodiff.optim.clip_grad_norm_`.
 
@@ -77,6 +78,8 @@ class CompiledStep:
                 f"compile_step: the optimizer holds {len(missing)} parameters that the model lacks"
             )
         self._steps: dict[Any, BoundStep] = {}
+        #: Arrays that steps have made, which the next step may overwrite, by parameter.
+        self._made: dict[str, list[Any]] = {}
 
     def __call__(self, *batch: Any) -> Any:
         """Take one step on ``(*inputs, target)``; gives the loss before the step."""
@@ -99,6 +102,7 @@ class CompiledStep:
     def _store(self, name: str, value: Any, state: dict[str, Any]) -> None:
         param = self.parameters[name]
         param.data = value
+        self._made[name] = [value, *state.values()]
         count = self.optimizer.state[param]["step"] + 1
         self.optimizer.state[param] = {**state, "step": count}
 
@@ -129,7 +133,10 @@ class CompiledStep:
         """All that a step reads, nested as its program takes it."""
         params = {name: self.parameters[name] for name, _, _ in layout.updated}
         fixed = {n: p.data for n, p in self.parameters.items() if n not in params}
-        states = {name: dict(self.optimizer.state[p]) for name, p in params.items()}
+        states = {
+            name: {key: self._own(name, x) for key, x in self.optimizer.state[p].items()}
+            for name, p in params.items()
+        }
         for state in states.values():
             del state["step"]
         dtypes = {label: params[name].dtype for name, label, _ in reversed(layout.updated)}
@@ -138,8 +145,14 @@ class CompiledStep:
             for label, own in numbers.items()
         }
         buffers = {name: holder[key] for name, (holder, key) in self._buffers.items()}
-        arrays = {name: p.data for name, p in params.items()}
+        arrays = {name: self._own(name, p.data) for name, p in params.items()}
         return arrays, states, scalars, fixed, buffers, tuple(batch)
+
+    def _own(self, name: str, value: Any) -> Any:
+        """An array that may be overwritten: what a step has made, a copy of what it has not."""
+        if any(value is made for made in self._made.get(name, ())):
+            return value
+        return np.array(value) if isinstance(value, np.ndarray) else value
 
     @property
     def sources(self) -> list[str]:
@@ -161,6 +174,8 @@ class BoundStep:
         self.bound = list(trace.bound.values())
         leaves = [*arguments.leaves, *self.bound]
         self.program = Program(nodes, trace.inputs, step.target)
+        params, states, *_ = pytrees.unflatten(pytrees.flatten(values)[1], trace.variables)
+        self.program.compiled.donate(pytrees.flatten((params, states))[0])
         reads = self.program.reads
         self.reads = reads
         self.copied = may_alias(nodes)
