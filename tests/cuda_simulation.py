@@ -33,7 +33,7 @@ from tensorcalc.applications import apply  # noqa: E402
 from tensorcalc.table import TABLE  # noqa: E402
 
 from .cuda_plans import planned, tower  # noqa: E402
-from .examples import EXAMPLES  # noqa: E402
+from .examples import BY_NAME, EXAMPLES  # noqa: E402
 
 
 def agree(
@@ -61,20 +61,25 @@ def agree(
     print(f"{len(roots)} results, {len(plan.actions)} actions, {precision}")
 
 
+def check_example(example: Any, hints: dict[str, int]) -> None:
+    """The value and the derivatives of an example."""
+    roots = tower(example)
+    plan, variables = planned(roots, hints, example.declared())
+    values = example.values()
+    arrays = [values.get(v.name, v.value) for v in variables]
+    found = simulated(plan, arrays, example.sizes())
+    for order, (root, value) in enumerate(zip(roots, found, strict=True)):
+        expected = example.evaluate(root)
+        message = f"{example.name}, order {order}"
+        np.testing.assert_allclose(value, expected, rtol=1e-9, atol=1e-10, err_msg=message)
+        assert np.shape(value) == np.shape(expected), message
+    print(example.name)
+
+
 def examples(first: int, every: int) -> None:
-    """Values and derivatives of examples, planned for tiny and for large sizes in turn."""
+    """Examples planned for tiny and for large sizes in turn."""
     for number, example in enumerate(EXAMPLES[first::every]):
-        hints = example.sizes() if number % 2 else {}
-        plan, variables = planned(tower(example), hints, example.declared())
-        values = example.values()
-        arrays = [values.get(v.name, v.value) for v in variables]
-        found = simulated(plan, arrays, example.sizes())
-        for order, (root, value) in enumerate(zip(tower(example), found, strict=True)):
-            expected = example.evaluate(root)
-            message = f"{example.name}, order {order}"
-            np.testing.assert_allclose(value, expected, rtol=1e-9, atol=1e-10, err_msg=message)
-            assert np.shape(value) == np.shape(expected), message
-        print(example.name)
+        check_example(example, example.sizes() if number % 2 else {})
 
 
 def reductions() -> None:
@@ -117,6 +122,8 @@ def structures() -> None:
     ]
     agree(roots, arrays, {})
     agree(roots, arrays, {"b": 3, "m": 4, "k": 5, "n": 2})
+    # its Hessian is a product in another order of axes, with a diagonal added in place
+    check_example(BY_NAME["softmax regression"], {})
     E, i = tc.variables("E: v d, i: t integer")
     picked = np.sum(np.exp(E[i]))
     table = {"E": rng.normal(size=(6, 3)), "i": np.array([0, 5, -1, 2, 5, 5, 0])}

@@ -225,7 +225,7 @@ class PlanMaker:
         out = self.roles.buffer(step.value)
         if step.base is None:
             self._launch(Fill(out))
-        elif self.roles.buffer_or_none(step.base) is not out:
+        elif self.places.get(step.base) != (out, tuple(range(step.value.ndim))):
             self._copied_into(step.base, out)
         self._launch(insertion(step, core, out, self.makers, self.places))
         self.buffer(step.value)

@@ -41,10 +41,6 @@ class Roles:
             self.buffers[root] = Buffer(root.name, root.extents, root.kind, role)  # type: ignore[arg-type]
         return self.buffers[root]
 
-    def buffer_or_none(self, value: Value) -> Buffer | None:
-        """The buffer of a value that shares it with another; None if it has its own."""
-        return self.buffer(value) if value in self.shared else None
-
     def _insertion(self, step: Insert) -> None:
         base = step.base
         if base is not None and self._ends_in(base, step):
