@@ -48,7 +48,8 @@ __getattr__, __dir__ = later(
         **dict.fromkeys(
             ["GraphError", "Tensor", "enable_grad", "function", "manual_seed", "no_grad"], "graph"
         ),
-        **dict.fromkeys(["Objective", "objective"], "objectives"),
+        # With the objective come the methods that minimise it.
+        **dict.fromkeys(["Objective", "objective"], "optim"),
         **dict.fromkeys(
             ["Batches", "Callback", "EarlyStopping", "History", "compile_step", "evaluate", "fit"],
             "training",

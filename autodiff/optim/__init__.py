@@ -1,5 +1,7 @@
-"""Optimizers with the names, arguments and defaults of torch.optim."""
+"""Optimizers of networks as in torch.optim, and methods that minimise an objective."""
 
+from ..objectives import Objective as Objective
+from ..objectives import objective as objective
 from .base import Optimizer
 from .first_order import SGD
 from .first_order import Adagrad
