@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         peers=given.peer or (),
         memory=given.memory,
     )
+    if "cuda" in options.targets:
+        show(f"GPU: {_gpu()}")
     rows = _rows(given.suite or [name for name, s in all_suites().items() if s.DEFAULT], options)
     _summary(rows)
     if given.json:
@@ -59,6 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.plot:
         plot(rows, given.plot)
     return int(given.strict and any(row.misses() for row in rows))
+
+
+def _gpu() -> str:
+    """The GPU's name; where there is none the command ends and says what is missing."""
+    from backends.cuda.cuda_device import open_device
+    from backends.cuda.errors import CudaError
+
+    try:
+        return open_device().name
+    except CudaError as error:
+        sys.exit(str(error))
 
 
 def _rows(names: Sequence[str], options: Options) -> list[Row]:

@@ -36,7 +36,21 @@ def fresh_loss(model: Model) -> Any:
 def ours(
     model: Model, result: str, arguments: tuple[Any, ...], direction: Any, target: str
 ) -> Call:
-    """A call as users write it."""
+    """A call as users write it; on a GPU its arguments lie there, and its results are waited for.
+
+    Raises CudaError for the target "cuda" where there is no GPU.
+    """
+    if target != "cuda":
+        return _call(model, result, arguments, direction, target)
+    from .on_device import moved, waiting
+
+    direction, *placed = moved((direction, *arguments))
+    return waiting(_call(model, result, tuple(placed), direction, target))
+
+
+def _call(
+    model: Model, result: str, arguments: tuple[Any, ...], direction: Any, target: str
+) -> Call:
     loss = fresh_loss(model)
     if result in TRANSFORMS:
         function = TRANSFORMS[result](loss, target=target)

@@ -11,7 +11,7 @@ import pytest
 
 import benchmarks
 from autodiff.tracing import arguments_of, tracer_of
-from benchmarks import calling, goals, limits, memory
+from benchmarks import calling, goals, limits, memory, profiling
 from benchmarks.__main__ import all_suites, main
 from benchmarks.discovery import modules
 from benchmarks.modelling import RESULTS, all_models, model_named
@@ -230,3 +230,24 @@ def test_the_command_knows_its_suites_and_stores_the_summary(tmp_path, capsys):
     assert [line["problem"] for line in found["summary"]] == ["quadratic form"] * 2
     assert find_spec("torch") or found["machine"]["torch"] == "not installed"
     assert (tmp_path / "rows.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_a_gpu_the_command_says_what_is_missing(monkeypatch):
+    from backends.cuda import cuda_device, errors
+
+    def nothing(*_):
+        raise errors.CudaError("target 'cuda' needs a GPU", [], "use target='numba'")
+
+    monkeypatch.setattr(cuda_device, "open_device", nothing)
+    with pytest.raises(SystemExit, match=r"(?s)needs a GPU.*target='numba'"):
+        main(["--suite", "start", "--target", "cuda"])
+
+
+def test_a_profile_has_the_operations_of_both_sides_and_every_line(capsys):
+    profiling.report("ridge regression", "Hessian", 100)
+    title, own, xla, total, *lines = capsys.readouterr().out.splitlines()
+    assert title.startswith("ridge regression, Hessian, size 100")
+    assert float(own.split()[1]) == pytest.approx(4, rel=0.1)
+    assert float(xla.split()[1]) >= 4
+    assert "in all" in total
+    assert any(".dot(" in line for line in lines)

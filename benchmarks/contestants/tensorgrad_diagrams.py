@@ -78,10 +78,10 @@ def contestant(model: Model, result: str, arguments: tuple[Any, ...], direction:
         given[v] = direction, edges[0]
         expressions = [(gradient.full_simplify() @ v).grad(x).full_simplify()]
     program = compile_to_callable(*expressions)
-    tensors = [_in_order(torch, *given[own], own.edges) for own in program.vars]
+    tensors = [_in_order(torch, given[v][0], given[v][1], v.edges) for v in program.vars]
     # A call of the program itself needs named tensors, which torch 2.13 no longer has.
     run = program.codegen.specialize(sizes, dtype=tensors[0].dtype)
-    plans = [_order(*plan, edges[0]) for plan in program._wrap_plans]
+    plans = [_order(permuted, names, edges[0]) for permuted, names in program._wrap_plans]
 
     def call() -> Any:
         found = run(*tensors)

@@ -6,6 +6,7 @@ camera sees twenty points; the Hessian is one 9 by 9 block for each camera.
 
 NAME = "bundle adjustment"
 SIZES = (10, 100, 300)
+HESSIAN_SIZES = (10, 100)
 NEWTON = False  # not convex
 POINTS = 20
 

@@ -1,0 +1,102 @@
+"""Where a result's time goes: ``python -m benchmarks.profiling PROBLEM RESULT SIZE``.
+
+Prints the operations and bytes of our program beside those of XLA's, which no load of the machine
+changes, and the seconds of processor time of the slowest lines of the NumPy program.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from time import thread_time
+from typing import Any, NamedTuple
+
+from backends import CompiledFunction
+from backends.step_costs import cost
+from tensorcalc.extents import evaluate
+
+from .modelling import Model, model_named
+from .ours import TRANSFORMS, fresh_loss
+from .peers import load_jax
+
+ROUNDS, SHOWN = 7, 8
+
+
+class Totals(NamedTuple):
+    """Operations and bytes of a program."""
+
+    flops: float
+    bytes: float
+
+
+def our_totals(compiled: CompiledFunction, sizes: Any) -> Totals:
+    """Sums over the steps."""
+    costs = [cost(step) for step in compiled.program.steps]
+    flops = sum(float(evaluate(each.flops, sizes)) for each in costs)
+    return Totals(flops, sum(float(evaluate(each.bytes, sizes)) for each in costs))
+
+
+def xla_totals(model: Model, result: str, arguments: tuple[Any, ...]) -> Totals | None:
+    """What XLA says of its own program; None without JAX."""
+    jax = load_jax()
+    if jax is None:
+        return None
+    own = model.variant("jax")
+
+    def loss(*args: Any) -> Any:
+        return own(jax, *args) if own else model.loss(jax.numpy, *args)
+
+    function = jax.hessian(loss) if result == "Hessian" else jax.value_and_grad(loss)
+    found = jax.jit(function).lower(*arguments).compile().cost_analysis()
+    return Totals(found["flops"], found["bytes accessed"])
+
+
+def line_seconds(source: str, arguments: tuple[Any, ...]) -> list[tuple[float, str]]:
+    """Least processor time of each line of a generated program's body, the slowest first."""
+    *before, body = source.rpartition("\ndef f(")
+    header, *lines = body.splitlines()
+    timed = ["".join(before) + header]
+    for number, line in enumerate(lines):
+        if not line.strip() or line.strip().startswith("return"):
+            timed.append(line)
+        else:
+            timed += [f"    started({number})", line, f"    ended({number})"]
+    starts: dict[int, float] = {}
+    least: dict[int, float] = {}
+
+    def ended(number: int) -> None:
+        taken = thread_time() - starts[number]
+        least[number] = min(taken, least.get(number, taken))
+
+    def started(number: int) -> None:
+        starts[number] = thread_time()
+
+    namespace: dict[str, Any] = {"started": started, "ended": ended}
+    exec(compile("\n".join(timed), "<profiled>", "exec"), namespace)  # noqa: S102
+    run: Callable[..., Any] = namespace["f"]
+    for _ in range(ROUNDS):
+        run(*arguments)
+    return sorted(((taken, lines[k].strip()) for k, taken in least.items()), reverse=True)
+
+
+def report(problem: str, result: str, size: int) -> None:
+    """Print it."""
+    model = model_named(problem)
+    arguments = model.arguments(size, "float64")
+    function = TRANSFORMS[result](fresh_loss(model), target="numpy")
+    function(*arguments)
+    plan = function.plan(arguments, {})
+    compiled = plan.derived.compiled
+    rows = {"ours": our_totals(compiled, plan.sizes), "XLA": xla_totals(model, result, arguments)}
+    print(f"{problem}, {result}, size {size}: {len(compiled.program.steps)} steps")
+    for name, totals in rows.items():
+        if totals is not None:
+            print(f"  {name:6}{totals.flops / 1e6:12.2f} Mflop{totals.bytes / 1e6:12.2f} MB")
+    lines = line_seconds(compiled.source, arguments)
+    print(f"  {sum(taken for taken, _ in lines) * 1e3:.2f} ms in all")
+    for taken, line in lines[:SHOWN]:
+        print(f"  {taken * 1e3:10.3f} ms  {line[:120]}")
+
+
+if __name__ == "__main__":
+    report(sys.argv[1], sys.argv[2], int(sys.argv[3]))
