@@ -15,6 +15,13 @@ from .certificate import Reason
 from .domains import NATURAL_DOMAINS, SMOOTH_WITHIN, dependent_nodes
 from .intervals import INF, NONNEGATIVE, POSITIVE, Interval
 from .ranges import Ranges
+from .special_forms import (
+    is_convex_in_two_pieces,
+    is_geometric_mean,
+    is_log_convex,
+    singular_values_of,
+    spectrum_of,
+)
 
 #: How a node depends on w: 0 affine (or not at all), +1 convex, -1 concave, None unknown.
 Bend = int | None
@@ -74,11 +81,32 @@ class Composition:
         moving = [factor for factor in factors if factor[0] in self.dependent]
         sign = self._sign([factor for factor in factors if factor[0] not in self.dependent], node)
         if len(moving) == 1:
-            return signed(self(moving[0][0]), sign)
+            return signed(self._summed(node, *moving[0]), sign)
         base, labels = moving[0]
         if any(other is not base or own != labels for other, own in moving):
             return None
         return signed(self._power(base, len(moving)), sign)
+
+    def _summed(self, node: Product, moving: Node, labels: tuple[int, ...]) -> Bend:
+        """The one factor that moves; the sum of all eigenvalues is the trace.
+
+        The sum of all singular values is a norm.
+        """
+        count = sum(labels[0] in own for own in node.subscripts) if labels else 0
+        if count == 1 and len(labels) == 1 and labels[0] not in node.output:
+            matrix, singular = spectrum_of(moving), singular_values_of(moving)
+            if matrix is not None:
+                return self(matrix)
+            if singular is not None:
+                return 1 if self(singular) == 0 else None
+        return self(moving)
+
+    def _of_extreme(self, values: Node, name: str) -> Bend:
+        """The largest and the smallest eigenvalue, the largest singular value."""
+        matrix, singular = spectrum_of(values), singular_values_of(values)
+        if matrix is not None and self(matrix) == 0:
+            return 1 if name == "max" else -1
+        return 1 if singular is not None and name == "max" and self(singular) == 0 else None
 
     def _sign(self, factors: list[tuple[Node, tuple[int, ...]]], node: Product) -> Bend:
         """+1 or -1 where the constant factors have that sign, 0 where they vanish, else None."""
@@ -94,6 +122,14 @@ class Composition:
             return self._of_power(node)
         if name == "where":
             return self._of_where(node)
+        if name in ("max", "min"):
+            extreme = self._of_extreme(node.operands[0], name)
+            if extreme is not None:
+                return extreme
+        if name == "exp" and is_geometric_mean(node.operands[0], self, self.dependent, self.ranges):
+            return -1
+        if name == "log" and is_log_convex(node.operands[0], self, self.dependent, self.ranges):
+            return 1
         if not self._is_covered(node):
             return None
         return self._composed(node, node.operation.convexity, self._monotonicity(node))
@@ -143,7 +179,9 @@ class Composition:
     def _of_where(self, node: Apply) -> Bend:
         """Each entry is one of the two, chosen by something that does not depend on w."""
         condition, x, y = node.operands
-        return None if condition in self.dependent else combined((self(x), self(y)))
+        if condition in self.dependent:
+            return 1 if is_convex_in_two_pieces(node, self, self.dependent) else None
+        return combined((self(x), self(y)))
 
     def _of_power(self, node: Apply) -> Bend:
         params = dict(node.params)
