@@ -271,3 +271,10 @@ def test_formulas_nested_too_deeply_are_refused_in_words():
 def test_long_sums_and_products_are_no_problem():
     assert parse("+".join(["x"] * 3000)) is 3000 * x
     assert parse("*".join(["c"] * 40)) is c**40
+
+
+def test_the_adjugate_of_a_singular_matrix_exists():
+    parsed = tc.parse("adj(A)", "A: n n")
+    assert parsed is tc.adjugate(tc.variables("A: n n"))
+    singular = np.array([[1.0, 2.0], [2.0, 4.0]])
+    np.testing.assert_allclose(tc.evaluate(parsed, A=singular), [[4, -2], [-2, 1]], atol=1e-12)

@@ -310,10 +310,6 @@ class MatrixReader:
     def _norm2_function(self, formula: Call) -> Chain:
         return opened(np.sqrt(np.sum(np.square(self.node(formula.operands[0])))))
 
-    def _adj_function(self, formula: Call) -> Chain:
-        node = self.node(formula.operands[0])
-        return opened(product((apply("det", node), apply("inv", node)), ((), (0, 1)), (0, 1)))
-
     def _vector_function(self, formula: Call) -> Chain:
         return self._filled(formula, "vector(1, n)")
 
