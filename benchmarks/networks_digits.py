@@ -1,10 +1,15 @@
 """``python -m benchmarks.networks_digits``: a convolutional network on scikit-learn's digits.
 
 First a network in the manner of LeNet (LeCun et al. 1998) is trained on four fifths of the digits
-and tested on the held-out fifth; the target is 98.5 % in under two minutes on two cores. Then
-known kernels are to be found again from the output of their convolution: without pooling every
-start finds them, since the loss is a convex quadratic of the kernels; max-pooling adds local minima
-in which some starts end.
+and tested on the held-out fifth; the target is 98.5 % in under two minutes on two cores, for every
+seed. The seed chooses the fifth, the initial weights and the order of the batches. The recipe was
+chosen among a few on a fifth of the training part, which no test looks at; ``--choose`` does that
+again.
+
+Then known kernels are to be found again from the output of their convolution. Without pooling every
+start finds them, since the loss is a convex quadratic of the kernels. With max-pooling some starts
+end elsewhere: the network is piecewise linear in its kernels, so the loss is a convex quadratic on
+every piece, and where its gradient vanishes inside a piece there is a local minimum.
 """
 
 from __future__ import annotations
@@ -36,9 +41,30 @@ KERNELS = np.array(
 )[:, None] / 4
 
 
-class Recognition(NamedTuple):
-    """What the network on digits came to."""
+class Recipe(NamedTuple):
+    """How the network is trained."""
 
+    width: int = 24
+    rate: float = 2e-3
+    smoothing: float = 0.05
+    dropout: float = 0.2
+
+
+#: What was tried on the validation part.
+CANDIDATES = (
+    Recipe(),
+    Recipe(width=16),
+    Recipe(rate=4e-3),
+    Recipe(rate=8e-3),
+    Recipe(smoothing=0.0),
+    Recipe(dropout=0.0),
+)
+
+
+class Recognition(NamedTuple):
+    """What the network on digits came to; ``seed`` is that of split, weights and batches."""
+
+    seed: int
     accuracy: float
     seconds: float
     parameters: int
@@ -65,7 +91,7 @@ class Recovery(NamedTuple):
 
 
 # -- digits ---------------------------------------------------------------------------------------
-def lenet(width: int = 24) -> Any:
+def lenet(width: int = 24, dropout: float = 0.2) -> Any:
     """Two convolutions with normalisation and max-pooling, two linear layers."""
     return nn.Sequential(
         nn.Conv2d(1, width, 3, padding=1),
@@ -77,7 +103,7 @@ def lenet(width: int = 24) -> Any:
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Flatten(),
-        nn.Dropout(0.2),
+        nn.Dropout(dropout),
         nn.Linear(2 * width * 2 * 2, 64),
         nn.ReLU(),
         nn.Linear(64, 10),
@@ -100,32 +126,59 @@ def shifted(images: Any, labels: Any, generator: np.random.Generator) -> Any:
 
 
 def recognise(epochs: int, seed: int, compiled: bool) -> Recognition:
-    """Train the network and test it on the held-out fifth."""
+    """Train with the recipe on four fifths and test on the held-out fifth."""
+    x, x_held, y, y_held = _split(*_digits(), seed)
+    return _trained(Recipe(), (x, y), (x_held, y_held), epochs, seed, compiled)
+
+
+def choose(epochs: int, seeds: int) -> list[tuple[Recipe, list[float]]]:
+    """Accuracies of every candidate on a fifth of the training part; tests are not looked at."""
+    results = []
+    for recipe in CANDIDATES:
+        accuracies = []
+        for seed in range(seeds):
+            x, _, y, _ = _split(*_digits(), seed)
+            x, x_chosen, y, y_chosen = _split(x, y, seed)
+            found = _trained(recipe, (x, y), (x_chosen, y_chosen), epochs, seed, True)
+            accuracies.append(found.accuracy)
+        results.append((recipe, accuracies))
+    return results
+
+
+def _digits() -> tuple[Any, Any]:
     digits = load_digits()
-    images = (digits.images[:, None] / 16).astype(np.float32)
-    x, x_held, y, y_held = split(images, digits.target, seed=seed, stratify=digits.target)
+    return (digits.images[:, None] / 16).astype(np.float32), digits.target
+
+
+def _split(images: Any, labels: Any, seed: int) -> list[Any]:
+    return split(images, labels, seed=seed, stratify=labels)
+
+
+def _trained(
+    recipe: Recipe, training: Any, held: Any, epochs: int, seed: int, compiled: bool
+) -> Recognition:
     start = perf_counter()
     ad.manual_seed(seed)
-    model = lenet()
-    data = Batches(x, y, batch_size=64, shuffle=True, seed=seed, transform=shifted)
-    optimizer = ad.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0.01)
-    steps = epochs * len(data)
+    model = lenet(recipe.width, recipe.dropout)
+    data = Batches(*training, batch_size=64, shuffle=True, seed=seed, transform=shifted)
+    optimizer = ad.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=0.01)
+    schedule = ad.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(data))
     history = ad.fit(
         model,
-        ad.losses.CrossEntropyLoss(label_smoothing=0.05),
+        ad.losses.CrossEntropyLoss(label_smoothing=recipe.smoothing),
         optimizer,
         data,
         epochs,
-        validation=(x_held, y_held),
+        validation=held,
         metrics=["accuracy"],
-        schedule=ad.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps),
+        schedule=schedule,
         schedule_every="step",
         compiled=compiled,
     )
     seconds = perf_counter() - start
-    confusion = confusion_matrix(predict(model, x_held), y_held)
+    confusion = confusion_matrix(predict(model, held[0]), held[1])
     count = sum(p.size for p in model.parameters())
-    return Recognition(history["val_accuracy"][-1], seconds, count, history, confusion)
+    return Recognition(seed, history["val_accuracy"][-1], seconds, count, history, confusion)
 
 
 # -- kernels --------------------------------------------------------------------------------------
@@ -167,14 +220,21 @@ def _descent(student: Any, images: Any, wanted: Any, steps: int) -> list[float]:
 
 
 # -- table and figure -----------------------------------------------------------------------------
-def table(result: Recognition, plain: Recovery, pooled: Recovery) -> str:
+def table(results: Sequence[Recognition], plain: Recovery, pooled: Recovery) -> str:
     """What is claimed and what came out."""
+    accuracies = [result.accuracy for result in results]
+    seconds = [result.seconds for result in results]
     starts = len(plain.losses)
     stuck = Recovery(*(field[~pooled.found] for field in pooled))
     rows = [
-        ("held-out accuracy", f"{result.accuracy:.2%}", f"at least {TARGET_ACCURACY:.1%}"),
-        ("seconds of training", f"{result.seconds:.1f}", f"under {TARGET_SECONDS:.0f}"),
-        ("parameters", f"{result.parameters:,}", ""),
+        *(
+            (f"held-out accuracy, seed {r.seed}", f"{r.accuracy:.2%}",
+             f"at least {TARGET_ACCURACY:.1%}")
+            for r in results
+        ),
+        ("mean of the seeds", f"{np.mean(accuracies):.2%}", ""),
+        ("seconds of training, longest", f"{max(seconds):.1f}", f"under {TARGET_SECONDS:.0f}"),
+        ("parameters", f"{results[0].parameters:,}", ""),
         ("kernels found without pooling", f"{plain.found.sum()} of {starts} starts", "all"),
         ("kernels found with max-pooling", f"{pooled.found.sum()} of {starts} starts", "not all"),
         ("  loss of the starts that are stuck", _range(stuck.losses[:, -1]), "0 if found"),
@@ -235,16 +295,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--starts", type=int, default=8)
     parser.add_argument("--steps", type=int, default=700, help="of finding kernels, per start")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=3, help="how many are trained and tested")
+    parser.add_argument("--choose", action="store_true",
+                        help="compare recipes on a part of the training images, and do no more")
     parser.add_argument("--eager", action="store_true", help="train through the graph")
     parser.add_argument("--plot", type=Path, default=Path("networks_digits.png"))
     options = parser.parse_args(arguments)
-    result = recognise(options.epochs, options.seed, not options.eager)
+    if options.choose:
+        for recipe, found in choose(options.epochs, options.seeds):
+            each = ", ".join(f"{accuracy:.2%}" for accuracy in found)
+            print(f"{np.mean(found):.2%}  ({each})  {recipe}")
+        return 0
+    seeds = range(options.seed, options.seed + options.seeds)
+    results = [recognise(options.epochs, seed, not options.eager) for seed in seeds]
     plain, pooled = (recover(pool, options.starts, options.steps) for pool in (0, 3))
-    print(table(result, plain, pooled))
-    plot(options.plot, result, plain, pooled)
+    print(table(results, plain, pooled))
+    plot(options.plot, results[0], plain, pooled)
     print(f"figure: {options.plot}")
-    met = result.accuracy >= TARGET_ACCURACY and result.seconds < TARGET_SECONDS
+    met = all(r.accuracy >= TARGET_ACCURACY and r.seconds < TARGET_SECONDS for r in results)
     return int(not (met and plain.found.all() and not pooled.found.all()))
 
 
