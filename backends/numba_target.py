@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from .numba_writer import NumbaWriter, prepared
 from .output_arrays import Result
 from .program import Program
 from .row_tiles import pairwise_values, tiled, without
+from .standalone import bundled
 from .steps import Nest
 
 #: Operations of a loop nest from which several cores are worth waking: about a millisecond of one.
@@ -123,6 +125,13 @@ class NumbaFunction(CompiledFunction):
 
     def _planned(self, arrays: Sequence[Any], given: Mapping[str, int]) -> Callable[..., Any]:
         return self.recipe(arrays, given).function()
+
+    def save(self, path: str | Path) -> None:
+        """Write :attr:`source` and the functions it calls to a file that needs no more than numba.
+
+        The file is for the precision and the sizes (one core or several) of the last new call.
+        """
+        Path(path).write_text(bundled(self.source))
 
     def recipe(self, arrays: Sequence[Any], given: Mapping[str, int]) -> Recipe:
         """The text for arguments of these shapes and dtypes, and what remains to be done."""
