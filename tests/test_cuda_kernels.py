@@ -267,3 +267,12 @@ def test_source_of_the_target_needs_no_gpu() -> None:
     x = tc.variables("x: n")
     function = backends.compile(np.sum(np.sin(x)), "cuda")
     assert "grid_sum(out, parts, counter, total)" in function.source
+
+
+def test_the_command_line_prints_kernels_and_calls_without_a_gpu(capsys: Any) -> None:
+    from autodiff.command_line import main
+
+    declared = "X: m n, w: n, y: m"
+    assert main(["norm2(X*w - y)^2", declared, "--wrt", "w", "--order", "2", "--code", "cuda"]) == 0
+    printed = capsys.readouterr().out
+    assert "def mirror(out, n0):" in printed and "= 2 * X.T @ X  # syrk n, n, m" in printed
