@@ -485,6 +485,8 @@ def test_least_squares_of_scipy_take_the_derived_jacobian(name: str, start: int)
 @pytest.mark.parametrize("method", ["levenberg-marquardt", "newton", "trust-region"])
 @pytest.mark.parametrize("name", mgh.FUNCTIONS)
 def test_more_garbow_hillstrom_functions_reach_a_published_minimum(name: str, method: str) -> None:
-    result = mgh.fit(name, method)
+    # gradients of the two of rank one are sums of 1e5: their rounding is above 1e-8
+    options = {"gtol": 1e-5} if "rank one" in name and method != "levenberg-marquardt" else {}
+    result = mgh.fit(name, method, **options)
     assert result.success, result.message
     assert mgh.distance(result, name) < 1e-9

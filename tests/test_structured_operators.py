@@ -361,6 +361,15 @@ def test_low_rank_alone_needs_damping():
     close(op.solve(np.ones(6), damping=0.5), np.linalg.solve(Z.T @ Z + 0.5 * np.eye(6), np.ones(6)))
 
 
+def test_low_rank_with_a_damping_that_is_small_beside_it_does_not_cancel():
+    rng = np.random.default_rng(0)
+    Z = 1e3 * rng.normal(size=(2, 6))
+    b = Z.T @ rng.normal(size=2)
+    for base in (ZeroOperator((6,)), DiagonalOperator(np.float64(1e-9), (6,))):
+        x = PlusLowRankOperator(base, Z, np.ones(2)).solve(b, damping=1e-2)
+        np.testing.assert_allclose(x, np.linalg.pinv(Z) @ np.linalg.pinv(Z.T) @ b, rtol=1e-5)
+
+
 def test_right_hand_side_of_a_wrong_shape_names_both_shapes():
     op = INSTANCES["blocks"](np.random.default_rng(0))
     with pytest.raises(TensorcalcError, match=r"shape \(4,\)"):

@@ -30,6 +30,7 @@ class PlusLowRankOperator(StructuredOperator):
         self.Z = np.asarray(Z).reshape(-1, self.shape[0])
         self.M = np.asarray(M)
         self._kept: tuple[float, Any] | None = None
+        self._range: tuple[Any, Any] | None = None
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -105,10 +106,26 @@ class PlusLowRankOperator(StructuredOperator):
             return kept._solution(V, damping)
         spread, root, factor = kept
         anchor, rest = self._anchor(damping)
+        if isinstance(anchor, DiagonalOperator) and not anchor.core.ndim:
+            return self._by_range(V, float(anchor.core) + rest)
         start = anchor._solution(V, rest)
         z = self._weighted(self.Z @ start)
         z = z - self._weighted(root @ linalg.cho_solve(factor, root.T @ z))
         return start - spread @ z
+
+    def _by_range(self, V: Any, d: float) -> Any:
+        """``inv(d I + Z' M Z) V`` with ``Z' = Q R``: Woodbury's difference cancels for small d.
+
+        In the range of ``Q`` the matrix is ``d I + R M R'``, outside of it ``d I``.
+        """
+        if self._range is None:
+            self._range = np.linalg.qr(self.Z.T)
+        Q, R = self._range
+        core = R @ self._weighted(R.T)
+        within = Q.T @ V
+        inner = (core + core.T) / 2 + d * np.eye(len(core))
+        solved = linalg.solve(inner, within, assume_a="sym")
+        return (V - Q @ within) / d + Q @ solved
 
     def _log_determinant(self, damping: float) -> float:
         kept = self._factors(damping)

@@ -153,6 +153,76 @@ def variably_dimensioned(x: Any) -> Any:
     return np.concatenate([x - 1, np.stack([weighted, weighted**2])])
 
 
+def watson(x: Any) -> Any:
+    """(20)."""
+    t = np.arange(1.0, 30.0) / 29
+    powers = np.arange(0.0, len(x))
+    slopes = (powers[1:] * t[:, None] ** (powers[1:] - 1)) @ x[1:]
+    values = (t[:, None] ** powers) @ x
+    return np.concatenate([slopes - values**2 - 1, np.stack([x[0], x[1] - x[0] ** 2 - 1])])
+
+
+def extended_rosenbrock(x: Any) -> Any:
+    """(21)."""
+    return np.concatenate([10 * (x[1::2] - x[::2] ** 2), 1 - x[::2]])
+
+
+def extended_powell(x: Any) -> Any:
+    """(22)."""
+    a, b, c, d = x[::4], x[1::4], x[2::4], x[3::4]
+    linear = [a + 10 * b, np.sqrt(5) * (c - d)]
+    return np.concatenate([*linear, (b - 2 * c) ** 2, np.sqrt(10) * (a - d) ** 2])
+
+
+def penalty_one(x: Any) -> Any:
+    """(23)."""
+    return np.concatenate([np.sqrt(1e-5) * (x - 1), np.stack([np.sum(x**2) - 0.25])])
+
+
+def discrete_boundary_value(x: Any) -> Any:
+    """(28)."""
+    n = len(x)
+    h = 1 / (n + 1)
+    t = np.arange(1.0, n + 1) * h
+    padded = np.concatenate([np.zeros(1), x, np.zeros(1)])
+    return 2 * x - padded[:-2] - padded[2:] + h**2 * (x + t + 1) ** 3 / 2
+
+
+def discrete_integral_equation(x: Any) -> Any:
+    """(29)."""
+    n = len(x)
+    h = 1 / (n + 1)
+    t = np.arange(1.0, n + 1) * h
+    kernel = np.minimum(t[:, None], t) * (1 - np.maximum(t[:, None], t))
+    return x + h * (kernel @ (x + t + 1) ** 3) / 2
+
+
+def broyden_banded(x: Any) -> Any:
+    """(31)."""
+    n = len(x)
+    offset = np.arange(n) - np.arange(n)[:, None]
+    near = (offset >= -5) & (offset <= 1) & (offset != 0)
+    return x * (2 + 5 * x**2) + 1 - near @ (x * (1 + x))
+
+
+def linear_full_rank(x: Any) -> Any:
+    """(32), m = 10."""
+    total = 2 * np.sum(x) / 10
+    return np.concatenate([x - total - 1, np.zeros(5) - total - 1])
+
+
+def linear_rank_one(x: Any) -> Any:
+    """(33), m = 10."""
+    return np.arange(1.0, 11.0) * np.sum(np.arange(1.0, len(x) + 1) * x) - 1
+
+
+def linear_rank_one_with_zeros(x: Any) -> Any:
+    """(34), m = 10."""
+    i = np.concatenate([np.zeros(1), np.arange(1.0, 9.0), np.zeros(1)])
+    return i * np.sum(np.arange(2.0, len(x)) * x[1:-1]) - 1
+
+
+_GRID = np.arange(1.0, 11.0) / 11
 FUNCTIONS: dict[str, Function] = {
     "Rosenbrock": Function(rosenbrock, (-1.2, 1), (0,)),
     "Freudenstein and Roth": Function(freudenstein_roth, (0.5, -2), (0, 48.98425368)),
@@ -174,6 +244,18 @@ FUNCTIONS: dict[str, Function] = {
     "trigonometric": Function(trigonometric, (0.1,) * 10, (0, 2.795061e-5)),
     "Brown almost linear": Function(brown_almost_linear, (0.5,) * 10, (0, 1)),
     "Broyden tridiagonal": Function(broyden_tridiagonal, (-1,) * 10, (0,)),
+    "Watson": Function(watson, (0,) * 6, (2.287670053e-3,)),
+    "extended Rosenbrock": Function(extended_rosenbrock, (-1.2, 1) * 5, (0,)),
+    "extended Powell": Function(extended_powell, (3, -1, 0, 1) * 3, (0,)),
+    "penalty I": Function(penalty_one, tuple(range(1, 11)), (7.087651467e-5,)),
+    "discrete boundary value": Function(discrete_boundary_value, tuple(_GRID * (_GRID - 1)), (0,)),
+    "discrete integral equation": Function(
+        discrete_integral_equation, tuple(_GRID * (_GRID - 1)), (0,)
+    ),
+    "Broyden banded": Function(broyden_banded, (-1,) * 10, (0,)),
+    "linear, full rank": Function(linear_full_rank, (1,) * 5, (5,)),
+    "linear, rank one": Function(linear_rank_one, (1,) * 5, (15 / 7,)),
+    "linear, rank one with zeros": Function(linear_rank_one_with_zeros, (1,) * 5, (62 / 17,)),
 }
 
 
