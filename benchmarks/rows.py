@@ -11,6 +11,8 @@ from typing import Any
 from .measuring import machine
 
 OURS = "ours"
+#: How the reason begins why a contestant was left out whose result failed its check.
+WRONG = "wrong"
 
 
 @dataclass
@@ -80,8 +82,13 @@ class Row:
         machine = "" if self.fraction is None else f"  {self.fraction:.0%} of the machine"
         missed = "; ".join(self.misses())
         verdict = f"  MISSED: {missed}" if missed else "  met" if self.target_count() else ""
+        verdict += "".join(f"  {name} {self.left_out[name]}" for name in self.wrong())
         what = f" {self.result:23}" if self.result else ""
         return f"{self.size!s:>6} {self.dtype:8}{what} {times}  {ratios}{machine}{verdict}"
+
+    def wrong(self) -> list[str]:
+        """The contestants whose results failed their checks."""
+        return [name for name, why in self.left_out.items() if why.startswith(WRONG)]
 
     def target_count(self) -> int:
         """How many targets were set for this row."""

@@ -123,11 +123,13 @@ def test_a_suite_run_checks_times_and_judges():
     ]
 
 
-def test_a_wrong_contestant_stops_the_suite(monkeypatch):
+def test_a_wrong_contestant_is_not_timed_and_fails_the_command(monkeypatch, capsys):
     monkeypatch.setattr("benchmarks.suites.models.ours", lambda *_: lambda: np.float64(0.0))
-    options = ridge_alone()
-    with pytest.raises(AssertionError, match="ridge regression, ours numpy, value, size 10"):
-        next(run(options))
+    row = next(run(ridge_alone()))
+    assert row.wrong() == ["ours numpy"] and row.seconds.keys() == {"JAX"}
+    assert "ours numpy wrong: ridge regression, ours numpy, value, size 10, float64" in str(row)
+    arguments = ["--suite", "models", "--quick", "--seconds", "0", "--target", "numpy"]
+    assert main([*arguments, "--problem", "quadratic form", "--peer", "JAX"]) == 1
 
 
 def test_what_we_refuse_stays_in_the_table(monkeypatch):

@@ -2,6 +2,7 @@
 
 NAME = "CP decomposition"
 SIZES = (10, 50, 100)
+HESSIAN_SIZES = (10, 50)
 RANK = 4
 
 

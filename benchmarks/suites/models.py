@@ -17,7 +17,7 @@ from ..memory import peaks
 from ..modelling import RESULTS, Model, all_models
 from ..options import Options
 from ..ours import least_work, ours, own_name, structured
-from ..rows import Row
+from ..rows import WRONG, Row
 
 DEFAULT = False
 PRECISIONS = ("float64", "float32")
@@ -61,14 +61,14 @@ def _measured(
         try:
             _check_turn(name, size, options, tired)
             call, row.first[name], found = _first(model, result, arguments, name)
+            dense = found.todense() if hasattr(found, "todense") else found
+            check_all(f"{model.name}, {name}, {result}, size {size}, {dtype}", dense, wanted)
         except Exception as error:
             row.left_out[name] = _sentence(error)
             continue
-        if row.first[name] > PATIENCE:
-            tired[name] = f"its first call took {row.first[name]:.0f} s at size {size}"
-        if hasattr(found, "todense"):
-            found = found.todense()
-        check_all(f"{model.name}, {name}, {result}, size {size}, {dtype}", found, wanted)
+        finally:
+            if row.first.get(name, 0.0) > PATIENCE:
+                tired[name] = f"its first call took {row.first[name]:.0f} s at size {size}"
         calls[name] = call
     row.seconds = interleaved(calls, options.seconds)
     if options.memory and size == model.sizes(result)[-1] and dtype == "float64":
@@ -160,4 +160,6 @@ def _sentence(error: Exception) -> str:
     """What a person needs of an error."""
     lines = str(error).strip().splitlines()
     text = lines[0] if lines else ""
+    if isinstance(error, AssertionError):
+        return f"{WRONG}: {text}"
     return text if isinstance(error, Refused) else f"{type(error).__name__}: {text}"[:200]
