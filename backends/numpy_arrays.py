@@ -70,7 +70,7 @@ def add_inside(x, values, shape, forms):
 helper("""
 def add_rows(x, index, values):
     # x[index] += values, entries of one place added up; few places by a matrix product.
-    rows = index.size
+    rows, values = index.size, np.asarray(values)
     if values.size < 4096 or len(x) > 512 or values.shape != index.shape + x.shape[1:]:
         np.add.at(x, index, values)
         return
