@@ -53,8 +53,9 @@ def _models(plt: Any, rows: Sequence[Row]) -> Any:
                 if ratios:
                     bars[peer][k] = geometric_mean(ratios)
         _bars(axes, bars, problems)
-        axes.set_title(result, fontsize=10)
-    figure.supxlabel("time of the peer / ours, geometric mean over sizes (right of 1: ours faster)")
+        axes.set_title(result, fontsize=10, loc="right")
+    label = "time of the peer / ours, geometric mean over sizes (right of 1: ours faster)"
+    figure.supxlabel(label, fontsize=10)
     return figure
 
 
@@ -71,7 +72,8 @@ def _bars(axes: Any, bars: dict[str, dict[int, float]], labels: Sequence[str]) -
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper right")
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": len(bars)}
+    axes.legend(frameon=False, fontsize=8, **place)
 
 
 def _ratio_text(ratio: float) -> str:
