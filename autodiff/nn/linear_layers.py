@@ -88,7 +88,10 @@ class Embedding(Module):
     The row ``padding_idx`` starts at zero and does not learn. Where ``weight`` is an expression, as
     in a compiled step, that row counts as zero, whatever was written into it. With ``max_norm``,
     rows are scaled down in place to that ``norm_type``-norm when they are looked up, outside the
-    graph; a compiled step refuses it.
+    graph.
+
+    Raises ValueError for ``scale_grad_by_freq`` and ``sparse``, TraceError for ``max_norm`` in a
+    compiled step.
 
     >>> import numpy as np, autodiff as ad
     >>> ad.nn.Embedding(10, 4)(np.array([[1, 2, 3]])).shape

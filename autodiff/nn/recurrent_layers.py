@@ -206,6 +206,8 @@ class LSTM(_Recurrent):
     ``h``. Source: Sak et al., *Long short-term memory based recurrent neural network architectures*
     (2014).
 
+    Raises ValueError unless ``proj_size`` is below ``hidden_size``.
+
     >>> import numpy as np, autodiff as ad
     >>> output, (state, cell) = ad.nn.LSTM(3, 5)(np.ones((7, 2, 3)))
     >>> output.shape, state.shape, cell.shape
