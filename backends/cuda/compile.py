@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
+import importlib
 import json
 import linecache
 import os
@@ -49,11 +50,14 @@ class Compiled(NamedTuple):
     doubles: int
 
 
+def device_module(name: str) -> Any:
+    """A module of this package that imports numba.cuda, loaded when a kernel is first compiled."""
+    return importlib.import_module(f"{__package__}.{name}")
+
+
 def function_of(kernel: Kernel, precision: str) -> Any:
     """The Python function of a kernel's text."""
-    from .device_functions import namespace
-
-    names = dict(namespace(precision))
+    names = dict(device_module("device_functions").namespace(precision))
     file = f"<{kernel.name} {_digest(kernel.text, precision)}>"
     exec(builtins.compile(kernel.text, file, "exec"), names)  # noqa: S102
     linecache.cache[file] = len(kernel.text), None, kernel.text.splitlines(True), file
@@ -66,9 +70,7 @@ def ptx_of(kernel: Kernel, precision: str, cc: tuple[int, int] = HOPPER) -> str:
     Raises TargetError if numba-cuda or a library that it needs is not installed.
     """
     available()
-    from .numba_cuda import ptx
-
-    text = ptx(kernel, function_of(kernel, precision), precision, cc)
+    text = device_module("numba_cuda").ptx(kernel, function_of(kernel, precision), precision, cc)
     names = re.findall(r"\.entry\s+(\w+)", text)
     return text.replace(names[0], entry_of(kernel, precision, cc))
 

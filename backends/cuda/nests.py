@@ -12,6 +12,7 @@ from tensorcalc.extents import Extent
 
 from ..numba_terms import Loops
 from ..steps import Labels, Nest, Step, Term, Value, load
+from .grids import THREADS
 from .plan import Kernel, Kind
 from .terms import KernelTerms, Place
 
@@ -140,8 +141,6 @@ class KernelWriter(KernelTerms):
         self, name: str, outputs: Sequence[tuple[str, Kind]], comment: str, threads: int = 0
     ) -> Kernel:
         """The kernel of the lines so far, its outputs before what it reads."""
-        from .grids import THREADS
-
         pointers = [*(output for output, _ in outputs), *self.pointers]
         kinds = (*(kind for _, kind in outputs), *(b.kind for b in self.pointers.values()))
         head = f"def {name}({', '.join([*pointers, *self.symbols])}):"

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tensorcalc.extents import symbol
+
 from ..numba_terms import Loops
 from ..steps import Nest, Step, Term, Value, load
 from . import grids
@@ -172,8 +174,6 @@ def _product_text(writer: KernelWriter, extents: list[Any]) -> str:
 
 def _added(step: Nest, out: Buffer, parts: Buffer, count: Count) -> Launch:
     """The sum of the parts of columns, a thread for each entry."""
-    from tensorcalc.extents import symbol
-
     number = symbol("parts_")
     entries = product_of(step.value.extents)
     value = Value("parts", (number, entries))

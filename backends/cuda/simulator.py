@@ -15,7 +15,7 @@ import numpy as np
 
 from tensorcalc.extents import evaluate
 
-from .compile import function_of
+from .compile import device_module, function_of
 from .plan import (
     Buffer,
     Copy,
@@ -79,8 +79,7 @@ class Simulation:
         return [self.array(buffer).copy() for buffer in self.plan.results]
 
     def _launch(self, action: Launch) -> None:
-        from .numba_cuda import cuda
-
+        cuda = device_module("numba_cuda").cuda
         if action.is_empty(self.sizes):
             return
         pointers = [self.flat(buffer) for buffer in action.pointers]
