@@ -55,8 +55,9 @@ class Cost:
 def cost(*expressions: Node) -> Cost:
     """Operations and bytes of expressions computed together, as SymPy polynomials.
 
-    Counted is what would run: the expressions are simplified first. The symbols are plain ``sympy.Symbol`` named as the extents. A multiplication with its addition
-    counts two operations; each node's value is written once and read by each of its users.
+    Counted is what would run: the expressions are simplified first. The symbols are plain
+    ``sympy.Symbol`` named as the extents. A multiplication with its addition counts two operations;
+    each node's value is written once and read by each of its users.
 
     >>> import tensorcalc as tc
     >>> A, x = tc.variables("A: m n, x: n")

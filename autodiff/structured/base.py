@@ -21,6 +21,8 @@ Modified = Literal["absolute", "shift"] | None
 
 #: Columns of the identity that are solved for at once.
 CHUNK = 256
+#: Rows up to which all eigenvalues cost less than the iteration for a few.
+SMALL = 512
 #: Bytes beyond which no dense matrix is formed in place of a structured one.
 DENSE_LIMIT = 2**31
 
@@ -174,9 +176,12 @@ class StructuredOperator(LinearOperator):
         return result
 
     def eigsh(self, k: int = 6, which: str = "LA", **options: Any) -> tuple[Any, Any]:
-        """``k`` eigenvalues and eigenvectors, as :func:`scipy.sparse.linalg.eigsh` orders them."""
+        """``k`` eigenvalues and eigenvectors, as :func:`scipy.sparse.linalg.eigsh` orders them.
+
+        A small matrix is decomposed as a whole: Lanczos need not converge where eigenvalues crowd.
+        """
         n = self.shape[0]
-        if k >= n - 1:
+        if k >= n - 1 or (n <= SMALL and not options):
             values, vectors = np.linalg.eigh(self.todense())
             order = _wanted(values, k, which)
             return values[order], vectors[:, order]
