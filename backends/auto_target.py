@@ -64,6 +64,16 @@ class _Worker:
 _WORKER = _Worker()
 
 
+def finish_compiling() -> None:
+    """Wait until everything that the background is compiling is compiled and compared.
+
+    For measurements; nobody else needs to wait.
+    """
+    done = threading.Event()
+    _WORKER.submit(done.set)
+    done.wait()
+
+
 class _Trial:
     """The NumPy function of one signature, with a count of its calls; then the faster function."""
 

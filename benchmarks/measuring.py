@@ -16,6 +16,8 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+from backends.auto_target import CALLS, SECONDS, finish_compiling
+
 #: A sample repeats its call until it takes about this many seconds.
 SAMPLE_SECONDS = 2e-3
 #: Samples of every contestant, at least.
@@ -43,6 +45,16 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[
         if enabled:
             gc.enable()
     return {name: median(own) for name, own in samples.items()}
+
+
+def settled(call: Callable[[], Any]) -> Callable[[], Any]:
+    """``call``, made so often that ``target="auto"`` has chosen what serves it from now on."""
+    start, calls = perf_counter(), 0
+    while calls < 2 * CALLS or perf_counter() < start + 2 * SECONDS:
+        call()
+        calls += 1
+    finish_compiling()
+    return call
 
 
 def _repeats(call: Callable[[], Any]) -> int:

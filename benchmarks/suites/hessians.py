@@ -12,7 +12,7 @@ import tensorcalc as tc
 from tensorcalc.errors import NotationError
 
 from ..calling import check
-from ..measuring import interleaved
+from ..measuring import interleaved, settled
 from ..options import Options
 from ..peers import jax_call, load_jax
 from ..problems import DATA, PROBLEMS, Problem
@@ -78,6 +78,7 @@ def measure(problem: Problem, size: int | str, dtype: str, seconds: float) -> Ro
     calls[HAND] = lambda: problem.by_hand(*arrays)
     for name, call in calls.items():
         check(f"{problem.name}, {name}, size {size}, {dtype}", call(), wanted, TOLERANCES)
+    settled(calls[OURS])
     targets = {}
     if isinstance(size, int) and size in problem.targets and dtype == "float64":
         targets["JAX"] = problem.targets[size]
