@@ -193,6 +193,8 @@ class TermWriter(Scope):
     def _apply(self, term: Term) -> Piece:
         operation, params = term.payload
         pieces = [self._operand(argument) for argument in term.arguments]
+        if operation.name == "where" and all(t.operator == "constant" for t in term.arguments[1:]):
+            pieces[1] = Piece(f"{self.dtype()}.type({pieces[1].text})")  # not an array of integers
         labels = self.sorted_labels(*pieces)
         template = _template(operation, dict(params))
         if labels and operation.result == "real" and _is_ufunc(template):

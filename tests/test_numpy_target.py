@@ -326,3 +326,15 @@ def test_source_stays_standalone_after_a_call_with_large_arrays(tmp_path):
     namespace = {}
     exec(path.read_text(), namespace)
     np.testing.assert_array_equal(namespace["f"](**arrays), second)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_choice_between_two_integers_is_an_array_of_real_numbers(dtype):
+    x = tc.variables("x: m n")
+    weights = np.where(np.any(x > 0, axis=1), 1.0, 2.0)
+    hessian = tc.hessian(np.sum(np.sin(weights * np.sum(x, axis=1) ** 2)), x)
+    values = (np.arange(12.0).reshape(3, 4) - 5).astype(dtype)
+    found = backends.compile(hessian)(x=values)
+    assert found.dtype == dtype
+    expected = tc.evaluate(hessian, x=values.astype(np.float64))
+    assert np.allclose(found, expected, rtol=1e-3 if dtype == np.float32 else 1e-12)
