@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from functools import partial, reduce
 from typing import Any
 
 from tensorcalc.applications import apply
@@ -38,7 +39,7 @@ def unrolled(node: Node) -> Node | None:
         if isinstance(node, Product):
             return _sum(node)
     except Unsolved:
-        pass
+        return None
     return None
 
 
@@ -47,10 +48,7 @@ def _extremum(node: Apply) -> Node | None:
     if not _is_short(operand.extents[-1]) or not _is_window(operand):
         return None
     parts = [at(operand, {operand.ndim - 1: k}) for k in range(operand.extents[-1])]
-    result = parts[0]
-    for part in parts[1:]:
-        result = apply(EXTREMA[node.operation.name], result, part)
-    return result
+    return reduce(partial(apply, EXTREMA[node.operation.name]), parts)
 
 
 def _sum(node: Product) -> Node | None:
@@ -128,21 +126,20 @@ def at(node: Node, pins: Mapping[int, int]) -> Node:
 
 
 def _mask_at(node: Apply, pins: Pins) -> Node:
-    """Whether the entry is the extremum and none before it is."""
+    """Whether the entry is the extremum and none before it is; of several NaNs the first is it.
+
+    The last entry is the extremum if no other is, which spares a comparison.
+    """
     position = pins.pop(node.ndim - 1)
     operand = node.operands[0]
     extremum = at(apply(MASKS[node.operation.name], operand), pins)
-    hits = [
-        apply("equal", at(operand, {**pins, node.ndim - 1: k}), extremum)
-        for k in range(position + 1)
-    ]
-    result = hits[position]
-    if position:
-        before = hits[0]
-        for hit in hits[1:position]:
-            before = apply("logical_or", before, hit)
-        result = apply("logical_and", result, apply("logical_not", before))
-    return result
+    last = operand.extents[-1] - 1
+    entries = [at(operand, {**pins, node.ndim - 1: k}) for k in range(min(position + 1, last))]
+    hits = [apply("logical_or", apply("equal", x, extremum), apply("isnan", x)) for x in entries]
+    if position == 0:
+        return hits[0]
+    none_before = apply("logical_not", reduce(partial(apply, "logical_or"), hits[:position]))
+    return none_before if position == last else apply("logical_and", hits[position], none_before)
 
 
 def _product_at(node: Product, pins: Mapping[int, int]) -> Node:

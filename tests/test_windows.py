@@ -97,6 +97,20 @@ def test_ties_within_a_window_give_the_adjoint_to_the_first_entry():
     np.testing.assert_array_equal(found[0, 0], [[0, 1], [0, 0]])
 
 
+@pytest.mark.parametrize("reduction", [np.max, np.min])
+@pytest.mark.parametrize("target", ["numpy", "numba"])
+def test_nan_in_a_window_propagates_and_its_first_place_gets_the_adjoint(reduction, target):
+    x = Variable("x", (6, 3))
+    y = reduction(np.lib.stride_tricks.sliding_window_view(x, 3, axis=1), axis=-1)[:, 0]
+    nan, inf = np.nan, np.inf
+    a = np.array([[nan, 1, 2], [1, nan, 3], [2, 1, nan], [1, nan, nan], [nan] * 3, [inf] * 3])
+    roots = [y, tc.gradient(np.sum(y * np.arange(1.0, 7.0)), x)]
+    found = backends.compile(roots, target, variables=(x,))(x=a)
+    for value, root in zip(found, roots, strict=True):
+        np.testing.assert_array_equal(value, tc.evaluate(root, x=a))
+    np.testing.assert_array_equal(np.count_nonzero(found[1], axis=1), 1)
+
+
 def test_what_a_mask_leaves_out_may_be_infinite_in_large_arrays():
     mask, x = Variable("mask", (100, 100), ("boolean",)), Variable("x", (100, 100))
     compiled = backends.compile(mask * x)
