@@ -113,7 +113,14 @@ class _Powers:
 
     @staticmethod
     def exponent(node: Node) -> float:
-        """The exponent if ``node`` is a power with its natural value at zero, else 1."""
+        """The exponent if ``node`` is a power with its natural value at zero, else 1.
+
+        A nested product of equal factors is such a power.
+        """
+        if isinstance(node, Product):
+            is_power = all(each is node.operands[0] for each in node.operands)
+            aligned = all(own == node.output for own in node.subscripts)
+            return len(node.operands) if is_power and aligned else 1
         if isinstance(node, Apply) and node.operation.name == "power":
             params = dict(node.params)
             return params["exponent"] if params.get("at_zero") is None else 1

@@ -209,7 +209,7 @@ class _Work:
             raise Contradiction
         self._settle_products()
         self._normalise_sums()
-        while self.rows and self._step():
+        while (self.rows and self._step()) or self._slice_opens():
             pass
         self.rows = deltas.canonical_rows(self.rows)
         self.coefficient, self.factors = powers_merged(self.coefficient, self.factors)
@@ -218,10 +218,7 @@ class _Work:
         return _finished(self.coefficient, factors, self.output)
 
     def _settle_products(self) -> None:
-        """A nested product that stands alone is opened; among others, its outer factors part.
-
-        An elementwise product of which one slice is wanted is opened too: that is less to do.
-        """
+        """A nested product that stands alone is opened; among others, its outer factors part."""
         if len(self.factors) == 1:
             ((node, labels),) = self.factors
             if isinstance(node, Product) and len(set(labels)) == len(labels):
@@ -229,14 +226,23 @@ class _Work:
                 self._inline(node, labels)
                 return
         settled, self.factors = self.factors, []
-        sliced = {label for terms, _ in self.rows if len(terms) == 1 for label in terms}
         for node, labels in settled:
-            if isinstance(node, Product) and sliced & set(labels) and is_elementwise(node):
-                self._inline(node, labels)
-            elif isinstance(node, Product):
+            if isinstance(node, Product):
                 self._part(node, labels)
             else:
                 self.factors.append((node, labels))
+
+    def _slice_opens(self) -> bool:
+        """An elementwise product of which one slice is wanted is opened: that is less to do."""
+        sliced = {label for terms, _ in self.rows if len(terms) == 1 for label in terms}
+        for k, (node, labels) in enumerate(self.factors):
+            if isinstance(node, Product) and sliced & set(labels) and is_elementwise(node):
+                del self.factors[k]
+                self._inline(node, labels)
+                self._settle_products()
+                self._normalise_sums()
+                return True
+        return False
 
     def _part(self, node: Product, labels: tuple[Label, ...]) -> None:
         parts = outer_parts(node)

@@ -378,3 +378,19 @@ def test_import_loads_neither_sympy_nor_matplotlib():
     names = "sympy", "matplotlib", "numba", "jax"
     code = f"import sys, tensorcalc; print([m for m in {names} if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_slice_of_a_power_in_a_product_parses_back_to_the_same_node():
+    X, Z = tc.variables("X: m n, Z: n m")
+    rotated = (X**2).T @ Z.sum(0)
+    expression = np.concatenate([rotated[1:], rotated[:1]])
+    for node in (expression, tc.simplify(expression)):
+        assert tc.parse(str(node), "X: m n, Z: n m") is node
+
+
+def test_power_of_a_sum_merges_with_the_sum():
+    X = tc.variables("X: m n")
+    total = X.sum(0)
+    derivative = tc.derivative(np.log1p((total**2) ** 2), X)
+    assert "sum[l](X[l,i])^3" in str(derivative)
+    assert tc.parse(str(derivative), "X: m n") is derivative
