@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..nodes import Apply, Node, Product, Sum, Variable
+from ..rules.patterns import argument
 from .certificate import Reason
 from .domains import NATURAL_DOMAINS, SMOOTH_WITHIN, dependent_nodes
 from .intervals import INF, NONNEGATIVE, POSITIVE, Interval
@@ -19,8 +20,6 @@ from .special_forms import (
     is_convex_in_two_pieces,
     is_geometric_mean,
     is_log_convex,
-    singular_values_of,
-    spectrum_of,
 )
 
 #: How a node depends on w: 0 affine (or not at all), +1 convex, -1 concave, None unknown.
@@ -94,7 +93,7 @@ class Composition:
         """
         count = sum(labels[0] in own for own in node.subscripts) if labels else 0
         if count == 1 and len(labels) == 1 and labels[0] not in node.output:
-            matrix, singular = spectrum_of(moving), singular_values_of(moving)
+            matrix, singular = argument(moving, "eigvalsh"), argument(moving, "svdvals")
             if matrix is not None:
                 return self(matrix)
             if singular is not None:
@@ -103,7 +102,7 @@ class Composition:
 
     def _of_extreme(self, values: Node, name: str) -> Bend:
         """The largest and the smallest eigenvalue, the largest singular value."""
-        matrix, singular = spectrum_of(values), singular_values_of(values)
+        matrix, singular = argument(values, "eigvalsh"), argument(values, "svdvals")
         if matrix is not None and self(matrix) == 0:
             return 1 if name == "max" else -1
         return 1 if singular is not None and name == "max" and self(singular) == 0 else None

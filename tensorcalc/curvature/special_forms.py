@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from ..derivatives import pullback
-from ..nodes import Apply, Constant, Node, Product, Sum, Variable, ones
+from ..nodes import Apply, Constant, Node, Product, Sum, Variable, ones, postorder
 from ..products import is_zero, product
+from ..rules.patterns import argument
 from ..simplify import simplify, substitute_nodes
 from ..sums import add
 from .ranges import Ranges
@@ -29,8 +30,9 @@ def is_log_convex(
     """Whether ``log(node)`` is convex: nonnegative sums of products of exponentials of convex."""
     if node not in dependent:
         return ranges(node).is_nonnegative
-    if isinstance(node, Apply):
-        return node.operation.name == "exp" and bend(node.operands[0]) in (0, 1)
+    exponent = argument(node, "exp")
+    if exponent is not None:
+        return bend(exponent) in (0, 1)
     if isinstance(node, (Sum, Product)):
         return all(is_log_convex(each, bend, dependent, ranges) for each in node.operands)
     return False
@@ -81,11 +83,11 @@ def _pieces(
         return None
     small, large = condition.operands
     below = COMPARISONS[condition.operation.name]
-    if not _is_abs(small):
+    if argument(small, "abs") is None:
         small, large, below = large, small, not below
-    if not _is_abs(small) or large in dependent or bend(small.operands[0]) != 0:
+    z = argument(small, "abs")
+    if z is None or large in dependent or bend(z) != 0:
         return None
-    z = small.operands[0]
     if z.extents != node.extents or large.extents not in ((), z.extents):
         return None
     u = Variable("size of the argument", z.extents, {"nonnegative"})
@@ -95,27 +97,15 @@ def _pieces(
             return None
         found = simplify(substitute_nodes(piece, {small: u, z: u}))
         mirrored = simplify(substitute_nodes(piece, {small: u, z: -1 * u}))
-        if found is not mirrored or any(each in dependent for each in _nodes(found)):
+        if found is not mirrored or any(each in dependent for each in postorder(found)):
             return None
         parts.append(found)
     return _Pieces(large, parts[0], parts[1], u)
 
 
-def _is_abs(node: Node) -> bool:
-    return isinstance(node, Apply) and node.operation.name == "abs"
-
-
-def _nodes(root: Node) -> list[Node]:
-    found, pending = [], [root]
-    while pending:
-        found.append(pending.pop())
-        pending.extend(found[-1].operands)
-    return found
-
-
 def _is_elementwise(node: Node, arguments: Collection[Node]) -> bool:
     """Whether every entry is a sum of products of powers of the same entry of the arguments."""
-    if node in arguments or not any(each in arguments for each in _nodes(node)):
+    if node in arguments or not any(each in arguments for each in postorder(node)):
         return True
     if isinstance(node, Sum):
         return all(_is_elementwise(each, arguments) for each in node.operands)
@@ -158,33 +148,17 @@ def is_geometric_mean(
             return False
         nonnegative = nonnegative and all(ranges(each).is_nonnegative for each in fixed)
         (node,) = moving
-    if not nonnegative or not isinstance(node, Apply) or node.operation.name != "log":
+    inner = argument(node, "log")
+    if not nonnegative or inner is None:
         return False
     total = simplify(substitute_nodes(exponent, {node: ones(node.extents)}))
     at_most_one = simplify(add(Constant(1), -1 * total))
-    concave = bend(node.operands[0]) in (0, -1)
+    concave = bend(inner) in (0, -1)
     return concave and (is_zero(at_most_one) or ranges(at_most_one).is_nonnegative)
-
-
-def spectrum_of(node: Node) -> Node | None:
-    """The matrix whose eigenvalues ``node`` is."""
-    return _operand(node, "eigvalsh")
-
-
-def singular_values_of(node: Node) -> Node | None:
-    """The matrix whose singular values ``node`` is."""
-    return _operand(node, "svdvals")
-
-
-def _operand(node: Node, name: str) -> Node | None:
-    found = isinstance(node, Apply) and node.operation.name == name
-    return node.operands[0] if found else None
 
 
 __all__ = [
     "is_convex_in_two_pieces",
     "is_geometric_mean",
     "is_log_convex",
-    "singular_values_of",
-    "spectrum_of",
 ]
