@@ -1,6 +1,6 @@
 """The command ``tensorcalc``: a formula in, its derivatives out.
 
-    tensorcalc "norm2(X*w - y)^2" "X: m n, w: n, y: m" --wrt w --order 2
+For example: tensorcalc "norm2(X*w - y)^2" "X: m n, w: n, y: m" --wrt w --order 2
 """
 
 from __future__ import annotations

@@ -103,8 +103,11 @@ def _clash(name: str, known: int, owner: Mapping[str, str], size: int) -> str:
 def _fail(variable: Variable, array: Any, why: str, variables: Sequence[Variable]) -> None:
     raise ShapeError(
         f"the argument {variable.name} does not fit",
-        [f"declared: {variable.name}, shape {_shape_text(variable.extents)}",
-         f"given: shape {array.shape}", why],
+        [
+            f"declared: {variable.name}, shape {_shape_text(variable.extents)}",
+            f"given: shape {array.shape}",
+            why,
+        ],
         "pass an array of the declared shape",
     )
 

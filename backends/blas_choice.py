@@ -55,8 +55,9 @@ class Library:
 
     def core(self) -> str:
         """The processor that the library was made for; "" if it is no OpenBLAS."""
-        get = self.symbol(*(f"{p}openblas_get_corename{s}" for p in ("scipy_", "")
-                            for s in ("64_", "")))
+        get = self.symbol(
+            *(f"{p}openblas_get_corename{s}" for p in ("scipy_", "") for s in ("64_", ""))
+        )
         if get is None:
             return ""
         get.restype = ctypes.c_char_p

@@ -229,9 +229,7 @@ def pair(
     return Factor(lowering.once((left.value, right.value, own, out), make), kept)
 
 
-def _reduced(
-    lowering: Lowering, core: Core, factor: Factor, needed: frozenset[int]
-) -> Factor:
+def _reduced(lowering: Lowering, core: Core, factor: Factor, needed: frozenset[int]) -> Factor:
     """The factor summed over the labels that nobody needs."""
     reduced = tuple(label for label in factor.labels if label not in needed)
     if not reduced:

@@ -28,21 +28,21 @@ from .steps import (
 
 #: Functions that the generated text may call.
 HELPERS = {
-    "affine_indices": '''
+    "affine_indices": """
 def affine_indices(shape, sizes, forms):
     grids = jnp.indices(sizes, sparse=True)
     places = [c[0] + sum((d * g for d, g in zip(c[1:], grids)), 0) for c in forms]
     inside = [(0 <= p) & (p < n) for p, n in zip(places, shape)]
     return [jnp.where(ok, p, n) for ok, p, n in zip(inside, places, shape)]
-''',
-    "affine_view": '''
+""",
+    "affine_view": """
 def affine_view(x, sizes, forms):
     return x.at[tuple(affine_indices(x.shape, sizes, forms))].get(mode="fill", fill_value=0)
-''',
-    "affine_add": '''
+""",
+    "affine_add": """
 def affine_add(x, values, sizes, forms):
     return x.at[tuple(affine_indices(x.shape, sizes, forms))].add(values, mode="drop")
-''',
+""",
 }
 
 

@@ -40,9 +40,7 @@ def check_memory(
     )
 
 
-def _largest(
-    program: Program, sizes: Mapping[str, int], item: int
-) -> tuple[int, Step | None]:
+def _largest(program: Program, sizes: Mapping[str, int], item: int) -> tuple[int, Step | None]:
     found: tuple[int, Step | None] = (0, None)
     for step in program.steps:
         if isinstance(step, (Input, Reshape)) or (isinstance(step, View) and step.inside):

@@ -80,8 +80,9 @@ def _matched(group: Sequence[Step], step: Step) -> Nest | None:
         return None
     if sum(nest.term.size() for nest in (*nests, step)) > LIMIT:
         return None
-    candidates = [_renamed(step, dict(zip(_space(step), order, strict=True)))
-                  for order in permutations(space)]
+    candidates = [
+        _renamed(step, dict(zip(_space(step), order, strict=True))) for order in permutations(space)
+    ]
     fitting = [each for each in candidates if _fits(nests, each)]
     return max(fitting, key=lambda each: _shared(nests, each), default=None)
 
@@ -127,9 +128,7 @@ def _reads_entries(nests: Sequence[Nest], member: Nest) -> bool:
     made: dict[Value, Labels] = {nest.value: nest.output for nest in nests}
     whole = {nest.value for nest in nests if not nest.reduced}
     return all(
-        value in whole and made[value] == own
-        for value, own in member.term.loads()
-        if value in made
+        value in whole and made[value] == own for value, own in member.term.loads() if value in made
     )
 
 

@@ -69,10 +69,10 @@ def _gemm(a, b, out):
     x, y, z = b.ctypes.data, a.ctypes.data, out.ctypes.data
     if a.itemsize == 8:
         _dgemm(letter, letter + 1, number, number + 8, number + 16, scale, x, number + 24,
-               y, number + 32, scale + 8, z, number + 40)
+               y, number + 32, scale + 8, z, number + 40)  # fmt: skip
     else:
         _sgemm(letter, letter + 1, number, number + 8, number + 16, scale, x, number + 24,
-               y, number + 32, scale + 4, z, number + 40)
+               y, number + 32, scale + 4, z, number + 40)  # fmt: skip
 
 
 @_compiled
@@ -93,10 +93,10 @@ def _gemv(a, x, out):
     p, q, r = a.ctypes.data, x.ctypes.data, out.ctypes.data
     if a.itemsize == 8:
         _dgemv(letter, number, number + 8, scale, p, number + 16, q, number + 24,
-               scale + 8, r, number + 24)
+               scale + 8, r, number + 24)  # fmt: skip
     else:
         _sgemv(letter, number, number + 8, scale, p, number + 16, q, number + 24,
-               scale + 4, r, number + 24)
+               scale + 4, r, number + 24)  # fmt: skip
 
 
 @_compiled
@@ -110,7 +110,7 @@ def syrk(a, out, by_columns):
     source, target = a.ctypes.data, out.ctypes.data
     if a.itemsize == 8:
         _dsyrk(letter, letter + 1, number, number + 8, scale, source, number + 16,
-               scale + 8, target, number + 24)
+               scale + 8, target, number + 24)  # fmt: skip
     else:
         _ssyrk(letter, letter + 1, number, number + 8, scale, source, number + 16,
-               scale + 4, target, number + 24)
+               scale + 4, target, number + 24)  # fmt: skip

@@ -74,8 +74,9 @@ class NumbaGroups(NumbaNests):
         labels = (*nests[0].output, *nests[0].reduced)
         widest = max(nests, key=lambda nest: len(nest.output))
         order = self._order(widest.term, labels, widest.output)
-        depth = {x: min(len(n.output) for n in nests if x in n.output or n is widest)
-                 for x in labels}
+        depth = {
+            x: min(len(n.output) for n in nests if x in n.output or n is widest) for x in labels
+        }
         inside = {x: all(x not in nest.output for nest in nests) for x in labels}
         return sorted(order, key=lambda x: (inside[x], depth[x], order.index(x)))
 

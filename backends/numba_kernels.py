@@ -32,8 +32,7 @@ from .steps import (
 #: Names that the text of kernels uses.
 TAKEN = set(
     "np math real vm prange range min max abs select int dot matrix_vector vector_matrix "
-    "matrix_matrix batched gram row_gram clear empty njit f kernel rows matrices"
-    .split()
+    "matrix_matrix batched gram row_gram clear empty njit f kernel rows matrices".split()
 )
 
 

@@ -88,9 +88,7 @@ class NumbaVariant(Variant):
         """The steps whose values exist as a whole."""
         return without(self.tiling[0], self.tiling[1].inner()) if self.tiling else self.program
 
-    def text(
-        self, dtype: str, parallel: bool, large: frozenset[str]
-    ) -> tuple[str, list[str]]:
+    def text(self, dtype: str, parallel: bool, large: frozenset[str]) -> tuple[str, list[str]]:
         """The module for a precision, for one core or several; ``large`` values use the pool.
 
         Then, for each result, the argument that takes an array for it, "" for none.

@@ -140,9 +140,7 @@ def _sliced(writer: NumpyWriter, step: View, text: str) -> str:
     return text + _slices(writer, step.axes, step.value.extents, step.source.extents)
 
 
-def _slices(
-    writer: NumpyWriter, axes: Sequence[Affine], sizes: Any, extents: Sequence[Any]
-) -> str:
+def _slices(writer: NumpyWriter, axes: Sequence[Affine], sizes: Any, extents: Sequence[Any]) -> str:
     """Index text of axes cut by a label each; ``extents`` are those of the array that is cut."""
     slices = [
         (":", ":") if _whole_axis(form, extent, sizes) is not None else _slice(writer, form, sizes)

@@ -276,8 +276,5 @@ def _is_ufunc(template: str) -> bool:
 
 def _levels(template: str, count: int) -> list[int]:
     """Operands that stand alone between commas and parentheses need none of their own."""
-    bare = {
-        int(m.group(2))
-        for m in re.finditer(r"([(,])\s*\{(\d)\}(?=\s*[),])", template)
-    }
+    bare = {int(m.group(2)) for m in re.finditer(r"([(,])\s*\{(\d)\}(?=\s*[),])", template)}
     return [0 if k in bare and template.count(f"{{{k}}}") == 1 else ATOM for k in range(count)]

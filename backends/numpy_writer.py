@@ -262,5 +262,3 @@ def _is_real_function(term: Term) -> bool:
 
 def _is_where(term: Term) -> bool:
     return term.operator == "apply" and term.payload[0].name == "where"
-
-

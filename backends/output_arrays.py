@@ -38,7 +38,8 @@ def written(function: Callable[..., Any], arguments: Sequence[Any], out: Any) ->
     values = list(leaves(function(*arguments, *lent)))
     if len(values) != len(targets):
         raise ShapeError(
-            "out does not fit", [f"results: {len(values)}", f"arrays in out: {len(targets)}"],
+            "out does not fit",
+            [f"results: {len(values)}", f"arrays in out: {len(targets)}"],
             "pass one array for every result, nested as the results are",
         )
     for k, (target, value) in enumerate(zip(targets, values, strict=True)):
@@ -75,9 +76,7 @@ def _check(position: int, target: Any, shape: tuple[int, ...], dtype: Any) -> No
     )
 
 
-def _lent(
-    targets: Sequence[Any], results: Sequence[Result], arguments: Sequence[Any]
-) -> list[Any]:
+def _lent(targets: Sequence[Any], results: Sequence[Result], arguments: Sequence[Any]) -> list[Any]:
     """Extra arguments: arrays in one piece that nothing else shares, None for the others."""
     count = 1 + max((r.argument for r in results if r.argument is not None), default=-1)
     lent: list[Any] = [None] * count

@@ -123,8 +123,9 @@ def _lies_between(program: Program, step: Step, rows: Rows) -> bool:
             return False
         if set(each.operands()) & reached:
             reached.add(each.value)
-    needed: set[Value] = {operand for s in program.steps if s.value in rows
-                          for operand in s.operands()}
+    needed: set[Value] = {
+        operand for s in program.steps if s.value in rows for operand in s.operands()
+    }
     for each in reversed(program.steps):
         if each.value in needed:
             needed |= set(each.operands())
@@ -160,8 +161,7 @@ def _propagated(step: Step, rows: Rows, pairs: set[Value]) -> Rows | None:
     labelled = _labels(step)
     if labelled is None:
         return None
-    places = {(own[axis]) for value, own in labelled
-              if (axis := rows.get(value)) is not None}
+    places = {(own[axis]) for value, own in labelled if (axis := rows.get(value)) is not None}
     if len(places) != 1:
         return None
     (label,) = places
@@ -261,8 +261,9 @@ def _rewritten(step: Step, rows: Rows, local: dict[Value, Value], tile: Tile) ->
     made = step.value if axis is None else _with_rows(step.value, axis, tile.rows)
     made = Value(f"{step.value.name}_block", made.extents, made.kind)
     if isinstance(step, Contract):
-        left, right = (part(v, own) for v, own in zip(step.operands(), step.subscripts,
-                                                      strict=True))
+        left, right = (
+            part(v, own) for v, own in zip(step.operands(), step.subscripts, strict=True)
+        )
         return Contract(made, left, right, step.subscripts, step.output)
     if isinstance(step, Call):
         arguments = tuple(part(value, own) for value, own in labelled[:-1])

@@ -88,9 +88,7 @@ def _matrix(lowering: Lowering, node: Apply, transposed: bool) -> Value:
     return lowering.laid_out(ref, node.extents)
 
 
-def _right_side(
-    lowering: Lowering, core: Core, value: Value, own: Labels, order: Labels
-) -> Value:
+def _right_side(lowering: Lowering, core: Core, value: Value, own: Labels, order: Labels) -> Value:
     """The right side as a vector or as a matrix with one column for each index of the rest."""
     if own != order:
         axes = tuple(Affine(((order.index(label), 1),)) for label in own)

@@ -119,8 +119,9 @@ def _future(tree: ast.Module) -> list[ast.ImportFrom]:
 def _renamed(text: str, names: dict[str, str]) -> str:
     """Identifiers replaced, attributes of other things and names of arguments left alone."""
     tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    depths = list(accumulate((t.string in "([{") - (t.string in ")]}") if t.string else 0
-                             for t in tokens))
+    depths = list(
+        accumulate((t.string in "([{") - (t.string in ")]}") if t.string else 0 for t in tokens)
+    )
     lines = text.splitlines(keepends=True)
     for k in reversed(range(len(tokens))):
         token = tokens[k]

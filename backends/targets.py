@@ -59,9 +59,7 @@ def compile(
     return specialised(function)
 
 
-def _arguments(
-    roots: Sequence[Node], variables: Sequence[Variable] | None
-) -> tuple[Variable, ...]:
+def _arguments(roots: Sequence[Node], variables: Sequence[Variable] | None) -> tuple[Variable, ...]:
     """The given variables, then those that expressions read besides; arrays they met are bound."""
     read = free_variables(*roots)
     if variables is None:

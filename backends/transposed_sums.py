@@ -11,10 +11,16 @@ def split(program: Program, pairs: set[Value]) -> Program:
     steps: list[Step] = []
     makers: dict[Value, Step] = {step.value: step for step in program.steps}
     sums = {value for value in pairs if _is_sum_of_orders(makers[value], pairs)}
-    sums = {value for value in sums if all(
-        isinstance(step, Contract) and step.left is not step.right
-        for step in program.steps if value in step.operands()
-    ) and value not in program.outputs}
+    sums = {
+        value
+        for value in sums
+        if all(
+            isinstance(step, Contract) and step.left is not step.right
+            for step in program.steps
+            if value in step.operands()
+        )
+        and value not in program.outputs
+    }
     for step in program.steps:
         if step.value in sums:
             continue
@@ -70,8 +76,9 @@ def _apart(step: Contract, maker: Step, value: Value) -> list[Step]:
         (left, left_labels), (right, right_labels) = factors
         made.append(Contract(result, left, right, (left_labels, right_labels), step.output))
         axes = tuple(range(step.value.ndim))
-        terms.append(Term("multiply", (*constants, load(result, axes))) if constants
-                     else load(result, axes))
+        terms.append(
+            Term("multiply", (*constants, load(result, axes))) if constants else load(result, axes)
+        )
     sizes = dict(enumerate(step.value.extents))
     output = tuple(sizes)
     return [*made, Nest(step.value, Term("add", tuple(terms)), output, (), sizes)]

@@ -77,8 +77,12 @@ def _window_labels(node: Product) -> list[int]:
         for operand, own in zip(node.operands, node.subscripts, strict=True)
         if not isinstance(operand, (Delta, Constant))
     ]
-    rows = {x for o, own in zip(node.operands, node.subscripts, strict=True)
-            if isinstance(o, Delta) and o.rows for x in own}
+    rows = {
+        x
+        for o, own in zip(node.operands, node.subscripts, strict=True)
+        if isinstance(o, Delta) and o.rows
+        for x in own
+    }
     for operand, own in factors:
         is_mask = isinstance(operand, Apply) and operand.operation.name in MASKS
         if is_mask and own[-1] in rows and own[-1] not in node.output:
@@ -195,7 +199,8 @@ def _fixes(row: Any, sizes: Mapping[Any, Any], output: set[Any]) -> Pins | None:
         return None
     positions = itertools.product(*(range(sizes[x]) for x in terms))
     solutions = [
-        p for p in positions
+        p
+        for p in positions
         if sum(c * k for c, k in zip(terms.values(), p, strict=True)) + offset == 0
     ]
     if not solutions:

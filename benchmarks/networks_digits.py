@@ -30,15 +30,18 @@ from autodiff.training import Batches, confusion_matrix, predict, split
 TARGET_ACCURACY, TARGET_SECONDS = 0.985, 120.0
 
 #: An edge, its transpose, a blur and a point: kernels that are to be found again.
-KERNELS = np.array(
-    [
-        [[1, 0, -1], [2, 0, -2], [1, 0, -1]],
-        [[1, 2, 1], [0, 0, 0], [-1, -2, -1]],
-        [[1, 2, 1], [2, 4, 2], [1, 2, 1]],
-        [[0, -1, 0], [-1, 4, -1], [0, -1, 0]],
-    ],
-    dtype=float,
-)[:, None] / 4
+KERNELS = (
+    np.array(
+        [
+            [[1, 0, -1], [2, 0, -2], [1, 0, -1]],
+            [[1, 2, 1], [0, 0, 0], [-1, -2, -1]],
+            [[1, 2, 1], [2, 4, 2], [1, 2, 1]],
+            [[0, -1, 0], [-1, 4, -1], [0, -1, 0]],
+        ],
+        dtype=float,
+    )[:, None]
+    / 4
+)
 
 
 class Recipe(NamedTuple):
@@ -233,8 +236,11 @@ def table(results: Sequence[Recognition], plain: Recovery, pooled: Recovery) -> 
     stuck = Recovery(*(field[pooled.stuck] for field in pooled))
     rows = [
         *(
-            (f"held-out accuracy, seed {r.seed}", f"{r.accuracy:.2%}",
-             f"at least {TARGET_ACCURACY:.1%}")
+            (
+                f"held-out accuracy, seed {r.seed}",
+                f"{r.accuracy:.2%}",
+                f"at least {TARGET_ACCURACY:.1%}",
+            )
             for r in results
         ),
         ("mean of the seeds", f"{np.mean(accuracies):.2%}", ""),
@@ -265,15 +271,26 @@ def plot(path: Path, result: Recognition, plain: Recovery, pooled: Recovery) -> 
     curves, matrix, starts = upper.subplots(1, 3)
     curves.plot(result.history["val_accuracy"], label="held-out accuracy")
     curves.axhline(TARGET_ACCURACY, color="grey", linestyle=":", label="target")
-    curves.set(title=f"digits: {result.accuracy:.2%} in {result.seconds:.0f} s", xlabel="epoch",
-               ylim=(0.9, 1.002))
+    curves.set(
+        title=f"digits: {result.accuracy:.2%} in {result.seconds:.0f} s",
+        xlabel="epoch",
+        ylim=(0.9, 1.002),
+    )
     curves.legend(loc="lower right")
     matrix.imshow(np.log1p(result.confusion), cmap="Blues")
     for i, j in np.argwhere(result.confusion):
-        matrix.text(j, i, result.confusion[i, j], ha="center", va="center", fontsize=8,
-                    color="white" if i == j else "black")
-    matrix.set(title="confusion", xlabel="predicted", ylabel="true", xticks=range(10),
-               yticks=range(10))
+        matrix.text(
+            j,
+            i,
+            result.confusion[i, j],
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if i == j else "black",
+        )
+    matrix.set(
+        title="confusion", xlabel="predicted", ylabel="true", xticks=range(10), yticks=range(10)
+    )
     for recovery, color, name in ((plain, "C0", "no pooling"), (pooled, "C1", "max-pooling")):
         for k, curve in enumerate(recovery.losses):
             starts.plot(curve, color=color, lw=1, label=name if not k else None)
@@ -296,15 +313,19 @@ def _kernels(figure: Any, plain: Recovery, pooled: Recovery) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run everything; the exit status is 1 if a target was missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.networks_digits",
-                                     description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.networks_digits", description=__doc__
+    )
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--starts", type=int, default=8)
     parser.add_argument("--steps", type=int, default=700, help="of finding kernels, per start")
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--seeds", type=int, default=3, help="how many are trained and tested")
-    parser.add_argument("--choose", action="store_true",
-                        help="compare recipes on a part of the training images, and do no more")
+    parser.add_argument(
+        "--choose",
+        action="store_true",
+        help="compare recipes on a part of the training images, and do no more",
+    )
     parser.add_argument("--eager", action="store_true", help="train through the graph")
     parser.add_argument("--plot", type=Path, default=Path("networks_digits.png"))
     options = parser.parse_args(arguments)

@@ -27,7 +27,10 @@ def _linear(p: Arrays, name: str, x: Any) -> Any:
 def _conv(p: Arrays, name: str, x: Any, stride: int, padding: int) -> Any:
     numbers = ("NCHW", "OIHW", "NCHW")
     out = load_jax().lax.conv_general_dilated(
-        x, p[f"{name}.weight"], (stride, stride), [(padding, padding)] * 2,
+        x,
+        p[f"{name}.weight"],
+        (stride, stride),
+        [(padding, padding)] * 2,
         dimension_numbers=numbers,
     )
     return out + p[f"{name}.bias"][:, None, None] if f"{name}.bias" in p else out

@@ -133,15 +133,26 @@ def spreads(axis: Any) -> list[Row]:
                 x = function(x @ fill(np.zeros((200, 200)), generator=rng, **options).T)
                 spread.append(np.sqrt(np.mean(x**2)))
             kept[name, start] = spread[-1]
-            axis.plot(range(1, 21), spread, "--" if name == "tanh" else "-",
-                      label=f"{name}, {start}")
+            axis.plot(
+                range(1, 21), spread, "--" if name == "tanh" else "-", label=f"{name}, {start}"
+            )
     axis.set(title="spread of activations", xlabel="layer", yscale="log")
     ratio = kept["ReLU", "He"] / kept["ReLU", "Glorot"]
-    rows.append(Row("20 ReLU layers: He keeps the spread, Glorot loses it",
-                    f"{kept['ReLU', 'He']:.2f}, {kept['ReLU', 'Glorot']:.4f}", ratio > 100))
+    rows.append(
+        Row(
+            "20 ReLU layers: He keeps the spread, Glorot loses it",
+            f"{kept['ReLU', 'He']:.2f}, {kept['ReLU', 'Glorot']:.4f}",
+            ratio > 100,
+        )
+    )
     both = kept["tanh", "He"], kept["tanh", "Glorot"]
-    rows.append(Row("20 tanh layers: neither He nor Glorot loses the spread",
-                    f"{both[0]:.2f}, {both[1]:.2f}", min(both) > 0.1))
+    rows.append(
+        Row(
+            "20 tanh layers: neither He nor Glorot loses the spread",
+            f"{both[0]:.2f}, {both[1]:.2f}",
+            min(both) > 0.1,
+        )
+    )
     return rows
 
 
@@ -150,20 +161,29 @@ def momentum(axis: Any) -> list[Row]:
     counts = {}
     features = np.concatenate([POINTS, POINTS**2], axis=1) * [1.0, 0.15]
     targets = features @ [[0.7], [4.0]]
-    settings: dict[str, dict[str, Any]] = {"plain": {}, "momentum 0.9": {"momentum": 0.9},
-                "Nesterov 0.9": {"momentum": 0.9, "nesterov": True}}
+    settings: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "momentum 0.9": {"momentum": 0.9},
+        "Nesterov 0.9": {"momentum": 0.9, "nesterov": True},
+    }
     for name, options in settings.items():
         ad.manual_seed(0)
         model = nn.Linear(2, 1).double()
-        step = ad.compile_step(model, ad.losses.MSELoss(),
-                               ad.optim.SGD(model.parameters(), lr=0.05, **options))
+        step = ad.compile_step(
+            model, ad.losses.MSELoss(), ad.optim.SGD(model.parameters(), lr=0.05, **options)
+        )
         losses = [float(step(features, targets)) for _ in range(1500)]
         counts[name] = int(np.argmax(np.array(losses) < 1e-3 * losses[0]))
         axis.plot(losses, label=name)
     axis.set(title="momentum", xlabel="step", yscale="log", ylim=(1e-12, None))
     text = ", ".join(f"{name} {count}" for name, count in counts.items())
-    return [Row("steps to a thousandth of the loss", text,
-                0 < counts["momentum 0.9"] < counts["plain"] / 3)]
+    return [
+        Row(
+            "steps to a thousandth of the loss",
+            text,
+            0 < counts["momentum 0.9"] < counts["plain"] / 3,
+        )
+    ]
 
 
 def depth(axis: Any) -> list[Row]:
@@ -188,8 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.networks_one_dimension",
-                                     description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.networks_one_dimension", description=__doc__
+    )
     parser.add_argument("--plot", type=Path, default=Path("networks_one_dimension.png"))
     options = parser.parse_args(arguments)
     figure = Figure(figsize=(13, 7), layout="constrained")

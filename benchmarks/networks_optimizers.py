@@ -165,7 +165,13 @@ def second_order(kind: Any, size: int, data: Data, limits: Any, seed: int, **opt
     given = ", ".join(f"{key} {value}" for key, value in options.items())
     text = ", ".join(filter(None, [f"batches of {size}" if size else "all images", given]))
     return raced(
-        kind.__name__, text, model, lambda: kind(model, LOSS, **options).step, size, data, limits,
+        kind.__name__,
+        text,
+        model,
+        lambda: kind(model, LOSS, **options).step,
+        size,
+        data,
+        limits,
         seed,
     )
 
@@ -202,8 +208,14 @@ def lbfgs(data: Data, limits: Any, seed: int) -> Run:
         if times[-1] > limits[1]:
             raise StopIteration
 
-    minimize(fun, x0, jac=True, method="L-BFGS-B", callback=callback,
-             options={"maxiter": limits[0], "gtol": 1e-9, "ftol": 0})
+    minimize(
+        fun,
+        x0,
+        jac=True,
+        method="L-BFGS-B",
+        callback=callback,
+        options={"maxiter": limits[0], "gtol": 1e-9, "ftol": 0},
+    )
     looks = np.unique(np.geomspace(1, len(visited), POINTS).astype(int)) - 1
     losses = []
     for k in looks:
@@ -231,15 +243,22 @@ def every_run(seconds: float, seed: int) -> list[Run]:
 # -- table and figure -----------------------------------------------------------------------------
 def table(runs: Sequence[Run]) -> str:
     """Steps and seconds to each level, the loss at the end, accuracy on held-out images."""
-    head = ["optimizer", *(f"to {level:g}" for level in LEVELS), "at the end", "held out",
-            "preparation", "options"]
+    head = [
+        "optimizer",
+        *(f"to {level:g}" for level in LEVELS),
+        "at the end",
+        "held out",
+        "preparation",
+        "options",
+    ]
     lines = [head]
     for run in runs:
         reached = [run.first_below(level) for level in LEVELS]
         cells = ["never" if r is None else f"{r[0]} steps, {r[1]:.1f} s" for r in reached]
         end = f"{run.losses[-1]:.1e}, {run.steps[-1]} steps, {run.seconds[-1]:.1f} s"
-        lines.append([run.name, *cells, end, f"{run.accuracy:.1%}", f"{run.preparation:.1f} s",
-                      run.options])
+        lines.append(
+            [run.name, *cells, end, f"{run.accuracy:.1%}", f"{run.preparation:.1f} s", run.options]
+        )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in lines)
 
@@ -255,8 +274,13 @@ def plot(path: Path, runs: Sequence[Run]) -> None:
     for run in runs:
         left.plot(np.maximum(run.steps, 0.7), run.losses, label=run.name)
         right.plot(np.maximum(run.seconds, 0.01), run.losses, label=run.name)
-    left.set(xscale="log", yscale="log", xlabel="steps", ylabel="loss of all training images",
-             title="loss against steps")
+    left.set(
+        xscale="log",
+        yscale="log",
+        xlabel="steps",
+        ylabel="loss of all training images",
+        title="loss against steps",
+    )
     right.set(xscale="log", xlabel="seconds of stepping", title="loss against seconds")
     for axis in (left, right):
         axis.grid(alpha=0.3)
@@ -266,8 +290,9 @@ def plot(path: Path, runs: Sequence[Run]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run everything; the exit status is 1 if a method did not reach a loss of 0.1."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.networks_optimizers",
-                                     description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.networks_optimizers", description=__doc__
+    )
     parser.add_argument("--seconds", type=float, default=40, help="of stepping, per optimizer")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plot", type=Path, default=Path("networks_optimizers.png"))

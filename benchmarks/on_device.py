@@ -24,8 +24,7 @@ def moved(arguments: Any) -> tuple[Any, ...]:
     """
     device = cuda_device.open_device()
     return tuple(
-        a if a is None or isinstance(a, ArrayOnDevice) else to_device(a, device)
-        for a in arguments
+        a if a is None or isinstance(a, ArrayOnDevice) else to_device(a, device) for a in arguments
     )
 
 

@@ -55,18 +55,29 @@ def rosenbrock(np: Any, x: Any) -> Any:
 
 
 PROBLEMS = (
-    Problem("sum log1p exp(-yz)", "z: n, y: n", margin_loss, 0,
-            ({"n": 10}, {"n": 100_000}, {"n": 4_000_000})),
+    Problem(
+        "sum log1p exp(-yz)",
+        "z: n, y: n",
+        margin_loss,
+        0,
+        ({"n": 10}, {"n": 100_000}, {"n": 4_000_000}),
+    ),
     Problem("sum log1p exp(-yz)", "z: n, y: n", margin_loss, 1, ({"n": 10}, {"n": 4_000_000})),
     Problem("logistic", "w: n, X: m n, y: m", logistic, 0, ({"n": 10, "m": 20},)),
     Problem("logistic", "w: n, X: m n, y: m", logistic, 1, ({"n": 10, "m": 20},)),
-    Problem("logistic", "w: n, X: m n, y: m", logistic, 2,
-            ({"n": 10, "m": 20}, {"n": 100, "m": 200}, {"n": 1000, "m": 2000})),
+    Problem(
+        "logistic",
+        "w: n, X: m n, y: m",
+        logistic,
+        2,
+        ({"n": 10, "m": 20}, {"n": 100, "m": 200}, {"n": 1000, "m": 2000}),
+    ),
     Problem("rosenbrock", "x: n", rosenbrock, 1, ({"n": 10},)),
     Problem("rosenbrock", "x: n", rosenbrock, 2, ({"n": 10},)),
     Problem("all pairs", "x: m, y: n, w: m", potential, 0, ({"m": 10, "n": 10},)),
-    Problem("all pairs", "x: m, y: n, w: m", potential, 1,
-            ({"m": 10, "n": 10}, {"m": 2000, "n": 2000})),
+    Problem(
+        "all pairs", "x: m, y: n, w: m", potential, 1, ({"m": 10, "n": 10}, {"m": 2000, "n": 2000})
+    ),
 )
 WHAT = ("value", "value and gradient", "Hessian")
 
@@ -131,11 +142,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=0.5, help="per row")
     seconds = parser.parse_args().seconds
-    print(f"{'problem':<20}{'result':<20}{'size':<18}{'':<9}"
-          f"{'numpy':>11}{'numba':>11}{'JAX':>11}{'JAX/numba':>11}")
+    print(
+        f"{'problem':<20}{'result':<20}{'size':<18}{'':<9}"
+        f"{'numpy':>11}{'numba':>11}{'JAX':>11}{'JAX/numba':>11}"
+    )
     for name, what, size, dtype, found in rows(seconds):
-        times = "".join(f"{found[k] * 1e6:>9,.1f}us" if k in found else " " * 11
-                        for k in (*TARGETS, PEER))
+        times = "".join(
+            f"{found[k] * 1e6:>9,.1f}us" if k in found else " " * 11 for k in (*TARGETS, PEER)
+        )
         ratio = f"{found[PEER] / found['numba']:>11.2f}" if PEER in found else ""
         print(f"{name:<20}{what:<20}{size:<18}{dtype:<9}{times}{ratio}", flush=True)
 

@@ -124,6 +124,4 @@ class _Search:
 def _individualise(colours: dict[Hashable, int], label: Hashable) -> dict[Hashable, int]:
     """Put ``label`` before the others of its colour."""
     colour = colours[label]
-    return {
-        other: c + 1 if c == colour and other != label else c for other, c in colours.items()
-    }
+    return {other: c + 1 if c == colour and other != label else c for other, c in colours.items()}

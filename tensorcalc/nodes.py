@@ -255,9 +255,7 @@ class Apply(Node):
     ) -> Apply:
         """The application of a row to operands that fit it; ``params`` are sorted by name."""
         key = (cls, operation.name, operands, params)
-        return _intern(
-            key, cls, extents, operation=operation, _operands=operands, params=params
-        )
+        return _intern(key, cls, extents, operation=operation, _operands=operands, params=params)
 
     @property
     def operands(self) -> tuple[Node, ...]:

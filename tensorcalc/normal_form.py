@@ -23,9 +23,7 @@ power_of: Any = None
 transpose_of: Any = None
 
 
-def assembled(
-    coefficient: float, factors: list[Factor], output: Sequence[Label]
-) -> Node:
+def assembled(coefficient: float, factors: list[Factor], output: Sequence[Label]) -> Node:
     """Nest closed scalars, merge powers, order canonically and intern."""
     output = tuple(output)
     factors = _closed_scalars_nested(factors, output)
@@ -54,9 +52,7 @@ def assembled(
     return Product(operands, tuple(labels), tuple(rank), tuple(extents[k] for k in rank))
 
 
-def _closed_scalars_nested(
-    factors: list[Factor], output: tuple[Label, ...]
-) -> list[Factor]:
+def _closed_scalars_nested(factors: list[Factor], output: tuple[Label, ...]) -> list[Factor]:
     """Factors that share no label with the output, directly or not, become scalar operands."""
     groups = components(factors)
     if len(groups) == 1:
@@ -91,9 +87,7 @@ def components(factors: list[Factor]) -> list[list[int]]:
     return list(groups.values())
 
 
-def powers_merged(
-    coefficient: float, factors: list[Factor]
-) -> tuple[float, list[Factor]]:
+def powers_merged(coefficient: float, factors: list[Factor]) -> tuple[float, list[Factor]]:
     """Equal factors on equal labels become powers; a mask times itself is itself."""
     groups: dict[Any, list[Factor]] = {}
     for node, labels in factors:

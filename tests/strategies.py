@@ -5,9 +5,7 @@ from hypothesis import strategies as st
 
 import tensorcalc as tc
 
-DECLARATIONS = (
-    "c, x: n, p: n positive, y: m, A: n n, S: n n psd, X: m n, Z: n m"
-)
+DECLARATIONS = "c, x: n, p: n positive, y: m, A: n n, S: n n psd, X: m n, Z: n m"
 VARIABLES = {variable.name: variable for variable in tc.variables(DECLARATIONS)}
 SIZES = {"n": 3, "m": 2}
 SHAPES = ("", "n", "m", "nn", "mn", "nm", "mm")

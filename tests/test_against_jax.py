@@ -28,9 +28,7 @@ def jax_derivatives(example):
     def along(moves):
         functions = [function]
         for move in moves:
-            functions.append(
-                lambda x, f=functions[-1], move=move: jax.jvp(f, (x,), (move,))[1]
-            )
+            functions.append(lambda x, f=functions[-1], move=move: jax.jvp(f, (x,), (move,))[1])
         return [f(x) for f in functions]
 
     drawn = directions(example, DIRECTIONS * example.order)

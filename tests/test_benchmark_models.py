@@ -90,9 +90,7 @@ def test_a_structured_hessian_is_the_dense_one_and_a_dense_one_is_refused():
     dense = contestant(model, "Hessian", arguments, "ours numpy")()
     calling.check("structured", operator.todense(), dense.reshape(50, 50))
     step = structured(model, "Newton step", arguments, "numpy")()
-    calling.check_all(
-        "step", step, (contestant(model, "Newton step", arguments, "ours numpy")(),)
-    )
+    calling.check_all("step", step, (contestant(model, "Newton step", arguments, "ours numpy")(),))
     quadratic = model_named("quadratic form")
     with pytest.raises(calling.Refused, match="no structure"):
         structured(quadratic, "Hessian", quadratic.arguments(10, "float64"), "numpy")

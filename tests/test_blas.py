@@ -32,12 +32,14 @@ def test_products_of_every_memory_order(order: str, dtype: Any) -> None:
         a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
         x = rng.normal(size=m).astype(dtype)
         laid = ORDERS[order](a)
-        results = [(runtime.matrix_matrix, (laid, b), a @ b),
-                   (runtime.matrix_matrix, (b.T, laid.T), b.T @ a.T),
-                   (runtime.matrix_vector, (laid, b[:, 0]), a @ b[:, 0]),
-                   (runtime.vector_matrix, (x, laid), x @ a),
-                   (runtime.gram, (laid,), a.T @ a),
-                   (runtime.row_gram, (laid,), a @ a.T)]
+        results = [
+            (runtime.matrix_matrix, (laid, b), a @ b),
+            (runtime.matrix_matrix, (b.T, laid.T), b.T @ a.T),
+            (runtime.matrix_vector, (laid, b[:, 0]), a @ b[:, 0]),
+            (runtime.vector_matrix, (x, laid), x @ a),
+            (runtime.gram, (laid,), a.T @ a),
+            (runtime.row_gram, (laid,), a @ a.T),
+        ]
         for function, arguments, wanted in results:
             out = np.full(wanted.shape, np.nan, dtype)
             function(*arguments, out)

@@ -113,9 +113,7 @@ def test_driver_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "there are 0 devices" in message()
 
 
-def test_old_gpu_is_told_by_its_capability(
-    monkeypatch: pytest.MonkeyPatch, noted: Noted
-) -> None:
+def test_old_gpu_is_told_by_its_capability(monkeypatch: pytest.MonkeyPatch, noted: Noted) -> None:
     monkeypatch.setattr(FakeDevice, "capability", (7, 0))
     assert message() == (
         "NVIDIA of the test has compute capability 7.0, but CUDA 13 needs 7.5 or newer\n"

@@ -181,8 +181,12 @@ def test_lu_gives_inverse_and_determinants(
     sign, logdet = np.linalg.slogdet(a)
     wanted = [np.linalg.inv(a), np.linalg.det(a), logdet, sign]
     for mine, theirs in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=50 * TOLERANCE[precision], atol=1e-4
-                                   if precision == "float32" else 1e-11)
+        np.testing.assert_allclose(
+            mine,
+            theirs,
+            rtol=50 * TOLERANCE[precision],
+            atol=1e-4 if precision == "float32" else 1e-11,
+        )
 
 
 @pytest.mark.parametrize("n", [5, 70])
@@ -248,8 +252,11 @@ def test_singular_values_and_vectors(shape: tuple[int, ...]) -> None:
     u, s, vt = factorized("svd", a, ["u", "s", "vt"])
     np.testing.assert_allclose(s, np.linalg.svd(a, compute_uv=False), rtol=1e-12)
     np.testing.assert_allclose((u * s[..., None, :]) @ vt, a, atol=1e-12)
-    np.testing.assert_allclose(np.swapaxes(u, -1, -2) @ u, np.broadcast_to(
-        np.eye(s.shape[-1]), (*shape[:-2], s.shape[-1], s.shape[-1])), atol=1e-12)
+    np.testing.assert_allclose(
+        np.swapaxes(u, -1, -2) @ u,
+        np.broadcast_to(np.eye(s.shape[-1]), (*shape[:-2], s.shape[-1], s.shape[-1])),
+        atol=1e-12,
+    )
 
 
 @pytest.mark.parametrize("name", ["u", "s", "vt"])

@@ -49,8 +49,10 @@ A, B = variables("A: n n, B: n n")
 def product_plan(host_call: bool = False) -> Plan:
     """``A @ B`` by way of a copy of A, or of its exponential on the host; and A once more."""
     a, b = (Buffer(name, (N, N), role="argument") for name in "AB")
-    copied, out, again = Buffer("t", (N, N)), Buffer("r", (N, N), role="result"), Buffer(
-        "s", (N, N), role="result"
+    copied, out, again = (
+        Buffer("t", (N, N)),
+        Buffer("r", (N, N), role="result"),
+        Buffer("s", (N, N), role="result"),
     )
     first = HostCall(TABLE["expm"], (a,), copied) if host_call else Copy(copied, a)
     product = Gemm(Matrix(out, N), Matrix(copied, N), Matrix(b, N), N, N, N)

@@ -113,8 +113,15 @@ def fitted(name, epochs, checkpoint=None, resume=False):
     optimizer = OPTIMIZERS[name](model, CROSS_ENTROPY)
     data = ad.Batches(X, LABELS, batch_size=60, shuffle=True)
     history = ad.fit(
-        model, CROSS_ENTROPY, optimizer, data, epochs, validation=(X, LABELS),
-        checkpoint=checkpoint, resume=resume, progress=False,
+        model,
+        CROSS_ENTROPY,
+        optimizer,
+        data,
+        epochs,
+        validation=(X, LABELS),
+        checkpoint=checkpoint,
+        resume=resume,
+        progress=False,
     )
     return history, model.state_dict()
 

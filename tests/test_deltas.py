@@ -86,9 +86,7 @@ def test_convolution_and_its_derivatives_match_loops(stride, padding, dilation):
     rng = np.random.default_rng(0)
     s, w = rng.normal(size=h), rng.normal(size=u)
     padded = np.pad(s, padding)
-    expected = [
-        sum(padded[stride * a + dilation * b] * w[b] for b in range(u)) for a in range(y)
-    ]
+    expected = [sum(padded[stride * a + dilation * b] * w[b] for b in range(u)) for a in range(y)]
     np.testing.assert_allclose(evaluate(out, signal=s, kernel=w), expected)
     jacobian = evaluate(derivative(out, kernel), signal=s)
     np.testing.assert_allclose(jacobian @ w, expected)

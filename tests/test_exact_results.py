@@ -115,8 +115,12 @@ CASES = [
     ),
     *(
         Case(
-            f"matrix factorization: {name}", loss, U, -2 * residual @ V,
-            2 * kron(eye(U.shape[0]), V.T @ V), (9, 4),
+            f"matrix factorization: {name}",
+            loss,
+            U,
+            -2 * residual @ V,
+            2 * kron(eye(U.shape[0]), V.T @ V),
+            (9, 4),
         )
         for name, loss in FACTORIZATIONS.items()
     ),
@@ -126,25 +130,39 @@ CASES = [
     ),
     *(
         Case(
-            f"softmax cross-entropy: {name}", loss, x, np.sum(q) * p - q,
-            np.sum(q) * SOFTMAX_HESSIAN, (8, 10),
+            f"softmax cross-entropy: {name}",
+            loss,
+            x,
+            np.sum(q) * p - q,
+            np.sum(q) * SOFTMAX_HESSIAN,
+            (8, 10),
         )
         for name, loss in CROSS_ENTROPIES.items()
     ),
     Case(
-        "softmax cross-entropy: logsumexp - q'x", np.log(np.sum(np.exp(x))) - q @ x, x, p - q,
-        SOFTMAX_HESSIAN, (6, 7),
+        "softmax cross-entropy: logsumexp - q'x",
+        np.log(np.sum(np.exp(x))) - q @ x,
+        x,
+        p - q,
+        SOFTMAX_HESSIAN,
+        (6, 7),
     ),
     Case("logdet(A)", logdet(A), A, inv(A).T, -np.einsum("li,jk->ijkl", inv(A), inv(A)), (3, 4)),
     Case("log(det(A))", np.log(det(A)), A, inv(A).T, None, (3, 0)),
     Case(
-        "det(A)", det(A), A, det(A) * inv(A).T,
+        "det(A)",
+        det(A),
+        A,
+        det(A) * inv(A).T,
         det(A)
         * (np.einsum("ji,lk->ijkl", inv(A), inv(A)) - np.einsum("li,jk->ijkl", inv(A), inv(A))),
         (4, 8),
     ),
     Case(
-        "tr(inv(A) B)", np.trace(inv(A) @ B), A, -(inv(A) @ B @ inv(A)).T,
+        "tr(inv(A) B)",
+        np.trace(inv(A) @ B),
+        A,
+        -(inv(A) @ B @ inv(A)).T,
         np.einsum("li,ja,ab,bk->ijkl", inv(A), inv(A), B, inv(A))
         + np.einsum("la,ab,bi,jk->ijkl", inv(A), B, inv(A), inv(A)),
         (5, 6),
@@ -154,28 +172,54 @@ CASES = [
         for name, loss in LEAST_SQUARES.items()
     ),
     Case(
-        "weighted least squares", np.sum(s * (X @ w - y) ** 2), w,
-        2 * X.T @ (s * (X @ w - y)), 2 * X.T @ np.diag(s) @ X, (10, 4),
+        "weighted least squares",
+        np.sum(s * (X @ w - y) ** 2),
+        w,
+        2 * X.T @ (s * (X @ w - y)),
+        2 * X.T @ np.diag(s) @ X,
+        (10, 4),
     ),
     Case(
-        "tr(X'AX)", np.trace(Y.T @ A @ Y), Y, (A + A.T) @ Y,
-        kron(A + A.T, eye(Y.shape[1])), (5, 5),
+        "tr(X'AX)",
+        np.trace(Y.T @ A @ Y),
+        Y,
+        (A + A.T) @ Y,
+        kron(A + A.T, eye(Y.shape[1])),
+        (5, 5),
     ),
     Case("Mahalanobis distance", d @ inv(S) @ d, x, 2 * inv(S) @ d, 2 * inv(S), (9, 4)),
     Case(
-        "Gaussian log-density by its mean", -0.5 * d @ inv(S) @ d - 0.5 * logdet(S), mu,
-        inv(S) @ d, -inv(S), (8, 4),
+        "Gaussian log-density by its mean",
+        -0.5 * d @ inv(S) @ d - 0.5 * logdet(S),
+        mu,
+        inv(S) @ d,
+        -inv(S),
+        (8, 4),
     ),
     Case(
-        "Gaussian log-density by solve", -0.5 * d @ np.linalg.solve(S, d) - 0.5 * logdet(S), mu,
-        inv(S) @ d, -inv(S), (8, 4),
+        "Gaussian log-density by solve",
+        -0.5 * d @ np.linalg.solve(S, d) - 0.5 * logdet(S),
+        mu,
+        inv(S) @ d,
+        -inv(S),
+        (8, 4),
     ),
     Case(
-        "Gaussian log-density by its covariance", -0.5 * d @ inv(S) @ d - 0.5 * logdet(S), S,
-        0.5 * (np.outer(u, u) - inv(S)), None, (13, 0),
+        "Gaussian log-density by its covariance",
+        -0.5 * d @ inv(S) @ d - 0.5 * logdet(S),
+        S,
+        0.5 * (np.outer(u, u) - inv(S)),
+        None,
+        (13, 0),
     ),
-    Case("Poisson regression", np.sum(np.exp(z) - y * z), w, X.T @ (np.exp(z) - y),
-         np.einsum("ij,i,ik->jk", X, np.exp(z), X), (9, 5)),
+    Case(
+        "Poisson regression",
+        np.sum(np.exp(z) - y * z),
+        w,
+        X.T @ (np.exp(z) - y),
+        np.einsum("ij,i,ik->jk", X, np.exp(z), X),
+        (9, 5),
+    ),
 ]
 
 

@@ -29,7 +29,9 @@ data = rng.normal(size=(64, 8)), rng.normal(size=64), rng.normal(size=8)
 wanted = backends.compile(roots, variables=(X, y, w)).call(*data)
 """
 
-DEVICES = PROBLEM + """
+DEVICES = (
+    PROBLEM
+    + """
 assert len(jax.devices()) == 8
 mesh = Mesh(np.array(jax.devices()), ("data",))
 rows, everywhere = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
@@ -48,8 +50,11 @@ expected = backends.compile(tc.hessian(loss, w), variables=(X, y, w)).call(*data
 np.testing.assert_allclose(H_rows, expected, rtol=1e-12)
 print("ok")
 """
+)
 
-PROCESSES = PROBLEM + """
+PROCESSES = (
+    PROBLEM
+    + """
 number, address = int(sys.argv[1]), sys.argv[2]
 jax.distributed.initialize(address, 2, number)
 assert jax.process_count() == 2 and len(jax.devices()) == 2 * len(jax.local_devices())
@@ -63,6 +68,7 @@ for a, b in zip(f.call(*arrays), wanted):
     np.testing.assert_allclose(a.addressable_data(0), b, rtol=1e-12)
 print("ok")
 """
+)
 
 
 def environment(devices: int) -> dict[str, str]:

@@ -288,8 +288,13 @@ def test_kfac_is_that_of_curvlinops(name, loss, approximation):
     own_loss, target = target_of(loss)
     data = [(torch.tensor(x), torch.tensor(target))]
     other = curvlinops.KFACLinearOperator(
-        twin, other_loss, list(twin.parameters()), data,
-        fisher_type="type-2", kfac_approx=approximation, separate_weight_and_bias=True,
+        twin,
+        other_loss,
+        list(twin.parameters()),
+        data,
+        fisher_type="type-2",
+        kfac_approx=approximation,
+        separate_weight_and_bias=True,
     )
     wanted = (other @ torch.eye(other.shape[1], dtype=torch.float64)).numpy()
     found = kfac(model, own_loss, (x, target), approximation=approximation).todense()

@@ -39,8 +39,13 @@ def test_arguments_are_those_of_torch(name):
     theirs = getattr(torch.nn, name, None)
     if theirs is None:
         assert name in {
-            "Concat", "DynamicConv", "GlobalAvgPool", "GlobalMaxPool", "LightweightConv",
-            "MultiHeadAttention", "Residual",
+            "Concat",
+            "DynamicConv",
+            "GlobalAvgPool",
+            "GlobalMaxPool",
+            "LightweightConv",
+            "MultiHeadAttention",
+            "Residual",
         }
         return
     ours, wanted = arguments(getattr(nn, name)), arguments(theirs)

@@ -47,79 +47,83 @@ TOKENS = np.array([[0, 3, 1], [3, 3, 4]])
 
 #: Name, module, inputs, keyword arguments. The module's counterpart in torch.nn has the same
 #: name and arguments, unless the name is in OURS.
-LAYERS = [
-    ("Linear", (3, 4), [normal(2, 5, 3)], {}),
-    ("Linear", (3, 4, False), [normal(5, 3)], {}),
-    ("Bilinear", (3, 2, 4), [normal(5, 3), normal(5, 2)], {}),
-    ("Embedding", (5, 3), [TOKENS], {}),
-    ("Embedding", (5, 3, 3), [TOKENS], {}),
-    ("Conv1d", (4, 6, 3, 2, 1), [normal(2, 4, 8)], {}),
-    ("Conv1d", (4, 6, 3), [normal(4, 8)], {}),
-    ("Conv2d", (4, 4, (3, 2), 1, "same", 1, 4), [normal(2, 4, 5, 6)], {}),
-    ("Conv2d", (2, 4, 3, 1, 1, 1, 1, True, "reflect"), [normal(2, 2, 5, 6)], {}),
-    ("Conv2d", (2, 4, 3, 1, 1, 1, 1, True, "replicate"), [normal(2, 2, 5, 6)], {}),
-    ("Conv2d", (2, 4, 3, 2, 1, 1, 2, False, "circular"), [normal(2, 2, 5, 6)], {}),
-    ("Conv3d", (2, 2, 2, 1, 1), [normal(1, 2, 3, 4, 3)], {}),
-    ("ConvTranspose1d", (4, 6, 3, 2, 1, 1, 2), [normal(2, 4, 5)], {}),
-    ("ConvTranspose2d", (4, 2, 3, 2, 1, 1), [normal(1, 4, 3, 4)], {}),
-    ("ConvTranspose3d", (2, 2, 2, 2), [normal(1, 2, 3, 2, 2)], {}),
-    ("MaxPool1d", (3, 2, 1), [normal(2, 3, 8)], {}),
-    ("MaxPool2d", (2,), [normal(2, 3, 6, 5)], {}),
-    ("MaxPool3d", (2,), [normal(1, 2, 4, 4, 4)], {}),
-    ("AvgPool1d", (3, 2, 1), [normal(2, 3, 8)], {}),
-    ("AvgPool2d", (3, 2, 1, True, False), [normal(2, 3, 6, 5)], {}),
-    ("AvgPool3d", (2,), [normal(1, 2, 4, 4, 4)], {}),
-    ("AdaptiveAvgPool1d", (3,), [normal(2, 3, 8)], {}),
-    ("AdaptiveAvgPool2d", ((3, 1),), [normal(2, 3, 7, 5)], {}),
-    ("AdaptiveAvgPool3d", (1,), [normal(2, 3, 2, 3, 2)], {}),
-    ("AdaptiveMaxPool1d", (3,), [normal(2, 3, 8)], {}),
-    ("AdaptiveMaxPool2d", ((None, 2),), [normal(2, 3, 3, 5)], {}),
-    ("AdaptiveMaxPool3d", (1,), [normal(2, 2, 2, 3, 2)], {}),
-    ("BatchNorm1d", (3,), [normal(6, 3)], {}),
-    ("BatchNorm1d", (3, 1e-3, None, False), [normal(4, 3, 5)], {}),
-    ("BatchNorm2d", (3,), [normal(4, 3, 2, 3)], {}),
-    ("BatchNorm3d", (2,), [normal(3, 2, 2, 2, 2)], {}),
-    ("LayerNorm", ((3, 4),), [normal(2, 3, 4)], {}),
-    ("GroupNorm", (2, 4), [normal(3, 4, 5)], {}),
-    ("InstanceNorm1d", (3,), [normal(2, 3, 6)], {}),
-    ("InstanceNorm2d", (3,), [normal(2, 3, 2, 4)], {}),
-    ("InstanceNorm3d", (3,), [normal(2, 3, 2, 2, 2)], {}),
-    ("PReLU", (3,), [normal(4, 3, 2)], {}),
-    ("Threshold", (0.1, 20.0), [normal(4, 3)], {}),
-    ("Flatten", (), [normal(2, 3, 4)], {}),
-    ("Flatten", (0, 1), [normal(2, 3, 4)], {}),
-    ("Identity", (), [normal(2, 3)], {}),
-    ("RNN", (3, 4, 2, "relu"), [normal(5, 2, 3)], {}),
-    ("RNN", (3, 4), [normal(5, 3)], {}),
-    ("LSTM", (3, 4, 2, True, False, 0.0, True, 2), [normal(4, 2, 3)], {}),
-    ("LSTM", (3, 4, 2, True, True, 0.0, True), [normal(2, 5, 3)], {}),
-    ("LSTM", (3, 4, 1, False), [normal(4, 2, 3)], {}),
-    ("GRU", (3, 4, 2, True, False, 0.0, True), [normal(5, 2, 3), normal(4, 2, 4)], {}),
-    ("MultiheadAttention", (8, 2), [normal(5, 2, 8, seed=k) for k in range(3)], {}),
-    (
-        "MultiheadAttention",
-        (8, 2),
-        [normal(5, 2, 8, seed=k) for k in range(3)],
-        {"attn_mask": CAUSAL, "key_padding_mask": PADDING, "average_attn_weights": False},
-    ),
-    (
-        "MultiheadAttention",
-        (8, 4, 0.0, False, True, True, 3, 2, True),
-        [normal(2, 4, 8), normal(2, 5, 3), normal(2, 5, 2)],
-        {"key_padding_mask": PADDING},
-    ),
-    ("MultiheadAttention", (8, 2), [normal(5, 8, seed=k) for k in range(3)], {}),
-    ("GlobalAvgPool", (), [normal(2, 3, 4, 2)], {}),
-    ("GlobalMaxPool", (), [normal(2, 3, 4, 2)], {}),
-    ("LightweightConv", (6, 3, 1, 2, True, True), [normal(2, 6, 5)], {}),
-    ("DynamicConv", (6, 3, None, 2, 0.0, True, True, True), [normal(5, 2, 6)], {}),
-] + [
-    (name, (), [2 * normal(3, 4)], {})
-    for name in (
-        "ReLU ReLU6 LeakyReLU ELU SELU CELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softplus "
-        "Softsign Hardtanh Hardsigmoid Hardswish Hardshrink Softshrink Tanhshrink GLU"
-    ).split()
-] + [(name, (1,), [normal(3, 4, 2)], {}) for name in ("Softmax", "LogSoftmax", "Softmin")]
+LAYERS = (
+    [
+        ("Linear", (3, 4), [normal(2, 5, 3)], {}),
+        ("Linear", (3, 4, False), [normal(5, 3)], {}),
+        ("Bilinear", (3, 2, 4), [normal(5, 3), normal(5, 2)], {}),
+        ("Embedding", (5, 3), [TOKENS], {}),
+        ("Embedding", (5, 3, 3), [TOKENS], {}),
+        ("Conv1d", (4, 6, 3, 2, 1), [normal(2, 4, 8)], {}),
+        ("Conv1d", (4, 6, 3), [normal(4, 8)], {}),
+        ("Conv2d", (4, 4, (3, 2), 1, "same", 1, 4), [normal(2, 4, 5, 6)], {}),
+        ("Conv2d", (2, 4, 3, 1, 1, 1, 1, True, "reflect"), [normal(2, 2, 5, 6)], {}),
+        ("Conv2d", (2, 4, 3, 1, 1, 1, 1, True, "replicate"), [normal(2, 2, 5, 6)], {}),
+        ("Conv2d", (2, 4, 3, 2, 1, 1, 2, False, "circular"), [normal(2, 2, 5, 6)], {}),
+        ("Conv3d", (2, 2, 2, 1, 1), [normal(1, 2, 3, 4, 3)], {}),
+        ("ConvTranspose1d", (4, 6, 3, 2, 1, 1, 2), [normal(2, 4, 5)], {}),
+        ("ConvTranspose2d", (4, 2, 3, 2, 1, 1), [normal(1, 4, 3, 4)], {}),
+        ("ConvTranspose3d", (2, 2, 2, 2), [normal(1, 2, 3, 2, 2)], {}),
+        ("MaxPool1d", (3, 2, 1), [normal(2, 3, 8)], {}),
+        ("MaxPool2d", (2,), [normal(2, 3, 6, 5)], {}),
+        ("MaxPool3d", (2,), [normal(1, 2, 4, 4, 4)], {}),
+        ("AvgPool1d", (3, 2, 1), [normal(2, 3, 8)], {}),
+        ("AvgPool2d", (3, 2, 1, True, False), [normal(2, 3, 6, 5)], {}),
+        ("AvgPool3d", (2,), [normal(1, 2, 4, 4, 4)], {}),
+        ("AdaptiveAvgPool1d", (3,), [normal(2, 3, 8)], {}),
+        ("AdaptiveAvgPool2d", ((3, 1),), [normal(2, 3, 7, 5)], {}),
+        ("AdaptiveAvgPool3d", (1,), [normal(2, 3, 2, 3, 2)], {}),
+        ("AdaptiveMaxPool1d", (3,), [normal(2, 3, 8)], {}),
+        ("AdaptiveMaxPool2d", ((None, 2),), [normal(2, 3, 3, 5)], {}),
+        ("AdaptiveMaxPool3d", (1,), [normal(2, 2, 2, 3, 2)], {}),
+        ("BatchNorm1d", (3,), [normal(6, 3)], {}),
+        ("BatchNorm1d", (3, 1e-3, None, False), [normal(4, 3, 5)], {}),
+        ("BatchNorm2d", (3,), [normal(4, 3, 2, 3)], {}),
+        ("BatchNorm3d", (2,), [normal(3, 2, 2, 2, 2)], {}),
+        ("LayerNorm", ((3, 4),), [normal(2, 3, 4)], {}),
+        ("GroupNorm", (2, 4), [normal(3, 4, 5)], {}),
+        ("InstanceNorm1d", (3,), [normal(2, 3, 6)], {}),
+        ("InstanceNorm2d", (3,), [normal(2, 3, 2, 4)], {}),
+        ("InstanceNorm3d", (3,), [normal(2, 3, 2, 2, 2)], {}),
+        ("PReLU", (3,), [normal(4, 3, 2)], {}),
+        ("Threshold", (0.1, 20.0), [normal(4, 3)], {}),
+        ("Flatten", (), [normal(2, 3, 4)], {}),
+        ("Flatten", (0, 1), [normal(2, 3, 4)], {}),
+        ("Identity", (), [normal(2, 3)], {}),
+        ("RNN", (3, 4, 2, "relu"), [normal(5, 2, 3)], {}),
+        ("RNN", (3, 4), [normal(5, 3)], {}),
+        ("LSTM", (3, 4, 2, True, False, 0.0, True, 2), [normal(4, 2, 3)], {}),
+        ("LSTM", (3, 4, 2, True, True, 0.0, True), [normal(2, 5, 3)], {}),
+        ("LSTM", (3, 4, 1, False), [normal(4, 2, 3)], {}),
+        ("GRU", (3, 4, 2, True, False, 0.0, True), [normal(5, 2, 3), normal(4, 2, 4)], {}),
+        ("MultiheadAttention", (8, 2), [normal(5, 2, 8, seed=k) for k in range(3)], {}),
+        (
+            "MultiheadAttention",
+            (8, 2),
+            [normal(5, 2, 8, seed=k) for k in range(3)],
+            {"attn_mask": CAUSAL, "key_padding_mask": PADDING, "average_attn_weights": False},
+        ),
+        (
+            "MultiheadAttention",
+            (8, 4, 0.0, False, True, True, 3, 2, True),
+            [normal(2, 4, 8), normal(2, 5, 3), normal(2, 5, 2)],
+            {"key_padding_mask": PADDING},
+        ),
+        ("MultiheadAttention", (8, 2), [normal(5, 8, seed=k) for k in range(3)], {}),
+        ("GlobalAvgPool", (), [normal(2, 3, 4, 2)], {}),
+        ("GlobalMaxPool", (), [normal(2, 3, 4, 2)], {}),
+        ("LightweightConv", (6, 3, 1, 2, True, True), [normal(2, 6, 5)], {}),
+        ("DynamicConv", (6, 3, None, 2, 0.0, True, True, True), [normal(5, 2, 6)], {}),
+    ]
+    + [
+        (name, (), [2 * normal(3, 4)], {})
+        for name in (
+            "ReLU ReLU6 LeakyReLU ELU SELU CELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softplus "
+            "Softsign Hardtanh Hardsigmoid Hardswish Hardshrink Softshrink Tanhshrink GLU"
+        ).split()
+    ]
+    + [(name, (1,), [normal(3, 4, 2)], {}) for name in ("Softmax", "LogSoftmax", "Softmin")]
+)
 
 OURS = {"GlobalAvgPool", "GlobalMaxPool", "LightweightConv", "DynamicConv"}
 IDS = [f"{name}{k}" for k, (name, *_) in enumerate(LAYERS)]

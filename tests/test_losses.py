@@ -71,9 +71,7 @@ def test_losses_and_their_gradients_are_those_of_torch(name, args, options, redu
     options = {**options, "reduction": reduction}
     value, gradients = value_and_gradients(name, args, options)
     tensors = [torch.tensor(a).requires_grad_(a.dtype.kind == "f") for a in args]
-    theirs = {
-        k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in options.items()
-    }
+    theirs = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
     expected = getattr(torch.nn.functional, name)(*tensors, **theirs)
     expected.sum().backward()
     wanted = [t for t in tensors if t.requires_grad]

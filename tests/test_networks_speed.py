@@ -40,5 +40,6 @@ def test_missed_targets_are_named():
         "target": 1.5,
     }
     assert networks_speed.misses(row) == [
-        "JAX / ours 0.50, wanted 1.5", "memory 1.30 of torch's, wanted at most 1.2"
+        "JAX / ours 0.50, wanted 1.5",
+        "memory 1.30 of torch's, wanted at most 1.2",
     ]

@@ -82,9 +82,7 @@ def test_products_with_a_jacobian_are_products_with_the_jacobian(expression, var
     rng = np.random.default_rng(seed)
     jacobian = value(tc.derivative(expression, variable))
     letters = {"v": variable.shape, "u": expression.shape}
-    v, u = (
-        tc.variables(f"{name}: {' '.join(map(str, shape))}") for name, shape in letters.items()
-    )
+    v, u = (tc.variables(f"{name}: {' '.join(map(str, shape))}") for name, shape in letters.items())
     point = {
         **POINT,
         **{n: rng.normal(size=[SIZES[str(e)] for e in shape]) for n, shape in letters.items()},

@@ -81,9 +81,7 @@ def five_steps(model, optimizer, compiled, **options):
     manual_seed(1)
     schedule = lr_scheduler.StepLR(optimizer, 2, 0.5)
     loss = losses.CrossEntropyLoss(label_smoothing=0.1)
-    trainer = Trainer(
-        model, loss, optimizer, (X, Y), compiled=compiled, progress=False, **options
-    )
+    trainer = Trainer(model, loss, optimizer, (X, Y), compiled=compiled, progress=False, **options)
     values = []
     for k in range(5):
         size = 7 if k == 3 else 11

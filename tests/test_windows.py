@@ -172,5 +172,10 @@ def test_elementwise_steps_in_a_row_are_written_for_blocks_of_rows():
 def test_names_are_given_up_after_the_line_that_reads_them_last():
     lines = ["t1 = a + b", "t2 = t1 * t1", "t3 = t2 + t1", "t4 = t3 + 1"]
     assert released(lines, "[t4, t2]") == [
-        "t1 = a + b", "t2 = t1 * t1", "t3 = t2 + t1", "del t1", "t4 = t3 + 1", "del t3"
+        "t1 = a + b",
+        "t2 = t1 * t1",
+        "t3 = t2 + t1",
+        "del t1",
+        "t4 = t3 + 1",
+        "del t3",
     ]

@@ -58,7 +58,10 @@ def _rank_one(layer: Layer, between: Between) -> Node:
     read, written = layer.site_labels(site, "input"), layer.site_labels(site, "output")
     operands = (site.adjoint, between.node, site.adjoint, site.inputs, site.inputs)
     labels = (
-        (*between.rows, *written), between.labels, (*between.columns, *written), (N, *read),
+        (*between.rows, *written),
+        between.labels,
+        (*between.columns, *written),
+        (N, *read),
         (N, *read),
     )
     return product(operands, labels, layer.view_labels)

@@ -79,9 +79,7 @@ LIKELIHOODS: dict[Any, Likelihood] = {
     classification.binary_cross_entropy_with_logits: Likelihood(
         ENTRY, _outcomes, draw=_draw_outcome
     ),
-    regression.mse_loss: Likelihood(
-        ENTRY, _gauss_points, np.array([0.5, 0.5]), draw=_draw_normal
-    ),
+    regression.mse_loss: Likelihood(ENTRY, _gauss_points, np.array([0.5, 0.5]), draw=_draw_normal),
 }
 
 #: Options that leave a loss a likelihood.
@@ -92,8 +90,11 @@ def likelihood_of(loss: Any) -> Likelihood:
     """The row of a loss. Raises GraphError for one that is no likelihood of the table."""
     function = getattr(loss, "function", loss)
     options = getattr(loss, "options", {})
-    changed = [k for k, plain in PLAIN_OPTIONS.items() if options.get(k, plain) is not plain
-               and options.get(k) != plain]
+    changed = [
+        k
+        for k, plain in PLAIN_OPTIONS.items()
+        if options.get(k, plain) is not plain and options.get(k) != plain
+    ]
     if function not in LIKELIHOODS or changed:
         known = ", ".join(f.__name__ for f in LIKELIHOODS)
         raise GraphError(

@@ -227,8 +227,8 @@ class Network:
     def _bind(self, run: Run, variable: Variable, array: Any) -> None:
         """A captured array of the single example under a name of its own."""
         same = [v for v, known in self._bound.items() if known is array]
-        own = same[0] if same else Variable(
-            f"own_{variable.name}", variable.extents, variable.flags
+        own = (
+            same[0] if same else Variable(f"own_{variable.name}", variable.extents, variable.flags)
         )
         self._bound[own] = array
         new = substituted([run.output, run.raw_output, run.loss], {variable: own})
@@ -348,9 +348,7 @@ def mixed(model: Module, why: str) -> GraphError:
 
 
 # -- one network for each kind of call ------------------------------------------------------------
-_networks: weakref.WeakKeyDictionary[Module, dict[Any, list[Network]]] = (
-    weakref.WeakKeyDictionary()
-)
+_networks: weakref.WeakKeyDictionary[Module, dict[Any, list[Network]]] = weakref.WeakKeyDictionary()
 
 
 def network_of(model: Module, loss: Callable[..., Any], batch: Any) -> tuple[Network, Batch]:

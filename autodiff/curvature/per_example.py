@@ -43,9 +43,7 @@ def per_example_gradients(model: Any, loss: Callable[..., Any], batch: Any) -> d
     return network.program("per example", lambda: _gradients(network)).call(batch)
 
 
-def per_example_expressions(
-    model: Any, loss: Callable[..., Any], batch: Any
-) -> dict[str, Node]:
+def per_example_expressions(model: Any, loss: Callable[..., Any], batch: Any) -> dict[str, Node]:
     """The formulas of :func:`per_example_gradients`, to be printed."""
     network, _ = network_of(model, loss, batch)
     return network.program("per example", lambda: _gradients(network)).formulas

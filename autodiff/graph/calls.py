@@ -101,9 +101,7 @@ def _leaf_key(leaf: Any, on: bool) -> Any:
     return type(leaf), leaf
 
 
-def _new_plan(
-    key: Any, function: Any, leaves: list[Any], definition: Any, on: bool
-) -> Plan:
+def _new_plan(key: Any, function: Any, leaves: list[Any], definition: Any, on: bool) -> Plan:
     wanted = [k for k, x in enumerate(leaves) if on and isinstance(x, Tensor) and x._requires_grad]
     arrays = [leaf.data if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     plan = make_plan(function, arrays, definition, wanted)

@@ -354,4 +354,3 @@ def _unhashable(name: str, leaves: Sequence[Any]) -> TraceError:
 def _call_text(name: str, leaves: Sequence[Any]) -> str:
     shapes = [f"{a.dtype}{list(a.shape)}" if isinstance(a, np.ndarray) else repr(a) for a in leaves]
     return f"in {name}({', '.join(shapes)})"
-

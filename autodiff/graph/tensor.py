@@ -293,6 +293,7 @@ class Tensor(NDArrayOperatorsMixin):
 
 TENSORS.add(Tensor)
 
+
 # -- making tensors -------------------------------------------------------------------------------
 def untracked(data: Any) -> Tensor:
     """A tensor outside the graph."""

@@ -128,8 +128,7 @@ def _check_indices(name: str, input: Any, target: Any) -> None:
         raise ShapeError(
             f"{name}: the target has neither the shape of class indices nor of probabilities",
             [f"input: {shape_text(given)}", f"target: {shape_text(found)}"],
-            f"class indices have {shape_text(wanted)}, probabilities (floats) "
-            f"{shape_text(given)}",
+            f"class indices have {shape_text(wanted)}, probabilities (floats) {shape_text(given)}",
         )
     if tensor_dtype(target) == "f":
         raise TypeError(f"{name}: class indices must be integers\n  hint: target.astype(int)")

@@ -148,9 +148,7 @@ class MultiheadAttention(Module):
             extra += 1
         return k, v, extra
 
-    def _mask(
-        self, shape: Any, attn_mask: Any, padding: Any, batched: bool, extra: int
-    ) -> Any:
+    def _mask(self, shape: Any, attn_mask: Any, padding: Any, batched: bool, extra: int) -> Any:
         """What is added to the scores ``(b, h, l, s)``, None if nothing is."""
         total = None
         if attn_mask is not None:

@@ -60,8 +60,10 @@ class ModuleList(Module):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return type(self)(*list(self)[index]) if isinstance(self, Sequential) else type(self)(
-                list(self)[index]
+            return (
+                type(self)(*list(self)[index])
+                if isinstance(self, Sequential)
+                else type(self)(list(self)[index])
             )
         return vars(self)[str(range(self._count)[index])]
 

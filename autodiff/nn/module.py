@@ -321,9 +321,7 @@ def substituted(module: Module, values: Mapping[str, Any]) -> Iterator[None]:
             place.container[place.key] = place.value
 
 
-def functional_call(
-    module: Module, values: Mapping[str, Any], *args: Any, **kwargs: Any
-) -> Any:
+def functional_call(module: Module, values: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     """``module(*args, **kwargs)`` as a function of parameters and buffers given by name.
 
     Values are arrays, tensors or expressions; names that are left out keep what the module has.

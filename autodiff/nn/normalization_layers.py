@@ -236,4 +236,3 @@ class InstanceNorm3d(_InstanceNorm):
     >>> ad.nn.InstanceNorm3d(3)(np.ones((1, 3, 8, 8, 8))).shape
     (1, 3, 8, 8, 8)
     """
-

@@ -48,9 +48,7 @@ def load_tree(path: Any) -> Any:
 
 def _described(tree: Any, path: str, arrays: dict[str, Any]) -> Any:
     if isinstance(tree, dict):
-        return {
-            "dict": {str(k): _described(v, f"{path}/{k}", arrays) for k, v in tree.items()}
-        }
+        return {"dict": {str(k): _described(v, f"{path}/{k}", arrays) for k, v in tree.items()}}
     if isinstance(tree, (list, tuple)):
         return [_described(v, f"{path}/{k}", arrays) for k, v in enumerate(tree)]
     if isinstance(tree, np.ndarray):

@@ -63,9 +63,7 @@ class DeviceArray(ArrayOnDevice):
     #: NumPy's operators leave these to us, and we have none: no silent copies to the host.
     __array_ufunc__ = None
 
-    def __init__(
-        self, device: Device, memory: Memory, shape: Sequence[int], dtype: Any
-    ) -> None:
+    def __init__(self, device: Device, memory: Memory, shape: Sequence[int], dtype: Any) -> None:
         self.device = device
         self.memory = memory
         self.shape = tuple(shape)

@@ -222,9 +222,7 @@ class CudaDevice:
                 _LOADED[key] = module, module.get_kernel(compiled.entry)
             return _LOADED[key][1]
 
-    def launch(
-        self, kernel: Any, blocks: Axes, threads: Axes, arguments: Sequence[int]
-    ) -> None:
+    def launch(self, kernel: Any, blocks: Axes, threads: Axes, arguments: Sequence[int]) -> None:
         """Run a kernel; cuda.core passes every Python integer as 8 bytes."""
         geometry = _geometry(self.core.LaunchConfig, blocks, threads)
         self.core.launch(self._queue, geometry, kernel, *arguments)
@@ -336,9 +334,7 @@ class CudaDevice:
                 [f"shape {tuple(view.shape)}"],
                 "move all arguments to one device",
             )
-        return View(
-            view.ptr, tuple(view.shape), view.strides, view.dtype, view.readonly, view
-        )
+        return View(view.ptr, tuple(view.shape), view.strides, view.dtype, view.readonly, view)
 
     def exported(self, array: Any, **options: Any) -> Any:
         """The DLPack capsule of one of our arrays; its stream was seen to before."""

@@ -96,9 +96,7 @@ class Device(Protocol):
     def kernel(self, kernel: Kernel, precision: str) -> Any:
         """The kernel as machine code of this device, compiled once."""
 
-    def launch(
-        self, kernel: Any, blocks: Axes, threads: Axes, arguments: Sequence[int]
-    ) -> None:
+    def launch(self, kernel: Any, blocks: Axes, threads: Axes, arguments: Sequence[int]) -> None:
         """Run a kernel on addresses, then integers."""
 
     def blas(self, name: str, *arguments: Any) -> Any:

@@ -41,9 +41,7 @@ UNCONVERGED = {
 
 def bind_factorization(binder: Binder, action: Factorization) -> None:
     """Append the calls for one decomposition of a batch of matrices."""
-    rows, columns, batch = (
-        binder.number(n) for n in (action.rows, action.columns, action.batch)
-    )
+    rows, columns, batch = (binder.number(n) for n in (action.rows, action.columns, action.batch))
     results = {name: binder.place(buffer) for name, buffer in action.results}
     if batch:
         _BINDERS[action.kind](binder, action, (rows, columns, batch), results)

@@ -82,20 +82,20 @@ def _best(comes: str, best: str) -> str:
 BODIES = {
     "max": _PEAK + _ONE.format("peak"),
     "min": _LOW + _ONE.format("peak"),
-    "logsumexp": _PEAK + _EXPONENTIALS + _ONE.format(
-        "peak + math.log(total) if abs(peak) < real(math.inf) else peak"
-    ),
+    "logsumexp": _PEAK
+    + _EXPONENTIALS
+    + _ONE.format("peak + math.log(total) if abs(peak) < real(math.inf) else peak"),
     "softmax": _PEAK + _EXPONENTIALS + _EACH.format("exp_below(a[start + k], peak) / total"),
     "norm": _LENGTH + _ONE.format("peak * root if real(0) < peak < real(math.inf) else peak"),
-    "normalize": _LENGTH + _EACH.format(
-        "scaled(a[start + k], peak) / root if peak != real(0) else real({at_zero})"
-    ),
+    "normalize": _LENGTH
+    + _EACH.format("scaled(a[start + k], peak) / root if peak != real(0) else real({at_zero})"),
     "prod": """\
 total = real(1)
 for k in range(cuda.threadIdx.x, n1, cuda.blockDim.x):
     total *= a[start + k]
 total = team_product(total)
-""" + _ONE.format("total"),
+"""
+    + _ONE.format("total"),
     "prod_others": """\
 for k in range(cuda.threadIdx.x, n1, cuda.blockDim.x):
     total = real(1)
@@ -117,7 +117,8 @@ if cuda.threadIdx.x == 0:
     "argmin_mask": _best("is_below", "lowest") + _EACH.format("uint8(k == best)"),
     "sort": _RANK + "    out[start + rank] = x\n",
     "argsort": _RANK + "    out[start + rank] = k\n",
-    "sort_permutation": _RANK + """\
+    "sort_permutation": _RANK
+    + """\
     for other in range(n1):
         out[(start + other) * n1 + k] = uint8(other == rank)
 """,

@@ -61,9 +61,7 @@ def _times(maker: Step, reader: Step, own: Labels, alpha: float) -> Step | None:
     order = [own.index(label) for label in reader.output]
     if isinstance(maker, Contract):
         output = tuple(maker.output[k] for k in order)
-        return Scaled(
-            reader.value, maker.left, maker.right, maker.subscripts, output, float(alpha)
-        )
+        return Scaled(reader.value, maker.left, maker.right, maker.subscripts, output, float(alpha))
     if not isinstance(maker, Nest) or not maker.reduced:
         return None
     term = Term("multiply", (constant(alpha), maker.term))

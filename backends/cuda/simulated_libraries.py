@@ -219,9 +219,7 @@ class Solver:
         matrix[...] = factor
         return info
 
-    def potrf_batched(
-        self, triangle: int, n: int, a: int, lda: int, info: int, batch: int
-    ) -> None:
+    def potrf_batched(self, triangle: int, n: int, a: int, lda: int, info: int, batch: int) -> None:
         """The same for matrices wherever an array of addresses says."""
         infos = _flat(self.memory, info, batch, np.int32)
         for i, address in enumerate(_flat(self.memory, a, batch, np.int64)):

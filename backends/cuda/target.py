@@ -148,9 +148,7 @@ class CudaFunction(CompiledFunction):
         floats = [a for a, is_real in zip(described, real, strict=True) if is_real]
         kind = "float32" if precision(floats) == "float32" else "float64"
         calls = _module("calls")
-        signature = calls.Signature(
-            variant.plan(sizes), sizes, kind, self.variables, variant.pack
-        )
+        signature = calls.Signature(variant.plan(sizes), sizes, kind, self.variables, variant.pack)
         return calls.Caller(signature, [isinstance(array, np.ndarray) for array in arrays])
 
 

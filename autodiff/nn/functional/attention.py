@@ -86,9 +86,7 @@ def attend(
     ``(b, h, l, s)``, minus infinity where nothing may be seen.
     """
     q, k, v = (split_axis(x, 2, num_heads) for x in (query, key, value))
-    scores = product(
-        (q, k), (("b", "l", "h", "e"), ("b", "s", "h", "e")), ("b", "h", "l", "s")
-    )
+    scores = product((q, k), (("b", "l", "h", "e"), ("b", "s", "h", "e")), ("b", "h", "l", "s"))
     scores = scale(1 / math.sqrt(int(q.extents[3])), scores)
     if is_causal:
         scores = _causal(scores)
@@ -98,4 +96,3 @@ def attend(
         used = np.where(dropout_mask, weights / (1 - dropout_p), 0.0)
     joined = product((used, v), (("b", "h", "l", "s"), ("b", "s", "h", "e")), ("b", "l", "h", "e"))
     return join_axes(joined, 2), used
-

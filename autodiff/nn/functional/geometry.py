@@ -39,9 +39,7 @@ def per_axis(value: Any, count: int, what: str) -> tuple[int, ...]:
     return values
 
 
-def axes_of(
-    kernel: Sequence[Any], stride: Any, padding: Any, dilation: Any
-) -> list[Axis]:
+def axes_of(kernel: Sequence[Any], stride: Any, padding: Any, dilation: Any) -> list[Axis]:
     """The axes of windows of shape ``kernel``; ``padding`` is n, one per axis, "same" or "valid".
 
     Raises ShapeError for "same" with a stride, for which it has no meaning.

@@ -53,9 +53,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
 
 
 @layer_function
-def embedding(
-    input: Any, weight: Any, padding_idx: int | None = None, frozen: Any = None
-) -> Any:
+def embedding(input: Any, weight: Any, padding_idx: int | None = None, frozen: Any = None) -> Any:
     """``out[..., e] = weight[input[...], e]``.
 
     Rows looked up for ``padding_idx`` are taken from ``frozen`` (an array like ``weight`` that

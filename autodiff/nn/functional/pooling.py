@@ -173,12 +173,8 @@ def _over(dims: int, body: Any, name: str) -> Any:
     return layer_function(layer)
 
 
-max_pool1d, max_pool2d, max_pool3d = (
-    _over(n, max_pooling, f"max_pool{n}d") for n in (1, 2, 3)
-)
-avg_pool1d, avg_pool2d, avg_pool3d = (
-    _over(n, average_pooling, f"avg_pool{n}d") for n in (1, 2, 3)
-)
+max_pool1d, max_pool2d, max_pool3d = (_over(n, max_pooling, f"max_pool{n}d") for n in (1, 2, 3))
+avg_pool1d, avg_pool2d, avg_pool3d = (_over(n, average_pooling, f"avg_pool{n}d") for n in (1, 2, 3))
 adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (
     _over(n, adaptive_average_pooling, f"adaptive_avg_pool{n}d") for n in (1, 2, 3)
 )
