@@ -114,6 +114,10 @@ class NumbaTerms(Scope):
             name, axes = self.arrays[value]
             self.reads.add(name)
             return f"{name}[{', '.join(indices[axis] for axis in axes)}]" if axes else name
+        return self.through(value, indices)
+
+    def through(self, value: Value, indices: Sequence[str]) -> str:
+        """An entry of a view or an indicator as text."""
         step = self.makers[value]
         if isinstance(step, Indicator):
             return f"({' and '.join(self._rows(step, indices))})"

@@ -25,7 +25,7 @@ grids.BLOCKS = 3
 grids.SPLITS = 5
 grids.HIGHEST = 2
 
-from backends.cuda.plan import HostCall  # noqa: E402
+from backends.cuda.actions import HostCall  # noqa: E402
 from backends.cuda.row_operations import BODIES  # noqa: E402
 from backends.cuda.simulator import simulated  # noqa: E402
 from backends.cuda.terms import spelling  # noqa: E402

@@ -15,9 +15,10 @@ import pytest
 from backends.compiled import TargetError
 from backends.cuda import compile as compiling
 from backends.cuda import cuda_device, errors, loading
+from backends.cuda.actions import Buffer, Copy, Factorization, Gemm, Matrix
 from backends.cuda.cuda_device import CudaDevice
 from backends.cuda.library_kernels import IDENTITY
-from backends.cuda.plan import Buffer, Copy, Factorization, Gemm, Matrix, Plan
+from backends.cuda.plan import Plan
 from backends.cuda.task import Task
 
 from .cuda_support import fake_nvidia

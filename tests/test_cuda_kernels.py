@@ -17,8 +17,9 @@ import pytest
 
 import backends
 import tensorcalc as tc
+from backends.cuda.actions import Count, Gemm, HostCall, Launch
 from backends.cuda.grids import RULES, splits
-from backends.cuda.plan import Count, Gemm, HostCall, Launch, Plan
+from backends.cuda.plan import Plan
 from backends.cuda.source import kernel_names, source_of
 from backends.cuda.terms import spelling
 from tensorcalc.applications import apply

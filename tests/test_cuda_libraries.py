@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from backends.cuda import factorizations, library_kernels
+from backends.cuda.actions import Buffer, Copy, Factorization, Fill, Gemm, HostCall, Matrix
 from backends.cuda.loading import CUBLAS, CUSOLVER
-from backends.cuda.plan import Buffer, Copy, Factorization, Fill, Gemm, HostCall, Matrix, Plan
+from backends.cuda.plan import Plan
 from backends.cuda.simulated_device import SimulatedDevice, SimulationError
 from backends.cuda.simulated_libraries import InvalidValue
 from backends.cuda.task import Task

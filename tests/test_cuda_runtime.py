@@ -15,20 +15,11 @@ import autodiff as ad
 import backends
 import tensorcalc as tc
 from backends.cuda import arrays, cuda_device, graphs
+from backends.cuda.actions import Buffer, Copy, Factorization, Fill, Gemm, HostCall, Launch, Matrix
 from backends.cuda.arrays import DeviceArray, is_on_device, to_device
 from backends.cuda.calls import Caller, Signature, stream_number
 from backends.cuda.device import View
-from backends.cuda.plan import (
-    Buffer,
-    Copy,
-    Factorization,
-    Fill,
-    Gemm,
-    HostCall,
-    Launch,
-    Matrix,
-    Plan,
-)
+from backends.cuda.plan import Plan
 from backends.cuda.simulated_device import (
     SimulatedDevice,
     SimulatedGpu,
@@ -473,8 +464,8 @@ def test_simulated_device_refuses_what_a_gpu_would_not_survive(device: Simulated
 
 
 def test_empty_launches_are_left_out(device: SimulatedDevice) -> None:
+    from backends.cuda.actions import Grid, Kernel
     from backends.cuda.grids import RULES
-    from backends.cuda.plan import Grid, Kernel
 
     assert "flat" in RULES
     out = Buffer("r", (0,), role="result")

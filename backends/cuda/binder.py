@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import library_kernels
+from .actions import Buffer, Factorization, Kernel, dtype_of, number
 from .device import Device
-from .plan import ALIGNMENT, Buffer, Factorization, Kernel, Plan, dtype_of, number
+from .plan import Plan, aligned
 
 #: Slots before those of arguments and results.
 SCRATCH, CLEARED = 0, 1
@@ -77,9 +78,9 @@ class Binder:
         self._slots = {buffer: Place(FIRST + k) for k, buffer in enumerate(slots)}
         self.cleared = self._layout.zeroed
         #: Checks come after the plan's buffers, then the memory of :meth:`scratch`.
-        self._next_check = _aligned(self._layout.nbytes)
+        self._next_check = aligned(self._layout.nbytes)
         batches = [self.number(a.batch) for a in plan.actions if isinstance(a, Factorization)]
-        self._bottom = self._next_check + sum(CHECKS * _aligned(4 * b) for b in batches)
+        self._bottom = self._next_check + sum(CHECKS * aligned(4 * b) for b in batches)
         self._top = self.nbytes = self._bottom
 
     # -- numbers and places -----------------------------------------------------------------------
@@ -106,7 +107,7 @@ class Binder:
     def scratch(self, count: int, dtype: Any = None) -> Place:
         """Memory for so many entries after the plan's; :meth:`free_scratch` ends its use."""
         place = Place(SCRATCH, self._top)
-        self._top += _aligned(count * np.dtype(dtype or self.real).itemsize)
+        self._top += aligned(count * np.dtype(dtype or self.real).itemsize)
         self.nbytes = max(self.nbytes, self._top)
         return place
 
@@ -117,7 +118,7 @@ class Binder:
     def check(self, count: int, message: str) -> Place:
         """Memory for integers that are looked at after the run if there is a message."""
         place = Place(SCRATCH, self._next_check)
-        self._next_check += _aligned(4 * count)
+        self._next_check += aligned(4 * count)
         if message:
             self.checks.append(Check(place, count, message))
         return place
@@ -125,7 +126,7 @@ class Binder:
     def keep(self, nbytes: int) -> Place:
         """Memory beside everything else, once all commands are there."""
         place = Place(SCRATCH, self.nbytes)
-        self.nbytes += _aligned(nbytes)
+        self.nbytes += aligned(nbytes)
         return place
 
     # -- commands ---------------------------------------------------------------------------------
@@ -166,7 +167,3 @@ class Binder:
         """Append setting bytes to zero."""
         if nbytes:
             self.add(lambda device, at: device.clear(place.at(at), nbytes))
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT

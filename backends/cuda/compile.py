@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from ..compiled import TargetError
 from ..disk_cache import directory
-from .plan import Kernel
+from .actions import Kernel
 
 #: The compute capability that tests compile for: H100 and H200.
 HOPPER = (9, 0)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..steps import Contract, Labels, Nest, Term, Value, constant, load
+from .actions import Gemm, Matrix
 from .elementwise import mirror
 from .nests import product_of
-from .plan import Gemm, Matrix
 from .scalings import Scaled
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from . import loading
+from .actions import Kernel
 from .compile import cubin
 from .device import Arena, Axes, View
 from .errors import (
@@ -30,7 +31,6 @@ from .errors import (
     old_device,
     old_driver,
 )
-from .plan import Kernel
 
 #: Scratch memory that cuBLAS recommends for Hopper; without it a recorded product allocates.
 BLAS_WORKSPACE = 32 * 2**20

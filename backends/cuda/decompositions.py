@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..steps import Call, Value
+from .actions import Buffer, Factorization
 from .nests import product_of
-from .plan import Buffer, Factorization
 
 if TYPE_CHECKING:
     from .lowering import PlanMaker

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
-from .plan import ALIGNMENT, Kernel
+from .actions import Kernel
+from .plan import ALIGNMENT, aligned
 
 Axes = tuple[int, int, int]
 
@@ -149,7 +150,7 @@ class Arena:
         held = 0 if self.memory is None else self.memory.nbytes - self.cleared
         if self.memory is None or held < nbytes or self.cleared < cleared:
             self.memory = None  # first, so that the new memory may be where the old was
-            self.cleared = max(self.cleared, -(-cleared // ALIGNMENT) * ALIGNMENT)
+            self.cleared = max(self.cleared, aligned(cleared))
             self.memory = self.device.allocate(self.cleared + max(held, nbytes, ALIGNMENT))
             if self.cleared:
                 self.device.clear(self.memory.address, self.cleared)

@@ -11,9 +11,9 @@ from typing import Any
 
 from ..numba_terms import Loops
 from ..steps import Affine, Gather, Insert, Labels, Nest, Scatter, Step, Term, Value, load
+from .actions import Buffer, Grid, Kernel, Launch
 from .grids import THREADS
 from .nests import KernelWriter, canonical, collapsed, product_of
-from .plan import Buffer, Grid, Kernel, Launch
 from .terms import Place, stored
 
 #: Writes the lines for one entry: the loops, and the depth of the innermost.

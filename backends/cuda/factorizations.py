@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .actions import Factorization
 from .binder import Binder, Place
 from .device import Device
 from .grids import flat
 from .library_kernels import ADDRESSES, DETERMINANTS, IDENTITY, LOWER, SYMMETRIZED, TRANSPOSED
-from .plan import Factorization
 from .products import PLAIN
 from .products import TRANSPOSED as TRANSPOSE
 from .products import UPPER as UPPER_TRIANGLE

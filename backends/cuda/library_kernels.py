@@ -1,6 +1,6 @@
 """Kernels around the calls of cuBLAS and cuSOLVER, which know columns only and one triangle.
 
-Each is a :class:`.plan.Kernel`, so it is compiled, cached and simulated like the generated ones.
+Each is a :class:`.actions.Kernel`, so it is compiled, cached and simulated like the generated ones.
 Matrices are batches of dense row-major ones, ``[batch, rows, columns]``.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from .actions import Kernel, Kind
 from .grids import THREADS, Geometry, flat
-from .plan import Kernel, Kind
 
 #: Blocks beyond which each takes several matrices.
 MATRICES = 16384
@@ -34,49 +34,33 @@ def _over_entries(
     return Kernel(name, text, tuple(pointers.values()), len(sizes))
 
 
-_PLACES = (
-    "matrix = k // (rows * columns)",
-    "row = k // columns % rows",
-    "column = k % columns",
-    "other = matrix * rows * columns + column * rows + row",
-)
+def _over_matrices(name: str, pointers: dict[str, Kind], *lines: str) -> Kernel:
+    """A kernel that runs ``lines`` for every entry ``k`` of a batch of matrices."""
+    return _over_entries(
+        name,
+        pointers,
+        ("batch", "rows", "columns"),
+        "batch * rows * columns",
+        "row, column = k // columns % rows, k % columns",
+        *lines,
+    )
+
+
+#: Where entry ``[b, j, i]`` is, if k is the place of ``[b, i, j]``.
+_OTHER = "other = k // (rows * columns) * (rows * columns) + column * rows + row"
 
 #: ``out[b, i, j] = (a[b, i, j] + a[b, j, i]) / 2``.
-SYMMETRIZED = _over_entries(
-    "symmetrized",
-    {"out": "real", "a": "real"},
-    ("batch", "rows", "columns"),
-    "batch * rows * columns",
-    *_PLACES,
-    "out[k] = (a[k] + a[other]) * real(0.5)",
+SYMMETRIZED = _over_matrices(
+    "symmetrized", {"out": "real", "a": "real"}, _OTHER, "out[k] = (a[k] + a[other]) * real(0.5)"
 )
 #: ``out[b, j, i] = a[b, i, j]``.
-TRANSPOSED = _over_entries(
-    "transposed",
-    {"out": "real", "a": "real"},
-    ("batch", "rows", "columns"),
-    "batch * rows * columns",
-    *_PLACES,
-    "out[other] = a[k]",
-)
+TRANSPOSED = _over_matrices("transposed", {"out": "real", "a": "real"}, _OTHER, "out[other] = a[k]")
 #: ``out[b, i, j] = 1 if i == j else 0``.
-IDENTITY = _over_entries(
-    "identity",
-    {"out": "real"},
-    ("batch", "rows", "columns"),
-    "batch * rows * columns",
-    "row = k // columns % rows",
-    "out[k] = real(1) if row == k % columns else real(0)",
+IDENTITY = _over_matrices(
+    "identity", {"out": "real"}, "out[k] = real(1) if row == column else real(0)"
 )
 #: ``out[b, i, j] = 0`` for ``j > i``.
-LOWER = _over_entries(
-    "lower",
-    {"out": "real"},
-    ("batch", "rows", "columns"),
-    "batch * rows * columns",
-    "if k % columns > k // columns % rows:",
-    "    out[k] = real(0)",
-)
+LOWER = _over_matrices("lower", {"out": "real"}, "if column > row:", "    out[k] = real(0)")
 #: ``out[b] = first + b * step``: where the matrices of a batch begin.
 ADDRESSES = _over_entries(
     "addresses",

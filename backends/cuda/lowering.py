@@ -32,12 +32,13 @@ from ..steps import (
     View,
     load,
 )
+from .actions import Action, Buffer, Copy, Fill, HostCall, Launch
 from .contractions import SHORT, SMALL, as_nest, groups_of, matrix_product
 from .decompositions import decomposed, is_decomposition
 from .elementwise import copied, elementwise, gather, insertion, scatter
 from .memory_roles import Roles
 from .nests import product_of
-from .plan import Action, Buffer, Copy, Decision, Fill, HostCall, Launch, Plan
+from .plan import Decision, Plan
 from .reductions import FEW, everything, reduction
 from .row_operations import one_hot, row_operation
 from .scalars import with_scalars_inlined

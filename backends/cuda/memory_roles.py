@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..program import Program
 from ..steps import Contract, Indicator, Input, Insert, Labels, Nest, Reshape, Step, Value, View
-from .plan import Buffer
+from .actions import Buffer
 
 
 class Roles:

@@ -12,8 +12,8 @@ from tensorcalc.extents import Extent
 
 from ..numba_terms import Loops
 from ..steps import Labels, Nest, Step, Term, Value, load
+from .actions import Kernel, Kind
 from .grids import THREADS
-from .plan import Kernel, Kind
 from .terms import KernelTerms, Place
 
 

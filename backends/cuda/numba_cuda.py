@@ -17,7 +17,7 @@ from numba import cuda
 from numba.core import types
 from numba.cuda.core import config
 
-from .plan import Kernel
+from .actions import Kernel
 
 #: Whether kernels are simulated.
 SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", 0))

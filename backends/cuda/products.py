@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .actions import Gemm, Matrix
 from .binder import Binder, Place
 from .device import Device
-from .plan import Gemm, Matrix
 
 #: ``cublasOperation_t`` and ``cublasFillMode_t``.
 PLAIN, TRANSPOSED = 0, 1

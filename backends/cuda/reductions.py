@@ -21,9 +21,9 @@ from tensorcalc.extents import symbol
 from ..numba_terms import Loops
 from ..steps import Nest, Step, Term, Value, load
 from . import grids
+from .actions import Action, Buffer, Count, Grid, Launch
 from .elementwise import elementwise
 from .nests import KernelWriter, collapsed, innermost, product_of
-from .plan import Action, Buffer, Count, Grid, Launch
 from .terms import Place
 
 #: Terms of a sum that one thread adds up.

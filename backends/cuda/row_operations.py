@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..steps import Call
+from .actions import Buffer, Grid, Kernel, Kind, Launch
 from .grids import THREADS
 from .nests import product_of
-from .plan import Buffer, Grid, Kernel, Kind, Launch
 
 #: Lines for one row: ``start`` is its place in memory, ``n1`` its length.
 _EXTREME = """\

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from .actions import Kernel
+from .actions import dtype_of as entry_dtype
 from .compile import function_of
 from .device import Arena, Axes, View
 from .errors import no_memory
-from .plan import Kernel
-from .plan import dtype_of as entry_dtype
 from .simulated_libraries import Blas, Solver
 
 POISON = 0xFF

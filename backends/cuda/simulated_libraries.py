@@ -47,8 +47,8 @@ def _operated(matrix: Any, operation: int) -> Any:
     return matrix.T if operation else matrix
 
 
-class Blas:
-    """The functions of cuBLAS that are used, in one precision: ``gemm_64`` and so on."""
+class _Library:
+    """Memory, and one precision."""
 
     def __init__(self, memory: Memory, dtype: Any) -> None:
         self.memory = memory
@@ -56,6 +56,10 @@ class Blas:
 
     def _matrix(self, address: int, shape: tuple[int, int], leading: int) -> Any:
         return _columns(self.memory, address, shape, leading, self.dtype)
+
+
+class Blas(_Library):
+    """The functions of cuBLAS that are used, in one precision: ``gemm_64`` and so on."""
 
     def _pointers(self, address: int, count: int) -> Any:
         return _flat(self.memory, address, count, np.int64)
@@ -163,15 +167,8 @@ def _solved(factors: Any, pivots: Any, side: Any, operation: int, dtype: Any) ->
 WORK = 64
 
 
-class Solver:
+class Solver(_Library):
     """The functions of cuSOLVER that are used, in one precision: ``potrf`` and so on."""
-
-    def __init__(self, memory: Memory, dtype: Any) -> None:
-        self.memory = memory
-        self.dtype = dtype
-
-    def _matrix(self, address: int, shape: tuple[int, int], leading: int) -> Any:
-        return _columns(self.memory, address, shape, leading, self.dtype)
 
     def _scribble(self, work: int, count: int) -> None:
         """Use the scratch memory, as the library does."""

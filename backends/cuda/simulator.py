@@ -15,19 +15,9 @@ import numpy as np
 
 from tensorcalc.extents import evaluate
 
+from .actions import Buffer, Copy, Factorization, Fill, Gemm, HostCall, Launch, Matrix, dtype_of
 from .compile import device_module, function_of
-from .plan import (
-    Buffer,
-    Copy,
-    Factorization,
-    Fill,
-    Gemm,
-    HostCall,
-    Launch,
-    Matrix,
-    Plan,
-    dtype_of,
-)
+from .plan import Plan
 
 
 class Simulation:

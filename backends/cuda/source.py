@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .plan import (
+from .actions import (
     Action,
     Buffer,
     Copy,
@@ -13,8 +13,8 @@ from .plan import (
     Kernel,
     Launch,
     Matrix,
-    Plan,
 )
+from .plan import Plan
 
 HEAD = """\
 # Kernels for numba.cuda, in float64 or float32 as the arguments are: `real` is that type. Pointers

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..binding import ArgumentError
+from .actions import Action, Copy, Factorization, Fill, Gemm, HostCall, Launch
 from .arrays import DeviceArray
 from .binder import Binder, Place
 from .device import Device, View
@@ -16,7 +17,7 @@ from .factorizations import bind_factorization
 from .graphs import Replay
 from .library_kernels import fill
 from .library_kernels import geometry as library_geometry
-from .plan import Action, Copy, Factorization, Fill, Gemm, HostCall, Launch, Plan
+from .plan import Plan
 from .products import bind_gemm
 
 

@@ -18,8 +18,8 @@ from tensorcalc.table import Operation
 from ..numba_terms import SPELLINGS, NumbaTerms
 from ..numba_terms import spelling as numba_spelling
 from ..program import Program
-from ..steps import Indicator, Step, Term, Value, View
-from .plan import Buffer
+from ..steps import Step, Term, Value
+from .actions import Buffer
 
 #: What spellings take for the greatest finite number; its text depends on the precision.
 _GREATEST = float(np.finfo("float32").max)
@@ -100,23 +100,11 @@ class KernelTerms(NumbaTerms):
     def load(self, value: Value, indices: Sequence[str]) -> str:
         """``value[indices]`` as text, through views and indicators."""
         if value not in self.places:
-            return self._through(value, indices)
+            return self.through(value, indices)
         buffer, axes = self.places[value]
         own = [indices[axis] for axis in axes]
         text = f"{self.pointer(buffer)}[{self.flat(own, [value.extents[a] for a in axes])}]"
         return f"({text} != 0)" if value.kind == "boolean" else text
-
-    def _through(self, value: Value, indices: Sequence[str]) -> str:
-        step = self.makers[value]
-        if isinstance(step, Indicator):
-            return f"({' and '.join(self._rows(step, indices))})"
-        assert isinstance(step, View), f"{value.name} is not made"
-        forms = [self.affine(form, indices) for form in step.axes]
-        text = self.load(step.source, forms)
-        if step.inside:
-            return text
-        zero = "False" if value.kind == "boolean" else self.number(0)
-        return f"({text} if {self.bounds(forms, step.source.extents)} else {zero})"
 
     def flat(self, indices: Sequence[str], extents: Sequence[Any]) -> str:
         """The place of an entry in row-major memory, by Horner's scheme."""

@@ -15,8 +15,8 @@ import autodiff as ad
 import backends
 import tensorcalc as tc
 from backends.cuda import cuda_device, library_kernels
+from backends.cuda.actions import dtype_of
 from backends.cuda.arrays import DeviceArray, to_device
-from backends.cuda.plan import dtype_of
 from backends.cuda.simulated_device import SimulatedDevice, simulated
 
 from ..examples import EXAMPLES

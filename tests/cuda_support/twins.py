@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.cuda.plan import Kernel
+from backends.cuda.actions import Kernel
 
 
 def _matrices(flat: Any, batch: int, rows: int, columns: int) -> Any:
