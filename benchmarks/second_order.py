@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 import autodiff as ad
 
 from .fits import data, masked_factorization, softmax
-from .measuring import interleaved
+from .measuring import interleaved, settled
 from .rows import Row, time_text, write_json
 
 
@@ -32,12 +32,13 @@ def factorization_loss(U: Any, V: Any, T: Any) -> Any:
 
 
 def newton_system_of_factorization(n: int = 1000, k: int = 10, dense_n: int = 200) -> list[Row]:
-    """The Newton step in ``U`` with the k by k core, against the dense system by JAX.
+    """The Newton system in ``U`` with the k by k core, against the dense one by JAX.
 
-    The dense system is formed and solved at ``dense_n`` rows, where it fits; the structured one is
-    timed there and at ``n``.
+    The system is formed and solved on both sides, for a given right-hand side; in a step it is the
+    gradient, which both sides compute as well. The dense system is timed at ``dense_n`` rows, where
+    it fits, the structured one there and at ``n``.
     """
-    jnp, dense_step = _dense_step_in_jax()
+    jnp, dense_system, dense_step = _dense_systems_in_jax()
     rng = np.random.default_rng(0)
     hessian = ad.hessian(factorization_loss, structured=True)
     gradient = ad.grad(factorization_loss)
@@ -46,31 +47,35 @@ def newton_system_of_factorization(n: int = 1000, k: int = 10, dense_n: int = 20
         U, V = rng.normal(size=(rows, k)), rng.normal(size=(rows, k))
         return U, V, rng.normal(size=(rows, rows))
 
-    def ours(U: Any, V: Any, T: Any) -> Any:
+    def step(U: Any, V: Any, T: Any) -> Any:
         return hessian(U, V, T).solve(gradient(U, V, T))
 
-    small = problem(dense_n)
-    arrays = [jnp.asarray(each) for each in small]
-    np.testing.assert_allclose(ours(*small), np.asarray(dense_step(*arrays)), atol=1e-8)
-    large = problem(n)
-    right = gradient(*large)
-    fair = interleaved(
-        {
-            "ours": lambda: ours(*small),
-            "JAX, dense system": lambda: dense_step(*arrays).block_until_ready(),
-        },
-        3.0,
-    )
-    alone = interleaved({"ours": lambda: hessian(*large).solve(right)}, 2.0)
-    whole = interleaved({"ours": lambda: ours(*large)}, 2.0)
+    def in_turn(dense: Any, own: Callable[[], Any], *arrays: Any) -> dict[str, float]:
+        peers = [jnp.asarray(each) for each in arrays]
+        np.testing.assert_allclose(settled(own)(), np.asarray(dense(*peers)), atol=1e-8)
+        theirs = {"JAX, dense system": lambda: dense(*peers).block_until_ready()}
+        return interleaved({"ours": own, **theirs}, 3.0)
+
+    small, large = problem(dense_n), problem(n)
+    right, large_right = gradient(*small), gradient(*large)
+    system = in_turn(dense_system, lambda: hessian(*small).solve(right), *small, right)
+    whole = in_turn(dense_step, lambda: step(*small), *small)
+    alone = interleaved({"ours": settled(lambda: hessian(*large).solve(large_right))}, 2.0)
+    wanted = {"JAX, dense system": 1000.0}
     return [
-        _row("Newton step of factorization", f"{dense_n} x {k}", fair, {"JAX, dense system": 1000}),
+        _row("Newton system of factorization", f"{dense_n} x {k}", system, wanted),
+        _row("Newton step of factorization", f"{dense_n} x {k}", whole, wanted),
         _row("Newton system of factorization", f"{n} x {k}", alone, limit=1e-3),
-        _row("Newton step of factorization", f"{n} x {k}", whole),
+        _row(
+            "Newton step of factorization",
+            f"{n} x {k}",
+            interleaved({"ours": settled(lambda: step(*large))}, 2.0),
+        ),
     ]
 
 
-def _dense_step_in_jax() -> tuple[Any, Any]:
+def _dense_systems_in_jax() -> tuple[Any, Any, Any]:
+    """``jax.numpy``, and the dense Newton system for a given right side and for the gradient."""
     import jax
     import jax.numpy as jnp
 
@@ -79,12 +84,14 @@ def _dense_step_in_jax() -> tuple[Any, Any]:
     def loss(U: Any, V: Any, T: Any) -> Any:
         return jnp.sum((T - U @ V.T) ** 2)
 
-    @jax.jit
-    def step(U: Any, V: Any, T: Any) -> Any:
+    def system(U: Any, V: Any, T: Any, right: Any) -> Any:
         H = jax.hessian(loss)(U, V, T).reshape(U.size, U.size)
-        return jnp.linalg.solve(H, jax.grad(loss)(U, V, T).ravel()).reshape(U.shape)
+        return jnp.linalg.solve(H, right.ravel()).reshape(U.shape)
 
-    return jnp, step
+    def step(U: Any, V: Any, T: Any) -> Any:
+        return system(U, V, T, jax.grad(loss)(U, V, T))
+
+    return jnp, jax.jit(system), jax.jit(step)
 
 
 def masked_factorization_sweep(m: int = 20_000, n: int = 500, k: int = 10) -> list[Row]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tensorcalc.errors import TensorcalcError
 
+from .arrangement import arrangement
 from .base import DENSE_LIMIT, StructuredOperator, require_positive, require_symmetric
 from .kronecker import KroneckerOperator
 from .simple import DenseOperator, DiagonalOperator
@@ -42,9 +43,9 @@ class BlockGramOperator(StructuredOperator):
     ) -> None:
         super().__init__(parameter_shape, np.result_type(side, blocks, np.float32))
         others = [a for a in range(len(self.parameter_shape)) if a not in own]
-        self.groups, self.order = (tuple(own), tuple(others)), (*own, *others)
-        self.size = int(np.prod([self.parameter_shape[a] for a in own]))
-        self.width = int(np.prod([self.parameter_shape[a] for a in others]))
+        self.groups = (tuple(own), tuple(others))
+        self._arrangement = arrangement(self.parameter_shape, self.groups)
+        self.size, self.width = self._arrangement.sizes
         self.X = np.asarray(side).reshape(-1, self.size)
         blocks = np.asarray(blocks).reshape(len(self.X), self.width, self.width)
         #: The blocks with their row of ``X`` as the last axis, along which products run.
@@ -59,15 +60,10 @@ class BlockGramOperator(StructuredOperator):
 
     # -- products: between flat arrays and (others, columns, own) -------------------------------
     def _gathered(self, V: Any) -> Any:
-        k = V.shape[1]
-        moved = V.reshape(*self.parameter_shape, k).transpose(*self.order, len(self.order))
-        return moved.reshape(self.size, self.width, k).transpose(1, 2, 0)
+        return self._arrangement.gathered(V).transpose(1, 2, 0)
 
     def _scattered(self, W: Any) -> Any:
-        k = W.shape[1]
-        shape = [self.parameter_shape[a] for a in self.order]
-        moved = W.transpose(2, 0, 1).reshape(*shape, k)
-        return moved.transpose(*np.argsort(self.order), len(self.order)).reshape(-1, k)
+        return self._arrangement.scattered(W.transpose(2, 0, 1), W.shape[1])
 
     def _product(self, V: Any) -> Any:
         return self._weighted(self.D, V) + self._base_values()[:, None] * V
@@ -105,11 +101,9 @@ class BlockGramOperator(StructuredOperator):
 
     def _with_base(self, gram: Any) -> Any:
         """A matrix over the gathered axes in the order of the parameter, with ``base`` added."""
-        shape = [self.parameter_shape[a] for a in self.order]
-        rank = len(shape)
-        inverse = np.argsort(self.order)
-        moved = gram.reshape(*shape, *shape).transpose(*inverse, *(rank + inverse))
-        matrix = moved.reshape(self.shape)
+        n = self.shape[0]
+        rows = self._arrangement.scattered(gram.reshape(n, n), n)
+        matrix = self._arrangement.scattered(rows.T, n)
         matrix.flat[:: len(matrix) + 1] += self._base_values()
         return matrix
 

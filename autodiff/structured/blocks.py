@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import sparse
 
+from .arrangement import arrangement
 from .base import NotPositiveDefinite, StructuredOperator, require_positive
+from .cholesky import cholesky_factor, cholesky_solve
 
 
 class BlocksOperator(StructuredOperator):
@@ -24,12 +26,11 @@ class BlocksOperator(StructuredOperator):
         super().__init__(parameter_shape, np.result_type(core, np.float32))
         free = [a for a in range(len(self.parameter_shape)) if a not in tied]
         repeated = [a for a in tied if a not in batch]
-        self.order = (*batch, *free, *repeated)
-        sizes = [self.parameter_shape[a] for a in self.order]
-        self.blocks = int(np.prod(sizes[: len(batch)]))
-        self.size = int(np.prod(sizes[len(batch) : len(batch) + len(free)]))
+        groups = (tuple(batch), tuple(free), tuple(repeated))
+        self._arrangement = arrangement(self.parameter_shape, groups)
+        self.blocks, self.size, self.repeats = self._arrangement.sizes
         self.core = core.reshape(self.blocks, self.size, self.size)
-        self.repeats = int(np.prod(sizes[len(batch) + len(free) :]))
+        self._kept: tuple[float, Any] | None = None
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -38,14 +39,10 @@ class BlocksOperator(StructuredOperator):
 
     def _gathered(self, V: Any) -> Any:
         """Columns as ``(blocks, size, repeats * k)``."""
-        k = V.shape[1]
-        moved = V.reshape(*self.parameter_shape, k).transpose(*self.order, len(self.order))
-        return moved.reshape(self.blocks, self.size, self.repeats * k)
+        return self._arrangement.gathered(V).reshape(self.blocks, self.size, -1)
 
     def _scattered(self, W: Any, k: int) -> Any:
-        sizes = [self.parameter_shape[a] for a in self.order]
-        inverse = np.argsort(self.order)
-        return W.reshape(*sizes, k).transpose(*inverse, len(self.order)).reshape(-1, k)
+        return self._arrangement.scattered(W, k)
 
     def _product(self, V: Any) -> Any:
         return self._scattered(self.core @ self._gathered(V), V.shape[1])
@@ -54,18 +51,29 @@ class BlocksOperator(StructuredOperator):
         return self.core + damping * np.eye(self.size) if damping else self.core
 
     def _cholesky(self, damping: float) -> Any:
-        try:
-            return np.linalg.cholesky(self._damped(damping))
-        except np.linalg.LinAlgError:
-            smallest = self.smallest_eigenvalue() + damping
-            raise NotPositiveDefinite(f"a block of the matrix ({self.name})", smallest) from None
+        """The lower factors of the blocks, of which the last ones are kept."""
+        if self._kept is None or self._kept[0] != damping:
+            try:
+                factors = self._factorized(damping)
+            except np.linalg.LinAlgError:
+                smallest = self.smallest_eigenvalue() + damping
+                what = f"a block of the matrix ({self.name})"
+                raise NotPositiveDefinite(what, smallest) from None
+            self._kept = damping, factors
+        return self._kept[1]
+
+    def _factorized(self, damping: float) -> Any:
+        blocks = self._damped(damping)
+        if self.blocks == 1:
+            return cholesky_factor(blocks[0])[None]
+        return np.linalg.cholesky(blocks)
 
     def _solution(self, V: Any, damping: float) -> Any:
-        factor = self._cholesky(damping)
+        factors = self._cholesky(damping)
         W = self._gathered(V)
         if self.blocks == 1:
-            solved = linalg.cho_solve((factor[0], True), W[0])[None]
-        else:
+            solved = cholesky_solve(factors[0], W[0])
+        else:  # no batched triangular solve exists: that the blocks are definite is known by now
             solved = np.linalg.solve(self._damped(damping), W)
         return self._scattered(solved, V.shape[1])
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .arrangement import arrangement
 from .base import StructuredOperator, require_positive
 
 
@@ -23,8 +24,9 @@ class SpectralOperator(StructuredOperator):
         self, factors: Sequence[Any], axes: Sequence[Sequence[int]], parameter_shape: Sequence[int]
     ) -> None:
         super().__init__(parameter_shape, np.result_type(*factors, np.float32))
-        self.order = tuple(a for group in axes for a in group)
-        self.sizes = [int(np.prod([self.parameter_shape[a] for a in group])) for group in axes]
+        groups = tuple(tuple(group) for group in axes)
+        self._arrangement = arrangement(self.parameter_shape, groups)
+        self.sizes = self._arrangement.sizes
         self.factors = [
             np.asarray(factor).reshape(size, size)
             for factor, size in zip(factors, self.sizes, strict=True)
@@ -36,15 +38,10 @@ class SpectralOperator(StructuredOperator):
         return tuple(self.factors)
 
     def _gathered(self, V: Any) -> Any:
-        k = V.shape[1]
-        moved = V.reshape(*self.parameter_shape, k).transpose(*self.order, len(self.order))
-        return moved.reshape(*self.sizes, k)
+        return self._arrangement.gathered(V)
 
     def _scattered(self, W: Any) -> Any:
-        k = W.shape[-1]
-        shape = [self.parameter_shape[a] for a in self.order]
-        inverse = np.argsort(self.order)
-        return W.reshape(*shape, k).transpose(*inverse, len(self.order)).reshape(-1, k)
+        return self._arrangement.scattered(W, W.shape[-1])
 
     @staticmethod
     def _along(matrix: Any, W: Any, axis: int) -> Any:

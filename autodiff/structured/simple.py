@@ -15,6 +15,7 @@ from .base import (
     require_positive,
     require_symmetric,
 )
+from .cholesky import cholesky_factor, cholesky_solve
 
 
 class DiagonalOperator(StructuredOperator):
@@ -101,16 +102,16 @@ class DenseOperator(StructuredOperator):
         damped = np.array(self.matrix, dtype=self.dtype)
         damped.flat[:: len(damped) + 1] += damping
         try:
-            return linalg.cho_factor(damped, lower=True, overwrite_a=True)
+            return cholesky_factor(damped, overwrite=True)
         except np.linalg.LinAlgError:
             smallest = self.smallest_eigenvalue() + damping
             raise NotPositiveDefinite(f"the matrix ({self.name})", smallest) from None
 
     def _solution(self, V: Any, damping: float) -> Any:
-        return linalg.cho_solve(self._cholesky(damping), V)
+        return cholesky_solve(self._cholesky(damping), V)
 
     def _log_determinant(self, damping: float) -> float:
-        return 2 * np.log(np.diagonal(self._cholesky(damping)[0])).sum()
+        return 2 * np.log(np.diagonal(self._cholesky(damping))).sum()
 
     def _diagonal(self) -> Any:
         return np.array(np.diagonal(self.matrix))
