@@ -7,7 +7,7 @@ NumPy functions and its dispatch), then the functions by what they do, then the 
 
 from . import convert, ufuncs, functions
 from . import shapes, indexing, joining, reductions, selections, windows, tensor_products
-from . import linear_algebra, special, activations, methods
+from . import without_nan, sorted_search, linear_algebra, special, activations, methods
 
 __all__ = [
     "activations",
@@ -20,8 +20,10 @@ __all__ = [
     "reductions",
     "selections",
     "shapes",
+    "sorted_search",
     "special",
     "tensor_products",
     "ufuncs",
     "windows",
+    "without_nan",
 ]

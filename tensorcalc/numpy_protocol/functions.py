@@ -139,14 +139,12 @@ REMEDIES: dict[str, str] = {
     "argwhere": _POSITIONS,
     "array_equal": _OUTSIDE,
     "copyto": "expressions are immutable; use np.full_like(x, value) or value * np.ones(shape)",
-    "digitize": "count with np.sum(x[:, None] >= bins, axis=1)",
     "eig": "for a symmetric matrix use np.linalg.eigh",
     "eigvals": "for a symmetric matrix use np.linalg.eigvalsh",
     "fill_diagonal": "use np.where(np.eye(n, dtype=bool), value, a)",
     "flatnonzero": _POSITIONS,
     "histogram": "count with np.sum(x[:, None] >= edges, axis=0)",
     "insert": "join slices with np.concatenate",
-    "interp": "search the interval outside, gather both ends and blend them",
     "lstsq": "use np.linalg.pinv(a) @ b, or np.linalg.solve(a.T @ a, a.T @ b)",
     "matrix_rank": "count np.linalg.svdvals(a) > tolerance",
     "nonzero": _POSITIONS,
@@ -156,7 +154,6 @@ REMEDIES: dict[str, str] = {
     "put_along_axis": _IMMUTABLE,
     "putmask": _IMMUTABLE,
     "qr": "np.linalg.cholesky(a.T @ a, upper=True) is R up to signs",
-    "searchsorted": "count with np.sum(sorted[:, None] < x, axis=0)",
     "unique": "how many there are is known only at run time; compute it outside",
 }
 

@@ -36,11 +36,21 @@ def divided(node: Node, count: Any) -> Node:
     return multiply(node, power(divisor, -1))
 
 
+def where_chosen(a: Any, where: Any, neutral: float) -> Node:
+    """``a`` where a reduction's option ``where`` chooses it, elsewhere what leaves it unchanged."""
+    node = as_node(a)
+    return node if where is True else np.where(as_node(where), node, neutral)
+
+
 # -- contractions ---------------------------------------------------------------------------------
 @implements(np.sum)
-def sum_over(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
-    """``out[i] = sum over j of a[i, j]``."""
-    node = as_node(a)
+def sum_over(
+    a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Node:
+    """``out[i] = initial + sum over j of a[i, j]``."""
+    node = where_chosen(a, where, 0)
+    if initial is not None:
+        return sum_over(node, axis, keepdims) + as_node(initial)
     axes = normal_axes(axis, node.ndim)
     kept = [k for k in range(node.ndim) if k not in axes]
     if not keepdims:
@@ -50,10 +60,20 @@ def sum_over(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
 
 
 @implements(np.mean)
-def mean_over(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+def mean_over(a: Any, axis: Any = None, keepdims: bool = False, *, where: Any = True) -> Node:
     """``sum / number of entries``."""
-    node = as_node(a)
-    return divided(sum_over(node, axis, keepdims), entries(node, normal_axes(axis, node.ndim)))
+    return _mean(as_node(a), axis, keepdims, where, 0)
+
+
+def _mean(node: Node, axis: Any, keepdims: bool, where: Any, correction: Any) -> Node:
+    """Sum over the entries that ``where`` chooses by their number less ``correction``."""
+    if where is True:
+        count = entries(node, normal_axes(axis, node.ndim)) - correction
+        return divided(sum_over(node, axis, keepdims), count)
+    chosen = broadcast_to(truth(as_node(where)), node.extents)
+    count = sum_over(chosen, axis, keepdims) - correction
+    mean = divided(sum_over(node, axis, keepdims, where=where), count)
+    return np.where(count > 0, mean, math.nan)
 
 
 @implements(np.average)
@@ -91,16 +111,17 @@ def var(
     ddof: Any = 0,
     keepdims: bool = False,
     *,
+    where: Any = True,
     mean: Any = None,
     correction: Any = None,
 ) -> Node:
     """``sum((a - mean)**2) / (number of entries - ddof)``."""
     node = as_node(a)
     axes = normal_axes(axis, node.ndim)
-    centre = mean_over(node, axes, True) if mean is None else as_node(mean)
+    centre = mean_over(node, axes, True, where=where) if mean is None else as_node(mean)
     deviation = subtract(node, broadcast_to(centre, node.extents))
     correction = ddof if correction is None else correction
-    return divided(sum_over(power(deviation, 2), axes, keepdims), entries(node, axes) - correction)
+    return _mean(power(deviation, 2), axes, keepdims, where, correction)
 
 
 @implements(np.std)
@@ -110,11 +131,13 @@ def std(
     ddof: Any = 0,
     keepdims: bool = False,
     *,
+    where: Any = True,
     mean: Any = None,
     correction: Any = None,
 ) -> Node:
     """``sqrt(var)``; its derivative where the variance is 0 is 0."""
-    return power(var(a, axis, ddof, keepdims, mean=mean, correction=correction), 0.5)
+    variance = var(a, axis, ddof, keepdims, where=where, mean=mean, correction=correction)
+    return power(variance, 0.5)
 
 
 @implements(np.count_nonzero)
@@ -124,15 +147,15 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Node:
 
 
 @implements(np.any)
-def any_over(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+def any_over(a: Any, axis: Any = None, keepdims: bool = False, *, where: Any = True) -> Node:
     """Whether some entry is not 0."""
-    return one_axis_at_a_time("any", truth(as_node(a)), axis, keepdims)
+    return one_axis_at_a_time("any", truth(where_chosen(a, where, 0)), axis, keepdims)
 
 
 @implements(np.all)
-def all_over(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+def all_over(a: Any, axis: Any = None, keepdims: bool = False, *, where: Any = True) -> Node:
     """Whether no entry is 0."""
-    return one_axis_at_a_time("all", truth(as_node(a)), axis, keepdims)
+    return one_axis_at_a_time("all", truth(where_chosen(a, where, 1)), axis, keepdims)
 
 
 def truth(node: Node) -> Node:
@@ -178,26 +201,42 @@ def mapped(name: str, a: Any, axis: Any) -> Node:
     return transpose(result, [order.index(k) for k in range(node.ndim)])
 
 
-def _seen_with(name: str, node: Node, initial: Any) -> Node:
-    return node if initial is None else getattr(np, name)(node, as_node(initial))
+def _extremum(
+    name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any, neutral: float
+) -> Node:
+    if where is not True and initial is None:
+        raise TraceError(
+            f"np.{name} with where= needs initial=",
+            hint="say what the result is where nothing is chosen, as NumPy demands",
+        )
+    result = one_axis_at_a_time(name, where_chosen(a, where, neutral), axis, keepdims)
+    if initial is None:
+        return result
+    return getattr(np, f"{name}imum")(result, as_node(initial))
 
 
 @implements(np.max, np.amax)
-def max_over(a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Node:
+def max_over(
+    a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Node:
     """Greatest entry; its derivative is ``one_hot(argmax)``."""
-    return _seen_with("maximum", one_axis_at_a_time("max", a, axis, keepdims), initial)
+    return _extremum("max", a, axis, keepdims, initial, where, -math.inf)
 
 
 @implements(np.min, np.amin)
-def min_over(a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Node:
+def min_over(
+    a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Node:
     """Least entry; its derivative is ``one_hot(argmin)``."""
-    return _seen_with("minimum", one_axis_at_a_time("min", a, axis, keepdims), initial)
+    return _extremum("min", a, axis, keepdims, initial, where, math.inf)
 
 
 @implements(np.prod)
-def prod_over(a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Node:
+def prod_over(
+    a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Node:
     """Product of the entries."""
-    result = one_axis_at_a_time("prod", a, axis, keepdims)
+    result = one_axis_at_a_time("prod", where_chosen(a, where, 1), axis, keepdims)
     return result if initial is None else result * as_node(initial)
 
 

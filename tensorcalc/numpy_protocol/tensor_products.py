@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError, TraceError
+from ..errors import ShapeError
 from ..extents import is_equal
 from ..nodes import Node
 from ..products import multiply, product
 from .convert import as_node, stretches
 from .functions import described, implements, normal_axes
-from .joining import stack
+from .joining import concatenate, stack
 from .reductions import divided, sum_over
 from .shapes import matrix_transposed, moveaxis, ravel, reshape, same, with_leading_axes
 from .ufuncs import composite
@@ -274,14 +274,29 @@ def multi_dot(arrays: Sequence[Any]) -> Node:
 @implements(np.cov)
 def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None) -> Node:
     """``sum over t of (m[i, t] - mean)(m[j, t] - mean) / (n - ddof)``."""
+    node = _observations(m, rowvar)
     if y is not None:
-        raise TraceError("np.cov with y=", hint="stack both into one array of variables")
-    node = with_leading_axes(as_node(m), 2)
-    node = node if rowvar or as_node(m).ndim < 2 else matrix_transposed(node)
+        node = concatenate([node, _observations(y, rowvar)])
     centred = node - np.mean(node, axis=1, keepdims=True)
     count = node.extents[1] - ((0 if bias else 1) if ddof is None else ddof)
     result = divided(np.matmul(centred, centred.T), count)
-    return result[0, 0] if as_node(m).ndim < 2 else result
+    return result[0, 0] if y is None and as_node(m).ndim < 2 else result
+
+
+def _observations(m: Any, rowvar: bool) -> Node:
+    """One row for each variable."""
+    node = as_node(m)
+    return matrix_transposed(node) if node.ndim == 2 and not rowvar else with_leading_axes(node, 2)
+
+
+@implements(np.corrcoef)
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Node:
+    """``C[i, j] / sqrt(C[i, i] C[j, j])`` of the covariances ``C``."""
+    covariance = cov(x, y, rowvar)
+    if covariance.ndim == 0:
+        return covariance / covariance
+    deviation = np.sqrt(np.diagonal(covariance))
+    return covariance / deviation[:, None] / deviation
 
 
 @implements(np.polyval)

@@ -96,8 +96,12 @@ def _special_call(ufunc: Any, method: str, inputs: Any, options: dict[str, Any])
     name = ufunc.__name__
     if set(options) == {"dtype"} and np.dtype(options["dtype"]).kind == "f":
         return dispatch(ufunc, method, inputs, {})
-    if method == "reduce" and name in REDUCTIONS and set(options) <= {"axis", "keepdims"}:
-        return REDUCTIONS[name](*inputs, **{"axis": 0, **options})
+    if method == "reduce" and name in REDUCTIONS:
+        reduced = {key: value for key, value in options.items() if value is not None}
+        if set(reduced) <= {"axis", "keepdims", "initial", "where"}:
+            return REDUCTIONS[name](
+                *map(as_node, inputs), **{"axis": options.get("axis", 0), **reduced}
+            )
     if method == "accumulate" and name in ACCUMULATIONS and set(options) <= {"axis"}:
         return ACCUMULATIONS[name](*inputs, **{"axis": 0, **options})
     if method == "outer" and not options and len(inputs) == 2:
