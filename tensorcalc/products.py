@@ -21,7 +21,7 @@ from . import deltas, normal_form
 from .deltas import Contradiction, LabelRow
 from .errors import ShapeError
 from .extents import is_equal
-from .nodes import Apply, Constant, Delta, Node, Product, Sum, extent_scalar, ones
+from .nodes import Constant, Delta, Node, Product, Sum, extent_scalar, ones
 from .normal_form import (
     Factor,
     Label,
@@ -65,6 +65,9 @@ sum_of: Any = None
 canonical_sum: Any = None
 #: Whether a sum has a term with a negative coefficient; set likewise.
 has_negative_terms: Any = None
+#: Masks among factors; masks of all terms and the sum without them; of :mod:`tensorcalc.masks`.
+masks_of: Any = None
+common_masks: Any = None
 
 
 def product(
@@ -196,13 +199,6 @@ class _Work:
                     names[label] = ("fresh", self.fresh)
             self.add(operand, tuple(names[label] for label in inner), ((), (), ()))
 
-    def _hoist_masks(self, node: Product, labels: tuple[Label, ...]) -> None:
-        """A nested product that is zero under a mask is so outside: 0 * inf stays 0."""
-        names = dict(zip(node.output, labels, strict=True))
-        for operand, inner in zip(node.operands, node.subscripts, strict=True):
-            if isinstance(operand, Apply) and is_boolean(operand) and set(inner) <= names.keys():
-                self.factors.append((operand, tuple(names[label] for label in inner)))
-
     # -- deltas -----------------------------------------------------------------------------
     def finish(self) -> Node:
         if self.coefficient == 0:
@@ -251,12 +247,25 @@ class _Work:
                 self.add(part, tuple(labels[axis] for axis in axes), ((), (), ()))
         else:
             self.factors.append((node, labels))
-            self._hoist_masks(node, labels)
+            self._add_masks(masks_of(node), labels)
+
+    def _add_masks(self, masks: Iterable[Any], labels: tuple[Label, ...]) -> None:
+        """What is zero under a mask is so beside all other factors: 0 * inf stays 0."""
+        self.factors += [(mask, tuple(labels[axis] for axis in axes)) for mask, axes in masks]
+
+    def _part_masks(self) -> None:
+        """The masks that all terms of a sum have stand beside it."""
+        settled, self.factors = self.factors, []
+        for node, labels in settled:
+            masks, rest = common_masks(node) if isinstance(node, Sum) else ((), node)
+            self.add(rest, labels, ((), (), ()))
+            self._add_masks(masks, labels)
 
     def _normalise_sums(self) -> None:
         """Sums among other factors have a canonical orientation and sign."""
         if len(self.factors) < 2:
             return
+        self._part_masks()
         for k, (node, labels) in enumerate(self.factors):
             if isinstance(node, Sum):
                 others = (own for j, (_, own) in enumerate(self.factors) if j != k)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from . import products
+from . import masks, products
 from .broadcasts import constant_axes, without_axes
 from .errors import ShapeError
 from .extents import is_equal
@@ -157,6 +157,7 @@ def _terms(operand: Node) -> list[tuple[float, Node]]:
     return [(coefficient, rest)]
 
 
+products.masks_of, products.common_masks = masks.masks_of, masks.common_masks
 products.sum_of = lambda terms: add(*terms)
 products.canonical_sum = canonical_sum
 products.has_negative_terms = has_negative_terms

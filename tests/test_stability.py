@@ -305,3 +305,18 @@ def test_numpy_spelling_agrees_with_reference_at_the_edges(name, dtype):
     np.testing.assert_allclose(
         got, operation.reference(x.astype(float)), rtol=4 * np.finfo(dtype).eps
     )
+
+
+@pytest.mark.parametrize("reduction", [np.nansum, np.nanmean, np.nanvar, np.nanstd, np.nanmax])
+def test_what_reductions_leave_out_has_no_effect_on_gradients_and_hessians(reduction):
+    x = tc.variables("x: n")
+    loss = reduction(np.sqrt(x) * np.log(x))
+    at = np.array([1.0, -1.0, 4.0, -2.0, 3.0])
+    kept = at > 0
+    for order in (tc.gradient, tc.hessian):
+        found = tc.evaluate(order(loss, x), x=at)
+        part = (kept,) * found.ndim
+        np.testing.assert_allclose(
+            found[np.ix_(*part)], tc.evaluate(order(loss, x), x=at[kept]), rtol=1e-10, atol=1e-12
+        )
+        assert np.count_nonzero(found) == np.count_nonzero(found[np.ix_(*part)])
