@@ -16,6 +16,7 @@ from tensorcalc.nodes import Node, Variable, as_expression
 
 from .binding import MISSING, argument_names, as_arrays, check_names, conversions, sizes_of
 from .buffers import SMALLEST, BufferPool
+from .factorizations import shared_factorizations
 from .lowering import Lowered, lower
 from .memory import check_memory, largest_value
 from .numpy_writer import NumpyWriter
@@ -43,12 +44,17 @@ class Variant:
     """The code for one order of contractions."""
 
     def __init__(self, lowered: Lowered, template: str) -> None:
-        self.program, self.choices = lowered
+        program, self.choices = lowered
+        self.program = self.prepared(program)
         self.template = template
         self.pool = BufferPool()
         self.codes: dict[bool, Code] = {}
         self.donated: frozenset[Variable] = frozenset()
         self.symbols = self.code(pooled=False).symbols
+
+    def prepared(self, program: Program) -> Program:
+        """The steps as the target wants them."""
+        return shared_factorizations(program)
 
     def suits(self, sizes: Mapping[str, int]) -> bool:
         """Whether no other order of contractions is better for these sizes."""

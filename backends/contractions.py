@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tensorcalc.contraction_order import Choice, best_tree
 from tensorcalc.nodes import Node
-from tensorcalc.table import TABLE
 
 from .cores import Core, multiplied, source_term
-from .ranges import is_nonnegative
+from .grams import gram_pairs, half_of_gram, renamed_labels
 from .solves import Inverse, inverse_factor, solved
 from .steps import Contract, Labels, Ref, Term, Value, load
 
 if TYPE_CHECKING:
     from .lowering import Lowering
-
-
-SQUARE_ROOT = (("at_zero", None), ("exponent", 0.5))
 
 
 class Factor(NamedTuple):
@@ -33,8 +28,8 @@ def contracted(lowering: Lowering, core: Core) -> Ref:
     late = [mask for mask in core.masks if set(mask[1]) <= set(core.output)]
     early = [mask for mask in core.masks if not set(mask[1]) <= set(core.output)]
     alpha = core.alpha(lowering)
-    if not early and (gram := gram_pair(core)) is not None:
-        return _selected(lowering, core, _gram(lowering, core, *gram), late)
+    if not early and (pairs := gram_pairs(lowering, core)):
+        return _selected(lowering, core, _gram(lowering, core, pairs), late)
     terms = _masked(lowering, core, early)
     alpha += _counts(core, terms)
     if len(terms) == 1:
@@ -137,61 +132,16 @@ def _leaf_labels(factors: list[Factor], tree: Any) -> frozenset[int]:
     return _leaf_labels(factors, tree[0]) | _leaf_labels(factors, tree[1])
 
 
-# -- A' diag(d) A ---------------------------------------------------------------------------------
-def gram_pair(core: Core) -> tuple[int, int] | None:
-    """Positions of two equal factors ``A[s, i] A[s, j]`` if the rest is nonnegative over ``s``.
-
-    Then ``sum(d[s] A[s, i] A[s, j] over s) = sum(B[s, i] B[s, j] over s)`` with
-    ``B = sqrt(d) A``: one triangle, by syrk.
-    """
-    for a, (left, own) in enumerate(core.factors):
-        for b, (right, other) in enumerate(core.factors[a + 1 :], a + 1):
-            if right is left and _is_gram(core, own, other):
-                rest = [f for k, f in enumerate(core.factors) if k not in (a, b)]
-                differing = set(own) ^ set(other)
-                if not any(differing & set(labels) for _, labels in rest) and _sign(core, rest):
-                    return a, b
-    return None
-
-
-def _is_gram(core: Core, own: Labels, other: Labels) -> bool:
-    differ = [(i, j) for i, j in zip(own, other, strict=True) if i != j]
-    common = set(own) & set(other)
-    return (
-        len(differ) == 1
-        and set(differ[0]) <= set(core.output)
-        and bool(common)
-        and not common & set(core.output)
-        and len(common) == len(own) - 1 == len(other) - 1
-    )
-
-
-def _sign(core: Core, rest: list[Any]) -> bool:
-    """Whether the product of the other factors is nonnegative: their squares are."""
-    counts = Counter(rest)
-    nodes = [source for (source, _), count in counts.items() if count % 2]
-    return all(isinstance(node, Node) and is_nonnegative(node) for node in nodes)
-
-
-def _gram(lowering: Lowering, core: Core, a: int, b: int) -> Ref:
-    """``B'B`` with the scalars where they cost least."""
-    rest = [f for k, f in enumerate(core.factors) if k not in (a, b)]
-    alpha = core.alpha(lowering)
-    (source, own), (_, other) = core.factors[a], core.factors[b]
-    term = source_term(lowering, source, own)
-    weights = [source_term(lowering, s, labels) for s, labels in rest]
-    if weights:
-        if core.coefficient > 0 and not core.scalars:
-            weights, alpha = alpha + weights, []
-        root = Term("apply", (multiplied(weights),), (TABLE["power"], SQUARE_ROOT))
-        term = multiplied([root, term])
-    alpha += _counts(core, [term, *weights])
+# -- pairwise steps --------------------------------------------------------------------------------
+def _gram(lowering: Lowering, core: Core, pairs: list[tuple[int, int]]) -> Ref:
+    """``B'B``, with ``B`` the product of one factor of each pair and the root of the rest."""
+    term, alpha = half_of_gram(lowering, core, pairs)
+    alpha += _counts(core, [term])
     factor = _as_factor(lowering, core, term)
-    names = dict(zip(own, other, strict=True))
+    names = renamed_labels(core, pairs)
     mirrored = Factor(factor.value, tuple(names.get(label, label) for label in factor.labels))
     result = pair(lowering, core, factor, mirrored, frozenset(core.output))
-    ref = Ref(result.value, result.labels)
-    return _scaled(lowering, core, ref, alpha)
+    return _scaled(lowering, core, Ref(result.value, result.labels), alpha)
 
 
 def _scaled(lowering: Lowering, core: Core, ref: Ref, alpha: list[Term]) -> Ref:

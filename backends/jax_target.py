@@ -9,6 +9,7 @@ from typing import Any
 from .binding import sizes_of
 from .compiled import Code, CompiledFunction, TargetError, Variant
 from .jax_writer import JaxWriter
+from .program import Program
 
 
 def _jax() -> Any:
@@ -21,6 +22,10 @@ def _jax() -> Any:
 
 class JaxVariant(Variant):
     """The code for one order of contractions."""
+
+    def prepared(self, program: Program) -> Program:
+        """XLA finds by itself what factorizations have in common."""
+        return program
 
     def code(self, pooled: bool = False) -> Code:
         """The text, and the function jitted; XLA takes care of memory."""

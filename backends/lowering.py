@@ -28,6 +28,8 @@ from .affine_rows import has_rows, reduced_to_core
 from .binding import argument_names
 from .contractions import contracted
 from .cores import Core
+from .grams import GramChoice
+from .hoisting import hoisted
 from .node_kinds import (
     as_wanted,
     is_elementwise,
@@ -71,7 +73,7 @@ class Lowered(NamedTuple):
     """A Program, and the choices in it that depend on sizes."""
 
     program: Program
-    choices: list[Choice]
+    choices: list[Choice | GramChoice]
 
 
 def lower(
@@ -81,7 +83,7 @@ def lower(
     real: bool = False,
 ) -> Lowered:
     """The Program that computes ``roots`` from ``variables``; ``sizes`` are hints of extents."""
-    lowering = Lowering(roots, variables, sizes or {}, real)
+    lowering = Lowering(hoisted(roots), variables, sizes or {}, real)
     lowering.run()
     lowering.program.verify()
     return Lowered(lowering.program, lowering.choices)
@@ -107,7 +109,7 @@ class Lowering:
         self.weights: dict[Node, int] = {}
         self.hints = sizes
         self.real = real
-        self.choices: list[Choice] = []
+        self.choices: list[Choice | GramChoice] = []
         self.results = set(roots)
         self.solvable = solvable(list(roots))
         self.cores: dict[Node, Core] = {}

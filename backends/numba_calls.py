@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from .numba_contractions import NumbaContractions
 from .numba_nests import DTYPES
-from .steps import Call, Value
+from .steps import FROM_FACTORS, Call, Value
 
 
 class Compiled(NamedTuple):
@@ -56,6 +56,8 @@ class NumbaCalls(NumbaContractions):
         """Write a call if there is a compiled function for it."""
         if step.operation == "solve":
             return self._solve(step)
+        if step.name in FROM_FACTORS:
+            return self._from_factors(step)
         row = COMPILED.get(step.name)
         if row is None or step.arguments[0].kind not in row.kinds:
             return False
@@ -94,6 +96,16 @@ class NumbaCalls(NumbaContractions):
             return False
         names = [f"np.ascontiguousarray({self.laid_out(value)})" for value in step.arguments]
         self.line(f"matrices.solve({', '.join([*names, self.new_array(step.value)])})")
+        return True
+
+    def _from_factors(self, step: Call) -> bool:
+        """Factors that several steps share, or what one of them asks of these."""
+        names = [f"np.ascontiguousarray({self.laid_out(value)})" for value in step.arguments]
+        if step.value.ndim:
+            names.append(self.new_array(step.value))
+            self.line(f"matrices.{step.name}({', '.join(names)})")
+        else:
+            self._single(step.value, f"matrices.{step.name}", names, [])
         return True
 
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import binding
+from numba import types
+from numba.extending import get_cython_function_address
 
 _compiled: Any = numba.njit(cache=True, error_model="numpy", nogil=True)
 
@@ -51,3 +54,130 @@ def cholesky(a, out):
 def solve(a, b, out):
     """``a out = b`` for one matrix and a vector or a matrix; LinAlgError if ``a`` is singular."""
     out[...] = np.linalg.solve(a, b)
+
+
+# -- factors that several steps share (backends.factorizations) ----------------------------------
+def _routine(name: str, parameters: int) -> Any:
+    """A routine of LAPACK with integers of 32 bits, by a name that machine code can find."""
+    address = get_cython_function_address("scipy.linalg.cython_lapack", name)
+    binding.add_symbol(f"tensorcalc_{name}", address)
+    signature = types.void(*[types.intp] * parameters)
+    return types.ExternalFunction(f"tensorcalc_{name}", signature)
+
+
+_dgetrf, _sgetrf = _routine("dgetrf", 6), _routine("sgetrf", 6)
+_dgetri, _sgetri = _routine("dgetri", 7), _routine("sgetri", 7)
+_dgetrs, _sgetrs = _routine("dgetrs", 9), _routine("sgetrs", 9)
+
+#: Letters of LAPACK: as it is, transposed.
+_NO, _YES = 78, 84
+
+
+@_compiled
+def factors(a, out):
+    """The triangles of ``a' = P L U``, column by column, and a row with the pivots."""
+    size = a.shape[0]
+    out[:size] = a
+    pivots = np.empty(size, np.int32)
+    numbers = np.array([size, 0], np.int32)
+    n, source, order = numbers.ctypes.data, out.ctypes.data, pivots.ctypes.data
+    if size > 0:
+        if a.itemsize == 8:
+            _dgetrf(n, n, source, n, order, n + 4)
+        else:
+            _sgetrf(n, n, source, n, order, n + 4)
+    out[size] = pivots - 1
+
+
+@_compiled
+def _pivots(packed):
+    """The pivots as LAPACK counts them; a matrix without an inverse raises LinAlgError."""
+    size = packed.shape[1]
+    for k in range(size):
+        if packed[k, k] == 0:
+            raise np.linalg.LinAlgError("Matrix is singular to machine precision.")
+    return (packed[size] + 1).astype(np.int32)
+
+
+@_compiled
+def inverse_from_factors(packed, out):
+    """``out = a^-1``."""
+    size = packed.shape[1]
+    pivots = _pivots(packed)
+    out[...] = packed[:size]
+    numbers = np.array([size, 64 * size, 0], np.int32)
+    work = np.empty(max(64 * size, 1), packed.dtype)
+    n, target = numbers.ctypes.data, out.ctypes.data
+    order, room = pivots.ctypes.data, work.ctypes.data
+    if size > 0:
+        if packed.itemsize == 8:
+            _dgetri(n, target, n, order, room, n + 4, n + 8)
+        else:
+            _sgetri(n, target, n, order, room, n + 4, n + 8)
+
+
+@_compiled
+def transposed_inverse_from_factors(packed, out):
+    """``out = (a')^-1``."""
+    whole = np.empty(out.shape, packed.dtype)
+    inverse_from_factors(packed, whole)
+    out[...] = whole.T
+
+
+@_compiled
+def sign_from_factors(packed, out):
+    """``out = sign(det(a))``."""
+    size = packed.shape[1]
+    sign = packed.dtype.type(1)
+    for k in range(size):
+        sign *= np.sign(packed[k, k])
+        if packed[size, k] != k:
+            sign = -sign
+    out[0] = sign
+
+
+@_compiled
+def det_from_factors(packed, out):
+    """``out = det(a)``."""
+    sign_from_factors(packed, out)
+    for k in range(packed.shape[1]):
+        out[0] *= abs(packed[k, k])
+
+
+@_compiled
+def logdet_from_factors(packed, out):
+    """``out = log |det(a)|``."""
+    total = packed.dtype.type(0)
+    for k in range(packed.shape[1]):
+        total += np.log(abs(packed[k, k]))
+    out[0] = total
+
+
+@_compiled
+def solve_from_factors(packed, b, out):
+    """``a out = b``."""
+    _solved(packed, b, out, _YES)
+
+
+@_compiled
+def solve_transposed_from_factors(packed, b, out):
+    """``a' out = b``."""
+    _solved(packed, b, out, _NO)
+
+
+@_compiled
+def _solved(packed, b, out, letter):
+    size = packed.shape[1]
+    pivots = _pivots(packed)
+    columns = b.size // max(size, 1)
+    sides = np.ascontiguousarray(b.reshape(size, columns).T)
+    letters = np.array([letter], np.uint8)
+    numbers = np.array([size, columns, 0], np.int32)
+    n, target, source = numbers.ctypes.data, sides.ctypes.data, packed.ctypes.data
+    own, order = letters.ctypes.data, pivots.ctypes.data
+    if b.size > 0:
+        if packed.itemsize == 8:
+            _dgetrs(own, n, n + 4, source, n, order, target, n, n + 8)
+        else:
+            _sgetrs(own, n, n + 4, source, n, order, target, n, n + 8)
+    out[...] = sides.T.copy().reshape(out.shape)

@@ -7,6 +7,7 @@ import re
 from tensorcalc.extents import Extent
 from tensorcalc.operations.helpers import imports, required
 
+from .factorizations import shared_factorizations
 from .host_calls import with_host_calls
 from .nest_fusion import fused
 from .nest_groups import grouped
@@ -43,7 +44,7 @@ PARALLEL = (
 
 def prepared(program: Program) -> Program:
     """The program as loops want it: fused, grouped, with what they cannot say between them."""
-    return grouped(fused(with_host_calls(program, can_say)))
+    return grouped(fused(with_host_calls(shared_factorizations(program), can_say)))
 
 
 def can_say(term: Term) -> bool:

@@ -21,6 +21,7 @@ from .numpy_groups import GroupWriter, group_from
 from .numpy_terms import ATOM, Piece, TermWriter
 from .program import Program
 from .steps import (
+    FROM_FACTORS,
     Call,
     Contract,
     Gather,
@@ -169,7 +170,8 @@ class NumpyWriter(TermWriter):
     def _call(self, step: Call) -> str:
         arguments = [self.names[argument] for argument in step.arguments]
         if isinstance(step.operation, str):
-            return self.bind(f"np.linalg.{step.operation}({', '.join(arguments)})")
+            module = "" if step.operation in FROM_FACTORS else "np.linalg."
+            return self.bind(f"{module}{step.operation}({', '.join(arguments)})")
         shared = self._decomposed(step, arguments)
         return self.bind(shared or self.spelled(step.operation, arguments, step.params))
 

@@ -6,7 +6,19 @@ from typing import Any
 
 from tensorcalc.cost import ITEM, Cost, row_flops, volume
 
-from .steps import Call, Contract, Input, Insert, Nest, Reshape, Scatter, Step, View
+from .steps import (
+    FACTORS,
+    FROM_FACTORS,
+    Call,
+    Contract,
+    Input,
+    Insert,
+    Nest,
+    Reshape,
+    Scatter,
+    Step,
+    View,
+)
 
 
 def cost(step: Step) -> Cost:
@@ -35,6 +47,12 @@ def _call_flops(step: Call) -> Any:
         matrix, side = step.arguments
         both = 2 * matrix.extents[-1] * volume(side.extents)
         return row_flops("solve", [matrix.extents]) + both
+    if step.name in FROM_FACTORS:
+        size = step.arguments[0].extents[-1]
+        if step.name == FACTORS:
+            return row_flops("solve", [(size, size)])
+        sides = step.arguments[-1] if len(step.arguments) > 1 else step.value
+        return 2 * size * volume(sides.extents) if sides.ndim else size
     return row_flops(step.name, [argument.extents for argument in step.arguments])
 
 

@@ -284,3 +284,21 @@ class Call(Step):
     def name(self) -> str:
         """The row's name."""
         return self.operation if isinstance(self.operation, str) else self.operation.name
+
+
+# -- calls that share a factorization (backends.factorizations) -----------------------------------
+#: What is asked of the factors of a matrix, by the name of the row.
+ASKED = {
+    "inv": "inverse_from_factors",
+    "det": "det_from_factors",
+    "logdet": "logdet_from_factors",
+    "sign_det": "sign_from_factors",
+    "solve": "solve_from_factors",
+}
+#: The same for the transpose, where it is not the same.
+ASKED_OF_TRANSPOSE = ASKED | {
+    "inv": "transposed_inverse_from_factors",
+    "solve": "solve_transposed_from_factors",
+}
+FACTORS = "factors"
+FROM_FACTORS = {FACTORS, *ASKED.values(), *ASKED_OF_TRANSPOSE.values()}

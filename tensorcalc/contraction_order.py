@@ -84,6 +84,24 @@ def _kept(subset: int, labels: Sequence[frozenset[int]], output: frozenset[int])
     return inside & outside
 
 
+def tree_cost(
+    labels: Sequence[frozenset[int]],
+    output: frozenset[int],
+    sizes: Mapping[int, float],
+    tree: Tree,
+) -> float:
+    """Passes over memory that all contractions of a tree cost."""
+
+    def walked(tree: Tree) -> tuple[float, int]:
+        if isinstance(tree, int):
+            return 0.0, 1 << tree
+        (a, left), (b, right) = walked(tree[0]), walked(tree[1])
+        kept = [_kept(subset, labels, output) for subset in (left, right, left | right)]
+        return a + b + pair_cost(kept[0], kept[1], kept[2], sizes), left | right
+
+    return walked(tree)[0]
+
+
 def pair_cost(
     left: frozenset[int], right: frozenset[int], out: frozenset[int], sizes: Mapping[int, float]
 ) -> float:

@@ -1,0 +1,166 @@
+"""What the planner shares: factors of sums, halves of Gram matrices, factorizations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import backends
+import tensorcalc as tc
+from backends.hoisting import hoisted
+from backends.steps import Call, Contract
+from tensorcalc.extents import evaluate
+from tensorcalc.nodes import Product
+
+TARGETS = ("numpy", "numba")
+RNG = np.random.default_rng(5)
+
+
+def agrees(expression, arrays, target, **tolerance):
+    """The compiled function, whose result is the oracle's."""
+    function = backends.compile(expression, target)
+    wanted = tc.evaluate(expression, **arrays)
+    np.testing.assert_allclose(
+        function(**arrays), wanted, **{"rtol": 1e-9, "atol": 1e-9, **tolerance}
+    )
+    return function
+
+
+def largest(function):
+    """Entries of the largest value between arguments and results, for n = 50 and k = 3."""
+    sizes = {"n": 50, "k": 3}
+    steps = [s for s in function.program.steps if s.value not in function.program.outputs]
+    return max(evaluate(math.prod(s.value.extents), sizes) for s in steps)
+
+
+# -- factors of sums ------------------------------------------------------------------------------
+def test_a_factor_that_alone_has_an_axis_leaves_the_sum():
+    x, u, A = tc.variables("x: n, u: m, A: m m")
+    total = tc.einsum("i,j->ij", x, np.sin(u)) + tc.einsum("i,jk,k->ij", x, A, np.cos(u))
+    (taken,) = hoisted([total])
+    assert isinstance(taken, Product)
+    assert {operand.ndim for operand in taken.operands} == {1}
+
+
+def test_a_sum_whose_terms_share_no_such_factor_stays():
+    x, u = tc.variables("x: n, u: n")
+    total = tc.einsum("i,j->ij", x, np.sin(u)) + tc.einsum("i,j->ij", np.sin(u), x)
+    assert hoisted([total]) == [total]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_derivatives_by_rows_that_are_treated_one_by_one_are_one_block_for_each(target):
+    """Nothing of ``n n`` entries exists before the dense result."""
+    X, W = tc.variables("X: n k, W: k k")
+    angle = np.sqrt(np.sum(X**2, axis=1) + 1)
+    turned = np.sin(angle)[:, None] * (X @ W) + X / angle[:, None]
+    loss = np.sum(np.exp(-np.sum(turned**2, axis=1)) * turned[:, 0])
+    arrays = {"X": RNG.normal(size=(4, 3)), "W": RNG.normal(size=(3, 3))}
+    function = agrees(tc.hessian(loss, X), arrays, target)
+    assert largest(function) < 50 * 50
+
+
+def test_a_common_diagonal_is_written_once():
+    x, y = tc.variables("x: n, y: n")
+    H = tc.hessian(np.sum(np.sin(x) * np.exp(x * y)), x)
+    arrays = {"x": RNG.normal(size=5), "y": RNG.normal(size=5)}
+    function = agrees(H, arrays, "numpy")
+    assert largest(function) == 50
+
+
+# -- Gram matrices --------------------------------------------------------------------------------
+@pytest.mark.parametrize("target", TARGETS)
+def test_factors_in_pairs_are_one_matrix_by_itself(target):
+    """The Hessian of softmax regression: one syrk of ``p[s,c] X[s,i]``, no product per pair."""
+    X, p = tc.variables("X: s n, p: s c")
+    gram = tc.einsum("sc,si,sd,sj->icjd", p, X, p, X)
+    arrays = {"X": RNG.normal(size=(30, 6)), "p": RNG.random(size=(30, 4))}
+    function = agrees(gram, arrays, target)
+    (product,) = [s for s in function.program.steps if isinstance(s, Contract)]
+    assert product.left is product.right
+
+
+def test_factors_in_pairs_are_contracted_one_by_one_where_that_is_less():
+    """``(a'a)[i,j] b[c] b[d]``: what is not summed over need not be squared."""
+    a, b = tc.variables("a: s n, b: s c")
+    few = tc.einsum("sc,si,sd,sj->icjd", b, a, b, a)
+    function = backends.compile(few)
+    small = {"a": RNG.normal(size=(2, 5)), "b": RNG.normal(size=(2, 4))}
+    np.testing.assert_allclose(function(**small), tc.evaluate(few, **small), rtol=1e-9)
+    large = {"a": RNG.normal(size=(400, 5)), "b": RNG.normal(size=(400, 4))}
+    np.testing.assert_allclose(function(**large), tc.evaluate(few, **large), rtol=1e-9)
+
+
+# -- factorizations -------------------------------------------------------------------------------
+ASKED = ("inv(A)", "logdet(A)", "det(A)", "inv(A)*b", "inv(A')*b", "inv(A)*B", "inv(A')")
+
+
+def asked(*texts):
+    """Expressions of one matrix and two right sides."""
+    return [tc.parse(text, "A: n n, b: n, B: n k") for text in texts]
+
+
+def names_of_calls(function):
+    """Calls of the program, in order."""
+    return [step.name for step in function.program.steps if isinstance(step, Call)]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("n", [0, 1, 4, 70])
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_all_that_is_asked_of_a_matrix_takes_one_factorization(target, n, precision):
+    function = backends.compile(asked(*ASKED), target)
+    A = (RNG.normal(size=(n, n)) + 3 * np.eye(n)).astype(precision)
+    b, B = RNG.normal(size=n).astype(precision), RNG.normal(size=(n, 3)).astype(precision)
+    found = function(A=A, b=b, B=B)
+    inverse, (_, logdet) = np.linalg.inv(A), np.linalg.slogdet(A)
+    det = np.linalg.det(A)
+    wanted = [inverse, logdet, det, inverse @ b, inverse.T @ b, inverse @ B, inverse.T]
+    close = {"rtol": 1e-9, "atol": 1e-9} if precision == "float64" else {"rtol": 2e-3, "atol": 1e-3}
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, **close)
+        assert np.asarray(one).dtype == precision
+    assert names_of_calls(function).count("factors") == 1
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_solves_with_a_matrix_and_its_transpose_share_its_factors(target):
+    function = backends.compile(asked("inv(A)*b", "inv(A')*b", "inv(A)*B"), target)
+    arrays = {"A": RNG.normal(size=(5, 5)), "b": RNG.normal(size=5), "B": RNG.normal(size=(5, 2))}
+    found = function(**arrays)
+    A, b, B = arrays.values()
+    wanted = np.linalg.solve(A, b), np.linalg.solve(A.T, b), np.linalg.solve(A, B)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other)
+    assert names_of_calls(function) == [
+        "factors",
+        "solve_from_factors",
+        "solve_transposed_from_factors",
+        "solve_from_factors",
+    ]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_singular_matrix_has_a_determinant_and_no_inverse(target):
+    function = backends.compile(asked("logdet(A)", "det(A)", "inv(A)"), target)
+    with pytest.raises(np.linalg.LinAlgError, match=r"[Ss]ingular"):
+        function(A=np.ones((3, 3)))
+    # A factorization serves an inverse first of all; without one, nothing is refused.
+    without = backends.compile(asked("logdet(A)", "det(A)"), target)
+    assert [float(x) for x in without(A=np.zeros((2, 2)))] == [-np.inf, 0.0]
+
+
+def test_a_single_inverse_is_numpys():
+    assert names_of_calls(backends.compile(asked("inv(A)"))) == ["inv"]
+
+
+def test_a_saved_program_brings_its_factorization(tmp_path):
+    function = backends.compile(asked("inv(A)", "logdet(A)"))
+    function.save(tmp_path / "saved.py")
+    namespace: dict = {}
+    exec((tmp_path / "saved.py").read_text(), namespace)
+    inverse, logdet = namespace["f"](2 * np.eye(3))
+    np.testing.assert_allclose(inverse, np.eye(3) / 2)
+    assert logdet == pytest.approx(3 * np.log(2))
