@@ -1,8 +1,8 @@
 """The define-by-run graph: tensors, records and backward passes whose every rule is derived.
 
 Its files in order: ``modes`` (switches), ``operations`` (expressions and derived pullbacks),
-``plans`` (caches), ``record``, ``tensor``, ``calls``, ``tensor_methods``, ``backward``,
-``random_state``, ``checkpointing``, ``functions``.
+``placement`` (host or device), ``plans`` (caches), ``record``, ``tensor``, ``calls``,
+``tensor_methods``, ``backward``, ``random_state``, ``checkpointing``, ``functions``.
 """
 
 from .modes import GraphError, enable_grad, is_recording, no_grad

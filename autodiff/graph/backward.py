@@ -16,8 +16,9 @@ import numpy as np
 from tensorcalc.errors import ShapeError, TensorcalcError
 
 from . import tensor
-from .calls import record, run
+from .calls import on_arrays, record, run
 from .modes import GraphError, Switch, extend, recording
+from .placement import beside, kept
 from .plans import Plan, plans_by_key
 from .record import Record
 from .tensor import Tensor, tracked, untracked
@@ -54,10 +55,10 @@ class Sweep:
             sums[key] = [adjoint, owned and not self.create]
         elif self.create:
             known[0] = record(np.add, (known[0], adjoint))
-        elif known[1] and known[0].ndim:
+        elif known[1] and known[0].ndim and isinstance(known[0], np.ndarray):
             known[0] += adjoint
         else:
-            known[:] = known[0] + adjoint, True
+            known[:] = on_arrays(np.add, known[0], adjoint), True
 
     def run(self) -> None:
         """Visit all records that adjoints have reached."""
@@ -168,9 +169,13 @@ def backward(output: Tensor, gradient: Any, retain: bool, create: bool) -> None:
     for leaf, adjoint, owned in sweep.completed_leaves():
         if leaf.grad is not None:
             with Switch(create):
-                leaf.grad = leaf.grad + adjoint
+                if isinstance(leaf.grad, Tensor) or isinstance(adjoint, Tensor):
+                    leaf.grad = record(np.add, (leaf.grad, adjoint))
+                else:
+                    leaf.grad = on_arrays(np.add, leaf.grad, adjoint)
         else:
-            leaf.grad = adjoint if owned or create else np.array(adjoint)
+            owned = owned or create or not isinstance(adjoint, (np.ndarray, np.generic))
+            leaf.grad = adjoint if owned else np.array(adjoint)
 
 
 def gradients(
@@ -244,9 +249,11 @@ def _check_output(output: Tensor, seed: Any) -> None:
 def _seed(output: Tensor, seed: Any, create: bool) -> Any:
     if seed is None:
         seed = np.ones(output.shape, output.dtype)
-    if create:
-        return seed if isinstance(seed, Tensor) else untracked(np.asarray(seed, output.dtype))
-    return np.asarray(seed.data if isinstance(seed, Tensor) else seed, output.dtype)
+    if create and isinstance(seed, Tensor):
+        return seed
+    array = kept(seed.data if isinstance(seed, Tensor) else seed, output.dtype)
+    array = beside(output.data, array)
+    return untracked(array) if create else array
 
 
 tensor.backward_pass = backward

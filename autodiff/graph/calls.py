@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from backends.cuda.arrays import is_on_device
+
 from .. import pytrees
 from . import tensor
 from .modes import extend, recording
+from .placement import ARRAYS, kept, target_of
 from .plans import PLAN_LIMIT, Plan, Slice, make_plan, plans_by_key
 from .record import Record
 from .tensor import TENSORS, Tensor, tracked, untracked, without_tensors
@@ -43,6 +46,9 @@ def _call(function: Any, args: Sequence[Any], kwargs: Any, direct: Any) -> Any:
             arrays.append(data)
             wanted = on and value._requires_grad
             key += data.shape, data.dtype, wanted
+            if type(data) is not np.ndarray:
+                key.append("cuda")
+                direct = None
             if wanted:
                 tensors.append(value)
         elif kind is np.ndarray:
@@ -71,8 +77,15 @@ def _is_plain(values: tuple[Any, ...]) -> bool:
 
 def _flattened(args: Sequence[Any], kwargs: Any) -> tuple[list[Any], Any, list[Any]]:
     leaves, definition = pytrees.flatten((tuple(args), kwargs or {}))
-    leaves = [np.asarray(x) if isinstance(x, np.generic) else x for x in leaves]
-    return leaves, definition, [x for x in leaves if isinstance(x, (Tensor, np.ndarray))]
+    leaves = [x if isinstance(x, Tensor) else _array_leaf(x) for x in leaves]
+    return leaves, definition, [x for x in leaves if isinstance(x, (Tensor, *ARRAYS))]
+
+
+def _array_leaf(leaf: Any) -> Any:
+    """Scalars of NumPy and arrays on a device as arrays; all else as it is."""
+    if isinstance(leaf, np.ndarray) or type(leaf) in PLAIN:
+        return leaf
+    return kept(leaf) if isinstance(leaf, np.generic) or is_on_device(leaf) else leaf
 
 
 def _call_nested(function: Any, args: Sequence[Any], kwargs: Any, direct: Any) -> Any:
@@ -80,7 +93,8 @@ def _call_nested(function: Any, args: Sequence[Any], kwargs: Any, direct: Any) -
     on = recording.get()
     leaves, definition, given = _flattened(args, kwargs)
     tensors = [x for x in given if on and isinstance(x, Tensor) and x._requires_grad]
-    if not tensors and direct is not None:
+    arrays = [x.data if isinstance(x, Tensor) else x for x in given]
+    if not tensors and direct is not None and target_of(arrays) == "numpy":
         return _direct(direct, args, kwargs)
     parts = [_leaf_key(leaf, on) for leaf in leaves]
     key = (function, definition, *parts)
@@ -90,14 +104,15 @@ def _call_nested(function: Any, args: Sequence[Any], kwargs: Any, direct: Any) -
         plan = key = None  # type: ignore[assignment]
     if plan is None:
         plan = _new_plan(key, function, leaves, definition, on)
-    return run(plan, [x.data if isinstance(x, Tensor) else x for x in given], tensors)
+    return run(plan, arrays, tensors)
 
 
 def _leaf_key(leaf: Any, on: bool) -> Any:
     if isinstance(leaf, Tensor):
-        return leaf.data.shape, leaf.data.dtype, on and leaf._requires_grad
-    if isinstance(leaf, np.ndarray):
-        return leaf.shape, leaf.dtype, False
+        wanted = on and leaf._requires_grad
+        return leaf.data.shape, leaf.data.dtype, wanted, target_of([leaf.data])
+    if isinstance(leaf, ARRAYS):
+        return leaf.shape, leaf.dtype, False, target_of([leaf])
     return type(leaf), leaf
 
 
@@ -134,6 +149,16 @@ def run(plan: Plan, arrays: Sequence[Any], tensors: Sequence[Tensor]) -> Any:
                 for k, is_tracked in enumerate(plan.tracked)
             ]
     return outputs[0] if plan.nest is None else plan.nest(outputs)
+
+
+def on_arrays(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """``function(*args, **kwargs)`` of arrays alone, compiled where one lies on a device.
+
+    What optimizers and layers compute beside the graph goes through here.
+    """
+    if target_of(pytrees.flatten((args, kwargs))[0]) == "numpy":
+        return function(*args, **kwargs)
+    return without_tensors(record_traced(function, args, kwargs))
 
 
 def _direct(function: Callable[..., Any], args: Sequence[Any], kwargs: Any) -> Any:

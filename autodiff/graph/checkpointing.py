@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from .. import pytrees
 from . import random_state
 from .backward import Sweep
 from .modes import Switch, recording
+from .placement import kept
 from .record import Record
 from .tensor import Tensor, tracked, untracked
 
@@ -76,7 +75,7 @@ def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def _output(result: Any, node: Record, k: int) -> Any:
-    data = result.data if isinstance(result, Tensor) else np.asarray(result)
+    data = result.data if isinstance(result, Tensor) else kept(result)
     return tracked(data, node, k) if data.dtype.kind == "f" else untracked(data)
 
 

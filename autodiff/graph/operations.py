@@ -17,6 +17,7 @@ recorded and differentiated again without anything else having been stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -65,6 +66,13 @@ class Program:
         self._results, self._target, self._real = list(results), target, real
         self._arguments = [variables[k] for k in self.reads]
         self._hints: Mapping[str, int] = {}
+
+    def elsewhere(self, target: str) -> Program:
+        """The same program for another target."""
+        twin = copy(self)
+        twin._target = target
+        twin.__dict__.pop("compiled", None)
+        return twin
 
     @cached_property
     def compiled(self) -> Any:

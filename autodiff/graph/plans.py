@@ -28,6 +28,7 @@ from ..running import may_alias
 from ..tracing import Trace, run_symbolically, trace_key
 from .modes import extend
 from .operations import Operation, Program, Pullback, Recording
+from .placement import ARRAYS, beside, target_of
 
 #: Values of a float argument after which it is no constant any more.
 FLOAT_LIMIT = 8
@@ -130,7 +131,14 @@ def _reading(
 ) -> Callable[..., Any]:
     """The program's function of all inputs, whether it reads them or not."""
     reads = program.reads
-    function = program.bind([arrays[k] for k in reads], sizes)
+    given = [arrays[k] for k in reads]
+    if target_of(given) != target_of(arrays):  # the program reads none of those on a device
+        function = program.elsewhere("numpy").bind(given, sizes)
+        like = next(k for k, array in enumerate(arrays) if target_of([array]) == "cuda")
+        return lambda *inputs: [
+            beside(inputs[like], result) for result in function(*[inputs[k] for k in reads])
+        ]
+    function = program.bind(given, sizes)
     if reads == list(range(len(arrays))):
         return function
     return lambda *inputs: function(*[inputs[k] for k in reads])
@@ -184,9 +192,10 @@ class BoundPullback:
 
 # -- level 2 --------------------------------------------------------------------------------------
 class Family:
-    """Calls of one function that differ in the sizes and values of arrays only."""
+    """Calls of one function for one target that differ in the sizes and values of arrays only."""
 
-    def __init__(self) -> None:
+    def __init__(self, target: str) -> None:
+        self.target = target
         self.operations: dict[Any, list[tuple[Trace, Operation]]] = {}
 
     def find(self, function: Callable[..., Any], call: _Call, name: str) -> tuple[Trace, Operation]:
@@ -198,7 +207,7 @@ class Family:
                 return trace, operation
         traced = call.function(function)
         trace = run_symbolically(traced, arguments, getattr(function, "named", {}), name)
-        operation = Operation(name, *_described(trace, name), trace.bound)
+        operation = Operation(name, *_described(trace, name), trace.bound, self.target)
         known.append((trace, operation))
         return trace, operation
 
@@ -230,7 +239,7 @@ class _Call:
         self.sizes: set[int] = set()
         self.names = names
         for k, leaf in enumerate(leaves):
-            if isinstance(leaf, np.ndarray):
+            if isinstance(leaf, ARRAYS):
                 self._trace(k, leaf)
             elif sizes and type(leaf) is int and leaf > 1:
                 self.sizes.add(k)
@@ -294,7 +303,8 @@ def make_plan(
     """A plan for a call with these leaves, of which ``wanted`` (by position) get adjoints."""
     name = getattr(function, "__name__", type(function).__name__)
     call = _Call(leaves, definition, _names(function, leaves, definition), function is indexed)
-    key = (function, definition, call.static())
+    target = target_of(leaves)
+    key = (function, definition, call.static(), target)
     try:
         hash(key)
     except TypeError as error:
@@ -305,9 +315,9 @@ def make_plan(
         values.add(key)
         if len(values) > FLOAT_LIMIT:
             call.promote_floats(np.result_type(*[a for a in call.traced if a.dtype.kind == "f"]))
-            key = (function, definition, call.static())
+            key = (function, definition, call.static(), target)
     if key not in _families:
-        _families[key] = Family()
+        _families[key] = Family(target)
     try:
         trace, operation = _families[key].find(function, call, name)
     except (TensorcalcError, ValueError, TypeError) as error:
@@ -352,5 +362,5 @@ def _unhashable(name: str, leaves: Sequence[Any]) -> TraceError:
 
 
 def _call_text(name: str, leaves: Sequence[Any]) -> str:
-    shapes = [f"{a.dtype}{list(a.shape)}" if isinstance(a, np.ndarray) else repr(a) for a in leaves]
+    shapes = [f"{a.dtype}{list(a.shape)}" if isinstance(a, ARRAYS) else repr(a) for a in leaves]
     return f"in {name}({', '.join(shapes)})"

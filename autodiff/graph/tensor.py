@@ -5,7 +5,7 @@ Operators, ufuncs, NumPy functions, indexing and array methods all come to
 :mod:`tensorcalc.numpy_protocol`, and its pullback is derived. Nothing here has a rule for any.
 
 Where no argument requires a gradient, or inside :func:`no_grad`, NumPy's own function runs on the
-arrays and nothing is recorded.
+arrays and nothing is recorded. Tensors of arrays on a device compute there (:mod:`.placement`).
 
 ``data`` may be changed in place (``t.data[...] = values``) by whoever owns it, for example an
 optimizer between two steps. The graph does not see that: changing an array that a recorded
@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from backends.cuda.arrays import is_on_device
 from tensorcalc.errors import TraceError
 from tensorcalc.extents import tracing
 from tensorcalc.nodes import Node
 
 from .. import pytrees
 from .modes import GraphError, recording
+from .placement import kept, moved
 from .plans import Slice, Step, indexed
 from .record import Record
 
@@ -48,17 +48,17 @@ backward_pass: Callable[..., Any] = NotImplemented
 class Tensor(NDArrayOperatorsMixin):
     """An array with a place in the graph.
 
-    ``data`` is wrapped, not copied. After :func:`backward`, ``grad`` of a leaf that requires
-    gradients is an array of the shape of ``data`` (a Tensor where the pass was recorded with
-    ``create_graph=True``); repeated passes add up until :meth:`zero_grad`.
+    ``data``, NumPy's or on a device (of CuPy, torch, JAX), is wrapped, not copied. After
+    :func:`backward`, ``grad`` of a leaf that requires gradients is an array of the shape of
+    ``data`` beside it (a Tensor where the pass was recorded with ``create_graph=True``); repeated
+    passes add up until :meth:`zero_grad`.
 
     >>> t = Tensor([1.0, 2.0], requires_grad=True)
     >>> np.sum(t * t).backward()
     >>> t.grad
     array([2., 4.])
 
-    Raises TypeError where ``requires_grad`` is asked of data that are no real numbers, and for
-    arrays on a device.
+    Raises TypeError where ``requires_grad`` is asked of data that are no real numbers.
     """
 
     __slots__ = (
@@ -84,13 +84,7 @@ class Tensor(NDArrayOperatorsMixin):
     ) -> None:
         if isinstance(data, Tensor):
             data = data.data
-        if type(data) is not np.ndarray and is_on_device(data):
-            raise TypeError(
-                "a Tensor holds an array in the host's memory, but this one lies on a device\n"
-                "  hint: copy it with np.asarray or its library's function; ad.grad and "
-                "ad.compile_step with target='cuda' run on the device"
-            )
-        self.data = np.asarray(data, dtype)
+        self.data = kept(data, dtype)
         if self.data.dtype.kind not in "fiub":
             raise TypeError(
                 f"a Tensor of dtype {self.data.dtype}: pass real numbers, integers or booleans"
@@ -159,8 +153,23 @@ class Tensor(NDArrayOperatorsMixin):
 
     # -- leaving the graph ------------------------------------------------------------------
     def numpy(self) -> Any:
-        """The data, shared; what is done to it is not recorded."""
-        return self.data
+        """The data, shared, or copied from a device; what is done to it is not recorded."""
+        return moved(self.data, "cpu")
+
+    def to(self, place: str) -> Tensor:
+        """The leaf in the memory of ``"cuda"`` or ``"cpu"``, itself if it lies there.
+
+        Raises GraphError for a result of a recorded operation: moving is not recorded.
+        """
+        data = moved(self.data, place)
+        if data is self.data:
+            return self
+        if self.record is not None:
+            raise GraphError(
+                f"t.to({place!r}) of a result of a recorded operation",
+                hint="move the parameters and inputs before, or t.detach().to(...)",
+            )
+        return Tensor(data, self._requires_grad, name=self.name)
 
     def detach(self) -> Tensor:
         """A tensor of the same data that is not in the graph."""
@@ -198,7 +207,8 @@ class Tensor(NDArrayOperatorsMixin):
         return format(self.data.item() if form and not self.data.ndim else str(self), form)
 
     def __repr__(self) -> str:
-        text = np.array2string(self.data, separator=", ", prefix="Tensor(")
+        shown = isinstance(self.data, np.ndarray)
+        text = np.array2string(self.data, separator=", ", prefix="Tensor(") if shown else self.data
         grad = ", requires_grad=True" if self._requires_grad else ""
         made = f", made by {self.record.plan.name}" if self.record is not None else ""
         return f"{type(self).__name__}({text}{grad}{made})"
@@ -298,7 +308,7 @@ TENSORS.add(Tensor)
 def untracked(data: Any) -> Tensor:
     """A tensor outside the graph."""
     tensor = object.__new__(Tensor)
-    tensor.data = data if type(data) is np.ndarray else np.asarray(data)
+    tensor.data = data if type(data) is np.ndarray else kept(data)
     tensor.grad = tensor.record = tensor.hooks = tensor.name = None
     tensor.index = -1
     tensor._requires_grad = False
@@ -308,7 +318,7 @@ def untracked(data: Any) -> Tensor:
 def tracked(data: Any, record: Record, index: int) -> Tensor:
     """Result ``index`` of a record."""
     tensor = object.__new__(Tensor)
-    tensor.data = data if type(data) is np.ndarray else np.asarray(data)
+    tensor.data = data if type(data) is np.ndarray else kept(data)
     tensor.grad = tensor.hooks = tensor.name = None
     tensor.record = record
     tensor.index = index

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from backends.cuda.arrays import is_on_device
 from tensorcalc.nodes import METHODS, Node
 
 from . import tensor
-from .calls import record
+from .calls import on_arrays, record
 from .modes import GraphError, recording
+from .placement import target_of
 from .tensor import Tensor, not_in_place
 
 
@@ -21,7 +23,8 @@ def _operator(ufunc: Any, reflected: bool) -> Callable[..., Any]:
         return lambda self, other: record(ufunc, (other, self))
 
     def operator(self: Tensor, other: Any) -> Any:
-        if isinstance(other, Node) or getattr(other, "__array_ufunc__", True) is None:
+        foreign = getattr(other, "__array_ufunc__", True) is None and not is_on_device(other)
+        if isinstance(other, Node) or foreign:
             return NotImplemented
         return record(ufunc, (self, other))
 
@@ -105,7 +108,10 @@ def in_place(ufunc: Any, method: str, inputs: Any, options: dict[str, Any]) -> A
         raise not_in_place(f"{ufunc.__name__} into a tensor that requires gradients")
     target = out.data if isinstance(out, Tensor) else out
     arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
-    ufunc(*arrays, out=target, **options)
+    if target_of([target, *arrays]) == "numpy":
+        ufunc(*arrays, out=target, **options)
+    else:
+        target[...] = on_arrays(ufunc, *arrays, **options)
     return out
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from tensorcalc.errors import ShapeError
 from tensorcalc.nodes import Node
 
+from ..graph.placement import kept
 from ..graph.tensor import Tensor
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -53,7 +54,7 @@ def tensor_dtype(value: Any) -> Any:
     """The kind of an argument's entries: "f", "i", "u" or "b"."""
     if isinstance(value, Node):
         return "i" if "integer" in getattr(value, "flags", ()) else "f"
-    return np.asarray(value.data if isinstance(value, Tensor) else value).dtype.kind
+    return kept(value.data if isinstance(value, Tensor) else value).dtype.kind
 
 
 class Loss:

@@ -18,6 +18,7 @@ from tensorcalc.errors import ShapeError, UnknownNameError
 from tensorcalc.nodes import Node
 
 from ..graph.modes import Scope, extend, path_of, scope
+from ..graph.placement import moved
 from .parameter import Parameter, traced_buffers
 
 #: Tables and drawings; set by :mod:`autodiff.nn.summary`, which comes later.
@@ -204,6 +205,15 @@ class Module:
         for place in self.buffer_places():
             if place.value.dtype.kind == "f":
                 place.container[place.key] = place.value.astype(dtype)
+        return self
+
+    def to(self, place: str) -> Any:
+        """All parameters and buffers in the memory of ``"cuda"`` or ``"cpu"``."""
+        for parameter in self.parameters():
+            parameter.data = moved(parameter.data, place)
+            parameter.grad = None if parameter.grad is None else moved(parameter.grad, place)
+        for buffer in self.buffer_places():
+            buffer.container[buffer.key] = moved(buffer.value, place)
         return self
 
     def double(self) -> Any:

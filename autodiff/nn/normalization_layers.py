@@ -10,7 +10,9 @@ from tensorcalc.errors import ShapeError
 from tensorcalc.nodes import Node
 
 from ..graph import Tensor
+from ..graph.calls import on_arrays
 from . import functional
+from .functional.normalization import moved_average
 from .module import Module
 from .options import only
 from .parameter import filled, get_default_dtype
@@ -67,16 +69,18 @@ class _BatchNorm(Module):
         return out
 
     def _track(self, mean: Any, variance: Any) -> None:
-        count = self.num_batches_tracked + 1
+        count = on_arrays(np.add, self.num_batches_tracked, 1)
         self.update_buffer("num_batches_tracked", count)
-        momentum = 1.0 / count if self.momentum is None else self.momentum
+        momentum = self.momentum
+        if momentum is None:
+            momentum = on_arrays(np.true_divide, 1.0, count)
         for name, value in (("running_mean", mean), ("running_var", variance)):
             value = value.data if isinstance(value, Tensor) else value
             running = getattr(self, name)
             if isinstance(value, Node) or isinstance(running, Node):
                 self.update_buffer(name, running + momentum * (value - running))
             else:
-                running += momentum * (value - running)
+                running[...] = on_arrays(moved_average, running, value, momentum)
 
     def extra_repr(self) -> str:
         """Arguments that ``repr`` shows."""

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..graph import GraphError, Tensor, enable_grad
+from ..graph.calls import on_arrays
+from ..graph.placement import beside, target_of
 
 
 class Optimizer:
@@ -115,19 +117,26 @@ class Optimizer:
         return loss
 
     def _update(self, param: Tensor, group: dict[str, Any], known: dict[int, Any]) -> None:
-        state = self.state_of(param, group)
-        step = state["step"] + 1
+        state = dict(self.state_of(param, group))
+        step = state.pop("step") + 1
         if step not in known:
             known[step] = {**group, **self.numbers(group, step)}
+            del known[step]["params"]
         grad = param.grad.data if isinstance(param.grad, Tensor) else param.grad
-        grad = -grad if group["maximize"] else grad
-        param.data, new = type(self).rule(param.data, grad, state, known[step])
+        grad = on_arrays(np.negative, grad) if group["maximize"] else grad
+        options = known[step]
+        if target_of([param.data]) != "numpy":  # as variables: they change from step to step
+            kind = param.dtype.type
+            options |= {name: kind(options[name]) for name in self.numbers(group, step)}
+        param.data, new = on_arrays(type(self).rule, param.data, grad, state, options)
         self.state[param] = {**new, "step": step}
 
     def state_of(self, param: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:
         """The state of a parameter, made if there is none yet."""
         if param not in self.state:
-            self.state[param] = {**self.initial_state(param.data, group), "step": 0}
+            like = np.broadcast_to(np.zeros((), param.dtype), param.shape)
+            state = self.initial_state(like, group)
+            self.state[param] = {k: beside(param.data, x) for k, x in state.items()} | {"step": 0}
         return self.state[param]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -136,7 +145,7 @@ class Optimizer:
             if set_to_none:
                 param.grad = None
             elif param.grad is not None:
-                param.grad = np.zeros_like(param.data)
+                param.grad = beside(param.data, np.zeros(param.shape, param.dtype))
 
     def parameters(self) -> Iterator[Tensor]:
         """All parameters, group by group."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import GraphError, Tensor
+from ..graph.calls import on_arrays
 
 
 def total_norm(grads: Sequence[Any], norm_type: float = 2.0) -> Any:
@@ -49,13 +50,13 @@ def clip_grad_norm_(
     given = _with_gradients(parameters)
     if not given:
         return np.float64(0.0)
-    norm = total_norm([_array(p.grad) for p in given], float(norm_type))
-    if error_if_nonfinite and not np.isfinite(norm):
+    norm = on_arrays(total_norm, [_array(p.grad) for p in given], float(norm_type))
+    if error_if_nonfinite and not np.isfinite(float(norm)):
         raise GraphError(f"the norm of the gradients is {norm}", hint="lower the learning rate")
-    factor = clip_factor(norm, max_norm)
+    factor = on_arrays(clip_factor, norm, max_norm)
     for param in given:
         grad = _array(param.grad)
-        param.grad = (factor * grad).astype(grad.dtype, copy=False)
+        param.grad = on_arrays(np.multiply, factor, grad).astype(grad.dtype, copy=False)
     return norm
 
 
@@ -70,7 +71,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     array([ 2., -3.])
     """
     for param in _with_gradients(parameters):
-        param.grad = np.clip(_array(param.grad), -clip_value, clip_value)
+        param.grad = on_arrays(np.clip, _array(param.grad), -clip_value, clip_value)
 
 
 def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:

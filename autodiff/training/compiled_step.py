@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from backends.cuda.arrays import DeviceArray
 from tensorcalc.errors import DerivativeError, ShapeError
 from tensorcalc.nodes import Node
 
@@ -20,6 +21,7 @@ from .. import pytrees
 from ..arguments import arguments_of
 from ..graph import Tensor
 from ..graph.operations import Program
+from ..graph.placement import kept
 from ..nn.module import functional_call
 from ..optim.base import Optimizer
 from ..optim.clipping import clip_factor, total_norm
@@ -49,9 +51,12 @@ class CompiledStep:
 
     ``loss(output, target)`` is any function in NumPy's terms, as those of :mod:`autodiff.losses`.
     Parameters that want no gradient, or that the optimizer does not hold, stay as they are. Large
-    arrays that a step has put into parameters and states are overwritten by the next. The
-    same numbers come out as from forward, ``backward`` and ``optimizer.step()``, to rounding. With
+    arrays that a step has put into parameters and states are overwritten by later ones. The same
+    numbers come out as from forward, ``backward`` and ``optimizer.step()``, to rounding. With
     ``clip_norm`` gradients are scaled as by :func:`autodiff.optim.clip_grad_norm_`.
+
+    With ``target="cuda"`` the model is moved to the GPU; parameters, states and the loss stay
+    there, and a step returns before it is done: ``float(loss)`` waits for it.
 
     Programs are traced anew for other shapes, options of the optimizer that are no learning rate,
     and training modes. Raises DerivativeError if the loss is no scalar.
@@ -83,7 +88,9 @@ class CompiledStep:
 
     def __call__(self, *batch: Any) -> Any:
         """Take one step on ``(*inputs, target)``; gives the loss before the step."""
-        arrays = tuple([x.data if isinstance(x, Tensor) else np.asarray(x) for x in batch])
+        if self.target == "cuda":
+            self.model.to("cuda")
+        arrays = tuple([kept(x.data if isinstance(x, Tensor) else x) for x in batch])
         layout, numbers = self._layout()
         key = (layout, tuple([(x.shape, x.dtype) for x in arrays]))
         step = self._steps.get(key)
@@ -180,6 +187,8 @@ class BoundStep:
         self.reads = reads
         self.copied = may_alias(nodes)
         self.function = self.program.bind([leaves[k] for k in reads], {})
+        if step.target == "cuda":
+            self.function = InTurn(self.function)
 
     def __call__(self, values: tuple[Any, ...]) -> Any:
         """The loss and everything new, nested."""
@@ -193,7 +202,31 @@ class BoundStep:
         return pytrees.unflatten(self.definition, finished)
 
 
+class InTurn:
+    """A function on the device whose results lie in two sets of arrays in turn.
+
+    What one call made is what the next reads, so addresses come back every second call, and the
+    recorded CUDA graphs are replayed. Nothing is allocated once there are both sets.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._sets: list[Any] = []
+
+    def __call__(self, *arrays: Any) -> Any:
+        """The results, in arrays that are not among the arguments."""
+        given = set(map(id, arrays))
+        free = next((s for s in self._sets if given.isdisjoint(map(id, s))), None)
+        if free is not None:
+            return self._function(*arrays, out=free)
+        results = self._function(*arrays)
+        self._sets.append(results)
+        return results
+
+
 def _finished(result: Any, dtype: Any, copied: bool) -> Any:
+    if isinstance(result, DeviceArray):
+        return result.copy() if dtype is SCALAR else result
     if dtype is SCALAR:
         return np.asarray(result)[()]
     array = np.asarray(result)

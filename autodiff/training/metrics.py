@@ -11,7 +11,7 @@ from ..graph import Tensor
 
 
 def _array(value: Any) -> Any:
-    return value.data if isinstance(value, Tensor) else np.asarray(value)
+    return np.asarray(value.data if isinstance(value, Tensor) else value)
 
 
 def predicted_classes(outputs: Any) -> Any:

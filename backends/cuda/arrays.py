@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +12,13 @@ import numpy as np
 from tensorcalc.errors import ShapeError
 
 from ..binding import ArgumentError
+from . import library_kernels
 from .device import Device, Memory, View
 
 #: ``kDLCUDA`` and ``kDLCUDAManaged`` of DLPack.
 DLPACK_DEVICES = (2, 13)
+#: Kinds of entries, as kernels know them, by dtype.
+KINDS: Any = {"float32": "real", "float64": "real", "int64": "integer", "bool": "boolean"}
 
 
 class ArrayOnDevice:
@@ -33,6 +37,40 @@ class ArrayOnDevice:
         """Number of entries."""
         return math.prod(self.shape)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the entries."""
+        return self.size * self.dtype.itemsize
+
+    def copy_to_host(self) -> Any:
+        """The entries as a NumPy array."""
+        raise NotImplementedError
+
+    def item(self) -> Any:
+        """The only entry as a Python number."""
+        return self.copy_to_host().item()
+
+    def tolist(self) -> Any:
+        """The entries as nested lists."""
+        return self.copy_to_host().tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __format__(self, form: str) -> str:
+        return format(self.item() if form else repr(self), form)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("an array without axes has no length")
+        return self.shape[0]
+
 
 class Borrowed(ArrayOnDevice):
     """An array of another library; :attr:`value` is that library's own object."""
@@ -41,6 +79,14 @@ class Borrowed(ArrayOnDevice):
         self.value = value
         self.shape = tuple(value.shape)
         self.dtype = dtype_of(value)
+
+    def copy_to_host(self) -> Any:
+        """The entries as a NumPy array."""
+        device = open_device(ordinal_of(self) or 0)
+        with device.using():
+            view = device.imported(self.value)
+            checked_view("the array", view, self.shape, self.dtype)
+            return _on_host(device, view.address, self.shape, self.dtype)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """Whatever the library says to it; CuPy, for one, refuses."""
@@ -68,8 +114,6 @@ class DeviceArray(ArrayOnDevice):
         self.memory = memory
         self.shape = tuple(shape)
         self.dtype = np.dtype(dtype)
-        #: Bytes of the entries.
-        self.nbytes = math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def stream(self) -> int:
@@ -78,29 +122,70 @@ class DeviceArray(ArrayOnDevice):
 
     def copy_to_host(self) -> Any:
         """The entries as a NumPy array."""
-        host = np.empty(self.shape, self.dtype)
-        if host.size:
-            with self.device.using():
-                self.device.download(host, self.memory.address)
-                self.device.finish()
-        return host
+        with self.device.using():
+            return _on_host(self.device, self.memory.address, self.shape, self.dtype)
+
+    def copy(self) -> DeviceArray:
+        """The same entries in memory of their own, once the stream comes to it."""
+        with self.device.using():
+            memory = self.device.allocate(max(self.nbytes, 1))
+            if self.size:
+                self.device.copy(memory.address, self.memory.address, self.nbytes)
+        return DeviceArray(self.device, memory, self.shape, self.dtype)
+
+    def astype(self, dtype: Any, copy: bool = True) -> DeviceArray:
+        """The same numbers as whole numbers, truth values, or real ones.
+
+        Raises ArgumentError between the two precisions: no kernel has both.
+        """
+        dtype = np.dtype(dtype)
+        if dtype == self.dtype:
+            return self.copy() if copy else self
+        reals = [str(each) for each in (self.dtype, dtype) if each.kind == "f"]
+        kinds = [KINDS.get(str(each)) for each in (self.dtype, dtype)]
+        if len(reals) > 1 or None in kinds:
+            raise ArgumentError(
+                f"an array on the device of dtype {self.dtype} cannot become {dtype} there",
+                [repr(self)],
+                "convert it with the library that it comes from, or on the host",
+            )
+        found = DeviceArray(
+            self.device, self.device.allocate(self.size * dtype.itemsize or 1), self.shape, dtype
+        )
+        kernel = library_kernels.converted(*kinds)
+        blocks, threads = library_kernels.geometry(kernel, (self.size,))
+        with self.device.using():
+            code = self.device.kernel(kernel, reals[0] if reals else "float64")
+            addresses = found.memory.address, self.memory.address
+            self.device.launch(code, blocks, threads, (*addresses, self.size))
+        return found
+
+    def __setitem__(self, index: Any, values: Any) -> None:
+        """``array[...] = values``: new entries for all, from the host or from the same stream.
+
+        Raises TypeError for a part of the array.
+        """
+        if index is not Ellipsis:
+            raise TypeError(
+                "a part of an array on the device cannot be assigned\n"
+                "  hint: assign all of it, array[...] = values, or use its library's function"
+            )
+        with self.device.using():
+            if isinstance(values, DeviceArray) and values.device is self.device:
+                values = values.astype(self.dtype, copy=False)
+                checked_view("the new value", view_of(values), self.shape, self.dtype)
+                if self.size:
+                    self.device.copy(self.memory.address, values.memory.address, self.nbytes)
+            else:
+                host = np.broadcast_to(np.asarray(values, self.dtype), self.shape)
+                if host.size:
+                    self.device.upload(self.memory.address, np.require(host, requirements="C"))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if copy is False:
             raise ValueError("an array on the device is always copied to the host")
         host = self.copy_to_host()
         return host if dtype is None else host.astype(dtype, copy=False)
-
-    def item(self) -> Any:
-        """The only entry as a Python number."""
-        return self.copy_to_host().item()
-
-    __float__ = item
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("an array without axes has no length")
-        return self.shape[0]
 
     def __repr__(self) -> str:
         return f"DeviceArray({self.shape}, {self.dtype}, on {self.device!r})"
@@ -198,6 +283,19 @@ def checked_view(name: str, view: View, shape: Sequence[int], dtype: Any) -> Vie
     return view
 
 
+def _on_host(device: Device, address: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    host = np.empty(shape, dtype)
+    if host.size:
+        device.download(host, address)
+        device.finish()
+    return host
+
+
+def view_of(array: DeviceArray) -> View:
+    """Where one of our arrays lies."""
+    return View(array.memory.address, array.shape, None, array.dtype, False, array)
+
+
 def _shown(name: str, view: View) -> str:
     return f"{name}: shape {view.shape}, dtype {view.dtype}"
 
@@ -210,3 +308,11 @@ def to_device(array: Any, device: Device) -> DeviceArray:
         if host.size:
             device.upload(memory.address, host)
     return DeviceArray(device, memory, host.shape, host.dtype)
+
+
+def open_device(ordinal: int = 0) -> Device:
+    """The GPU of this number; what drives it is loaded on first use.
+
+    Raises CudaError, which says what is missing.
+    """
+    return importlib.import_module(f"{__package__}.cuda_device").open_device(ordinal)

@@ -13,7 +13,7 @@ from tensorcalc.nodes import Variable
 from ..binding import ArgumentError
 from ..output_arrays import leaves
 from . import cuda_device
-from .arrays import Borrowed, DeviceArray, checked_view, is_on_device, ordinal_of
+from .arrays import Borrowed, DeviceArray, checked_view, is_on_device, ordinal_of, view_of
 from .device import Device, View
 from .plan import Plan
 from .task import Task
@@ -108,8 +108,7 @@ def _on_device(
 ) -> DeviceArray | View:
     """An array on the device, ready when what follows runs."""
     if isinstance(array, DeviceArray):
-        view = View(array.memory.address, array.shape, None, array.dtype, False, array)
-        checked_view(name, view, shape, dtype)
+        view = checked_view(name, view_of(array), shape, dtype)
         if array.device is not task.device:
             if array.device.ordinal != task.device.ordinal:
                 raise ArgumentError(

@@ -16,8 +16,8 @@ from . import grids
 from .device_angles import Language, angle_functions
 from .device_library import (
     ALL,
+    POINTERS,
     SIMULATED,
-    atomic_add,
     cuda,
     device,
     fma,
@@ -29,6 +29,7 @@ from .device_rows import row_functions
 from .device_special import special_functions
 
 INT32 = np.int32
+atomic_add = POINTERS["atomic_add"]
 
 
 @lru_cache(maxsize=2)
@@ -43,7 +44,7 @@ def namespace(precision: str) -> dict[str, Any]:
         "int64": np.int64,
         "GREATEST": real(np.finfo(precision).max),
         "HIGHEST": grids.HIGHEST,
-        "atomic_add": atomic_add,
+        **POINTERS,
     }
     names.update(_elementary())
     names.update(libdevice(precision))

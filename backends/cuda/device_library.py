@@ -14,21 +14,24 @@ LIBDEVICE = ("floor", "ceil", "rint", "trunc", "erfcx", "erfinv", "normcdfinv")
 
 cuda: Any
 math: Any
-atomic_add: Any
 device = numba_cuda.device
 SIMULATED = numba_cuda.SIMULATED
+_own: Any
 if SIMULATED:
-    from . import simulated
+    from . import simulated as _own
 
-    cuda, math, atomic_add = simulated.cuda, simulated.math, simulated.atomic_add
+    cuda, math = _own.cuda, _own.math
 else:
-    cuda, math, atomic_add = numba_cuda.cuda, _math, numba_cuda.atomic_add
+    _own = numba_cuda
+    cuda, math = numba_cuda.cuda, _math
+#: What numba lacks for pointers, by name.
+POINTERS = {n: getattr(_own, n) for n in ("atomic_add", "load_four", "store_four", "aligned")}
 
 
 def libdevice(precision: str) -> dict[str, Any]:
     """Functions by name, for one precision."""
     if SIMULATED:
-        return {name: getattr(simulated, name) for name in LIBDEVICE}
+        return {name: getattr(_own, name) for name in LIBDEVICE}
     suffix = "f" if precision == "float32" else ""
     return {name: getattr(numba_cuda.libdevice, name + suffix) for name in LIBDEVICE}
 

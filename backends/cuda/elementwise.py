@@ -12,6 +12,7 @@ from typing import Any
 from ..numba_terms import Loops
 from ..steps import Affine, Gather, Insert, Labels, Nest, Scatter, Step, Term, Value, load
 from .actions import Buffer, Grid, Kernel, Launch
+from .fours import FoursWriter, suits
 from .grids import THREADS
 from .nests import KernelWriter, canonical, collapsed, product_of
 from .terms import Place, stored
@@ -106,6 +107,8 @@ def elementwise(
 ) -> Launch:
     """``out[output] = term``, or the sum over a few terms by one thread."""
     merged, known = collapsed(step, places)
+    if merged.output and suits(merged, known):
+        return _entries_by_four(merged, out, makers, known)
     writer = EntryWriter(makers, known)
     kind = step.value.kind
     extents = [merged.sizes[k] for k in merged.output]
@@ -121,6 +124,23 @@ def elementwise(
     grid = writer.over(merged.output, merged.sizes, body)
     name = "sum_of_few" if merged.reduced else "entries"
     kernel = writer.kernel(name, [("out", kind)], "One entry a thread.")
+    inputs = tuple(writer.pointers.values())
+    return Launch(kernel, (out,), inputs, writer.numbers(), grid)
+
+
+def _entries_by_four(
+    step: Nest, out: Buffer, makers: Mapping[Value, Step], places: Mapping[Value, Place]
+) -> Launch:
+    writer, kind = FoursWriter(makers, places), step.value.kind
+
+    def store(values: Sequence[str]) -> None:
+        writer.line(f"out[i0] = {stored(kind, values[0])}")
+
+    def store_fours(values: Sequence[str]) -> None:
+        writer.line(f"store_four(out, k, {', '.join(stored(kind, v) for v in values)})")
+
+    grid = writer.over_fours(step, kind, ["out"], store, store_fours)
+    kernel = writer.kernel("entries", [("out", kind)], "Four entries a thread.")
     inputs = tuple(writer.pointers.values())
     return Launch(kernel, (out,), inputs, writer.numbers(), grid)
 

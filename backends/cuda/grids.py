@@ -42,6 +42,11 @@ def flat(size: int) -> Geometry:
     return Geometry((min(_up(size, THREADS), BLOCKS), 1, 1), (THREADS, 1, 1))
 
 
+def fours(size: int) -> Geometry:
+    """One thread for four entries; beyond :data:`BLOCKS` blocks they take more."""
+    return flat(_up(size, 4))
+
+
 def tiles(outer: int, middle: int, inner: int) -> Geometry:
     """A thread for each entry of an array with three axes; neighbours along the last one."""
     x = _power_of_two(inner, 64)
@@ -99,9 +104,8 @@ def splits(width: int, height: int) -> int:
     return min(_up(height, 8 * (THREADS // x)), wanted, SPLITS)
 
 
-RULES: dict[str, Callable[..., Geometry]] = {
-    rule.__name__: rule for rule in (flat, tiles, line, parts, rows, columns, squares, single)
-}
+_RULES = flat, fours, tiles, line, parts, rows, columns, squares, single
+RULES: dict[str, Callable[..., Geometry]] = {rule.__name__: rule for rule in _RULES}
 COUNTS: dict[str, Callable[..., int]] = {"splits": splits}
 
 

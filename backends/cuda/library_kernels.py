@@ -131,6 +131,14 @@ def fill(number: Any, kind: Kind) -> Kernel:
     return _over_entries("fill", {"out": kind}, ("count",), "count", line)
 
 
+@lru_cache(maxsize=16)
+def converted(source: Kind, target: Kind) -> Kernel:
+    """``out[k] = a[k]``, a number as another kind of number."""
+    types = {"real": "real({})", "integer": "int64({})", "boolean": "uint8({} != 0)"}
+    line = f"out[k] = {types[target].format('a[k]')}"
+    return _over_entries("converted", {"out": target, "a": source}, ("count",), "count", line)
+
+
 def geometry(kernel: Kernel, sizes: tuple[int, ...]) -> Geometry:
     """Blocks and threads for these integer arguments."""
     if kernel is DETERMINANTS:
@@ -141,4 +149,5 @@ def geometry(kernel: Kernel, sizes: tuple[int, ...]) -> Geometry:
     return flat(batch * rows * columns)
 
 
-KERNELS = (SYMMETRIZED, TRANSPOSED, IDENTITY, LOWER, ADDRESSES, DETERMINANTS, fill(0.5, "real"))
+KERNELS: tuple[Kernel, ...] = (SYMMETRIZED, TRANSPOSED, IDENTITY, LOWER, ADDRESSES, DETERMINANTS)
+KERNELS += fill(0.5, "real"), converted("real", "integer"), converted("integer", "real")

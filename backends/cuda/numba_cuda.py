@@ -82,7 +82,59 @@ def _atomic_add() -> Any:
     return atomic_add
 
 
+def _fours() -> tuple[Any, Any, Any]:
+    """``load_four(p, k)``: entries ``4k`` to ``4k + 3`` at once; ``store_four(p, k, a, b, c, d)``.
+
+    ``aligned(p)`` says whether the memory begins at a multiple of 16 bytes, which both need.
+    """
+    from llvmlite import ir
+    from numba.cuda.extending import intrinsic
+
+    def place(context: Any, builder: Any, pointer: Any, base: Any, index: Any) -> Any:
+        wide = ir.VectorType(context.get_value_type(pointer.dtype), 4)
+        return builder.gep(builder.bitcast(base, wide.as_pointer()), [index])
+
+    def width(pointer: Any) -> int:
+        return min(4 * pointer.dtype.bitwidth // 8, 16)
+
+    @intrinsic
+    def load_four(typing: Any, pointer: Any, index: Any) -> Any:
+        result = types.UniTuple(pointer.dtype, 4)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            found = builder.load(place(context, builder, pointer, *arguments), align=width(pointer))
+            lanes = [builder.extract_element(found, ir.IntType(32)(k)) for k in range(4)]
+            return context.make_tuple(builder, result, lanes)
+
+        return result(pointer, index), generate
+
+    @intrinsic
+    def store_four(typing: Any, pointer: Any, index: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            base, number, *values = arguments
+            target = place(context, builder, pointer, base, number)
+            wide = ir.VectorType(context.get_value_type(pointer.dtype), 4)(ir.Undefined)
+            for k, (value, kind) in enumerate(zip(values, (a, b, c, d), strict=True)):
+                value = context.cast(builder, value, kind, pointer.dtype)
+                wide = builder.insert_element(wide, value, ir.IntType(32)(k))
+            builder.store(wide, target, align=width(pointer))
+
+        return types.void(pointer, index, a, b, c, d), generate
+
+    @intrinsic
+    def aligned(typing: Any, pointer: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            address = builder.ptrtoint(arguments[0], ir.IntType(64))
+            rest = builder.and_(address, ir.IntType(64)(15))
+            return builder.icmp_unsigned("==", rest, ir.IntType(64)(0))
+
+        return types.boolean(pointer), generate
+
+    return load_four, store_four, aligned
+
+
 if not SIMULATED:
     from numba.cuda import libdevice as libdevice
 
     atomic_add = _atomic_add()
+    load_four, store_four, aligned = _fours()

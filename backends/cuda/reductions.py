@@ -23,6 +23,7 @@ from ..steps import Nest, Step, Term, Value, load
 from . import grids
 from .actions import Action, Buffer, Count, Grid, Launch
 from .elementwise import elementwise
+from .fours import FoursWriter, suits
 from .nests import KernelWriter, collapsed, innermost, product_of
 from .terms import Place
 
@@ -35,6 +36,8 @@ def everything(
 ) -> list[Action]:
     """``out[] = sum of term``."""
     merged, known = collapsed(step, places)
+    if suits(merged, known):
+        return _everything_by_four(merged, out, makers, known, name)
     inner = innermost(merged, known)
     outer = [label for label in merged.reduced if label != inner]
     writer = KernelWriter(makers, known)
@@ -57,17 +60,37 @@ def everything(
     writer.closed(f"i{inner}", "cuda.gridDim.x * cuda.blockDim.x")
     if outer:
         writer.closed(counter, "cuda.gridDim.y * cuda.blockDim.y")
+    length = merged.sizes[inner]
+    grid = Grid("line", (length,))
+    if outer:
+        grid = Grid("parts", (product_of([merged.sizes[k] for k in outer]), length))
+    return [_grid_sum(writer, out, name, grid)]
+
+
+def _everything_by_four(
+    step: Nest, out: Buffer, makers: Mapping[Value, Step], places: Mapping[Value, Place], name: str
+) -> list[Action]:
+    writer = FoursWriter(makers, places)
+    writer.line("total = real(0)")
+    writer.over_fours(
+        step,
+        "real",
+        [],
+        lambda values: writer.line(f"total += {values[0]}"),
+        lambda values: writer.line("total += ({} + {}) + ({} + {})".format(*values)),
+    )
+    return [_grid_sum(writer, out, name, Grid("line", (step.sizes[step.reduced[0]],)))]
+
+
+def _grid_sum(writer: KernelWriter, out: Buffer, name: str, grid: Grid) -> Launch:
+    """The kernel of the lines so far, whose threads each have a ``total``, launched."""
     writer.line("grid_sum(out, parts, counter, total)")
     outputs: list[Any] = [("out", "real"), ("parts", "real"), ("counter", "counter")]
     kernel = writer.kernel("everything", outputs, "The sum of all terms.")
     parts = Buffer(f"{name}_parts", (grids.PARTS,))
     done = Buffer(f"{name}_counter", (1,), "counter", "zeroed")
-    length = merged.sizes[inner]
-    grid = Grid("line", (length,))
-    if outer:
-        grid = Grid("parts", (product_of([merged.sizes[k] for k in outer]), length))
     inputs = tuple(writer.pointers.values())
-    return [Launch(kernel, (out, parts, done), inputs, writer.numbers(), grid)]
+    return Launch(kernel, (out, parts, done), inputs, writer.numbers(), grid)
 
 
 def reduction(

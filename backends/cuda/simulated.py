@@ -63,6 +63,22 @@ def atomic_add(pointer: Any, index: int, value: Any) -> Any:
     return old
 
 
+def load_four(pointer: Any, k: int) -> Any:
+    """Entries ``4k`` to ``4k + 3``."""
+    return tuple(pointer[4 * k + lane] for lane in range(4))
+
+
+def store_four(pointer: Any, k: int, *values: Any) -> None:
+    """``p[4k + lane] = values[lane]``."""
+    for lane, value in enumerate(values):
+        pointer[4 * k + lane] = value
+
+
+def aligned(pointer: Any) -> bool:
+    """Whether the memory begins at a multiple of 16 bytes."""
+    return pointer._ary.ctypes.data % 16 == 0
+
+
 floor, ceil, rint, trunc = np.floor, np.ceil, np.rint, np.trunc
 erfcx, erfinv, normcdfinv = special.erfcx, special.erfinv, special.ndtri
 

@@ -219,22 +219,25 @@ class Task:
 
 def _check_apart(out: Sequence[Any], values: Sequence[Any]) -> None:
     """Raise ArgumentError if a result would be written over an argument or another result."""
-    spans = [_span(array) for array in (*out, *values)]
-    for k, each in enumerate(spans[: len(out)]):
-        for span in (*spans[:k], *spans[k + 1 :]):
-            if each and span and each[0] < span[1] and span[0] < each[1]:
-                raise ArgumentError(
-                    "out= shares memory with an argument or with another result",
-                    [],
-                    "pass an array of its own",
-                )
+    spans = [(_span(array), k < len(out)) for k, array in enumerate((*out, *values))]
+    end = end_of_results = 0
+    for (first, last), is_result in sorted(spans):
+        if first < (end if is_result else end_of_results):
+            raise ArgumentError(
+                "out= shares memory with an argument or with another result",
+                [],
+                "pass an array of its own",
+            )
+        end = max(end, last)
+        if is_result:
+            end_of_results = max(end_of_results, last)
 
 
-def _span(array: Any) -> tuple[int, int] | None:
-    """Where an array on the device begins and ends, if it has any entries."""
+def _span(array: Any) -> tuple[int, int]:
+    """Where an array on the device begins and ends; nowhere if it has no entries or is NumPy's."""
     if isinstance(array, View):
         nbytes = math.prod(array.shape) * array.dtype.itemsize
-        return (array.address, array.address + nbytes) if nbytes else None
+        return (array.address, array.address + nbytes) if nbytes else (0, 0)
     if isinstance(array, DeviceArray) and array.nbytes:
         return array.memory.address, array.memory.address + array.nbytes
-    return None
+    return 0, 0

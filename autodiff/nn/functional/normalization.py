@@ -11,6 +11,7 @@ from tensorcalc.extents import is_equal
 from tensorcalc.numpy_protocol.reductions import entries
 
 from ...graph import layer_function
+from ...graph.calls import on_arrays
 from ...graph.tensor import Tensor
 from .geometry import join_axes, split_axis
 
@@ -81,8 +82,13 @@ def batch_norm(
     for running, batch in ((running_mean, mean), (running_var, variance)):
         if running is not None:
             values = batch.data if isinstance(batch, Tensor) else batch
-            running += momentum * (values - running)
+            running[...] = on_arrays(moved_average, running, values, momentum)
     return out
+
+
+def moved_average(running: Any, value: Any, momentum: float) -> Any:
+    """``running + momentum (value - running)``."""
+    return running + momentum * (value - running)
 
 
 @layer_function
