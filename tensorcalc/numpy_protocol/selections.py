@@ -235,6 +235,14 @@ def full_like(a: Any, fill_value: Any, shape: Any = None) -> Node:
     return broadcast_to(as_node(fill_value), _shape_like(a, shape))
 
 
+@implements(np.linspace)
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, axis: int = 0) -> Node:
+    """``start + (stop - start) t`` for ``num`` shares ``t`` from 0 to 1, along a new axis."""
+    low, high = broadcast_operands(as_node(start), as_node(stop))
+    shares = np.linspace(0.0, 1.0, num, endpoint)[(..., *[None] * low.ndim)]
+    return np.moveaxis(low[None] + (high - low)[None] * shares, 0, axis)
+
+
 @implements(np.empty_like)
 def empty_like(prototype: Any, shape: Any = None) -> Node:
     """Refused: an empty array is there to be filled in place.

@@ -7,6 +7,7 @@ These take expressions, and numbers as well, so that one function serves both.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -22,8 +23,9 @@ from . import linear_algebra
 from .convert import as_node, broadcast_to
 from .functions import normal_axis
 from .indexing import is_integer
-from .reductions import mapped, reduced
+from .reductions import mapped, reduced, where_chosen
 from .shapes import moveaxis
+from .ufuncs import REDUCTIONS
 
 
 def numbers_too(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,6 +63,17 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -
     if b is not None:
         node = node + np.log(as_node(b))
     return reduced("logsumexp", node, axis, keepdims)
+
+
+def _logaddexp_reduce(
+    a: Any, axis: Any = 0, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Node:
+    """``np.logaddexp.reduce``."""
+    result = reduced("logsumexp", where_chosen(a, where, -math.inf), axis, keepdims)
+    return result if initial is None else np.logaddexp(result, as_node(initial))
+
+
+REDUCTIONS["logaddexp"] = _logaddexp_reduce
 
 
 @numbers_too
