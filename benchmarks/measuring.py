@@ -23,7 +23,7 @@ SAMPLE_SECONDS = 2e-3
 #: Samples of every contestant, at least.
 LEAST_ROUNDS = 7
 #: Samples, at least, once a row has taken so many seconds more than it should.
-SLOW_ROUNDS, SLOW_SECONDS = 3, 5.0
+SLOW_ROUNDS, SLOW_SECONDS = 2, 5.0
 
 
 def interleaved(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:

@@ -22,8 +22,8 @@ from ..rows import WRONG, Row
 DEFAULT = False
 PRECISIONS = ("float64", "float32")
 STRUCTURED = "structured"
-#: Seconds after which a first call is too long for every size to be waited for.
-PATIENCE = 60.0
+#: Seconds of a first call, and of a later one, after which larger sizes are not waited for.
+PATIENCE, LATER_PATIENCE = 60.0, 2.0
 #: Peers that the goals name; the others take part at sizes up to this one.
 MAIN_PEERS, SMALL = ("JAX", "torch.func"), 100
 
@@ -55,7 +55,7 @@ def _measured(
     """A row for our compiled function, and one for the operator where there is structure."""
     arguments = model.arguments(size, dtype)
     row = Row("models", model.name, size, dtype, {}, result=result)
-    wanted = _reference(model, result, arguments)
+    wanted = _reference(model, result, arguments, tired)
     calls: dict[str, Call] = {}
     for name in _names(result, options):
         try:
@@ -71,6 +71,9 @@ def _measured(
                 tired[name] = f"its first call took {row.first[name]:.0f} s at size {size}"
         calls[name] = call
     row.seconds = interleaved(calls, options.seconds)
+    for name, seconds in row.seconds.items():
+        if seconds > LATER_PATIENCE:
+            tired[name] = f"a call took {seconds:.0f} s at size {size}"
     if options.memory and size == model.sizes(result)[-1] and dtype == "float64":
         row.memory = peaks(row)
     row.own = _fastest(row, options)
@@ -132,11 +135,13 @@ def _first(model: Model, result: str, arguments: tuple[Any, ...], name: str) -> 
     return call, perf_counter() - start, found
 
 
-def _reference(model: Model, result: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The result in float64, by JAX or else ours on the NumPy target, in the dtype wanted."""
+def _reference(
+    model: Model, result: str, arguments: tuple[Any, ...], tired: dict[str, str]
+) -> tuple[Any, ...]:
+    """The result in float64, in the dtype wanted: by JAX, or ours where that takes too long."""
     dtype = arguments[0].dtype
     exact = tuple(np.asarray(a, np.float64) for a in arguments)
-    name = "JAX" if "JAX" in peers() else own_name("numpy")
+    name = "JAX" if "JAX" in peers() and "JAX" not in tired else own_name("numpy")
     found = contestant(model, result, exact, name)()
     each = found if isinstance(found, (tuple, list)) else (found,)
     return tuple(np.asarray(one, dtype) for one in each)
