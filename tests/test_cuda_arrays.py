@@ -205,6 +205,32 @@ def test_device_array_is_a_citizen(device: SimulatedDevice) -> None:
         np.sin(array)
 
 
+def test_entries_of_a_device_array_are_replaced_as_a_whole(device: SimulatedDevice) -> None:
+    array = to_device(np.zeros((2, 3)), device)
+    array[...] = np.arange(3)
+    again = array.copy()
+    array[...] = to_device(np.ones((2, 3)), device)
+    np.testing.assert_array_equal(np.asarray(again), [[0, 1, 2], [0, 1, 2]])
+    assert array.tolist() == [[1, 1, 1], [1, 1, 1]]
+    with pytest.raises(TypeError, match="a part of an array on the device cannot be assigned"):
+        array[0] = 1.0
+    with pytest.raises(ValueError, match="the new value does not fit"):
+        array[...] = to_device(np.ones(3), device)
+
+
+def test_numbers_on_the_device_are_numbers(device: SimulatedDevice) -> None:
+    loss = to_device(np.array(2.5), device)
+    assert (float(loss), int(loss), bool(loss), loss.item(), f"{loss:.2f}") == (
+        2.5,
+        2,
+        True,
+        2.5,
+        "2.50",
+    )
+    foreign = arrays.on_device(Foreign(device, np.array(1.5)))
+    assert float(foreign) == 1.5 and foreign.nbytes == 8
+
+
 def test_what_lies_on_the_device(device: SimulatedDevice) -> None:
     class OnHost:
         def __dlpack_device__(self) -> tuple[int, int]:

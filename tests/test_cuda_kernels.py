@@ -143,16 +143,6 @@ def test_equal_kernels_are_one_cubin_and_the_entry_is_named_by_hash() -> None:
     assert cubin(first, "float32") == compiled
 
 
-@compiles
-def test_losses_load_neighbouring_entries_and_keep_several_loads_in_flight() -> None:
-    from backends.cuda.compile import ptx_of
-
-    plan, _ = planned(np.sum(tc.variables("y: n") * tc.variables("z: n")), {"n": 10**6})
-    text = ptx_of(plan.kernels[0], "float32")
-    assert text.count("ld.global.f32") >= 8  # the loop is unrolled
-    assert ".maxntid 256" in text
-
-
 # -- plans, which need nothing installed ----------------------------------------------------------
 def actions(roots: Any, sizes: Any = None) -> list[Any]:
     return planned(roots, sizes)[0].actions

@@ -13,13 +13,18 @@ class Foreign:
     """An array of another library in the simulated device's memory, with both protocols."""
 
     def __init__(
-        self, device: SimulatedDevice, array: Any, strides: Any = None, read_only: bool = False
+        self,
+        device: SimulatedDevice,
+        array: Any,
+        strides: Any = None,
+        read_only: bool = False,
+        offset: int = 0,
     ) -> None:
         array = np.asarray(array)
-        self.memory = device.allocate(max(array.nbytes, 1))
-        device.gpu.memory(self.memory.address, array.nbytes)[:] = np.frombuffer(
-            array.tobytes(), np.uint8
-        )
+        self.memory = device.allocate(max(array.nbytes + offset, 1))
+        self.address = self.memory.address + offset
+        entries = np.frombuffer(array.tobytes(), np.uint8)
+        device.gpu.memory(self.address, array.nbytes)[:] = entries
         self.device = device
         self.shape, self.dtype, self.strides = array.shape, array.dtype, strides
         self.read_only = read_only
@@ -30,7 +35,7 @@ class Foreign:
         return {
             "shape": self.shape,
             "typestr": self.dtype.str,
-            "data": (self.memory.address, self.read_only),
+            "data": (self.address, self.read_only),
             "strides": self.strides,
             "stream": self.stream,
             "version": 3,
@@ -43,11 +48,11 @@ class Foreign:
         """Entries that are written when work queued on another stream runs."""
         self.stream = stream
         entries = np.frombuffer(np.asarray(array, self.dtype).tobytes(), np.uint8)
-        memory = self.device.gpu.memory(self.memory.address, entries.size)
+        memory = self.device.gpu.memory(self.address, entries.size)
         self.device.gpu.stream(stream).add(lambda: memory.__setitem__(slice(None), entries))
 
     def entries(self) -> Any:
         """What is there now, whether or not it is ready."""
         nbytes = int(np.prod(self.shape)) * self.dtype.itemsize
-        flat = self.device.gpu.memory(self.memory.address, nbytes)
+        flat = self.device.gpu.memory(self.address, nbytes)
         return flat.view(self.dtype).reshape(self.shape).copy()

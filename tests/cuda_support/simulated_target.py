@@ -52,7 +52,7 @@ def same(found: Any, wanted: Any, tolerance: float = 1e-11) -> None:
 # -- kernels --------------------------------------------------------------------------------------
 SIZES = {
     "symmetrized": (2, 3, 3), "transposed": (2, 3, 4), "identity": (2, 3, 3), "lower": (2, 4, 4),
-    "addresses": (5, 1000, 72), "determinants": (3, 5), "fill": (7,),
+    "addresses": (5, 1000, 72), "determinants": (3, 5), "fill": (7,), "converted": (60,),
 }  # fmt: skip
 
 
@@ -68,6 +68,8 @@ def test_library_kernels_are_their_twins(kernel: Any, precision: str) -> None:
     simulated(kernel, precision, *library_kernels.geometry(kernel, sizes), (*arrays, *sizes))
     if kernel.name == "fill":
         wanted[0][:7] = 0.5
+    elif kernel.name == "converted":
+        wanted[0][:60] = np.trunc(wanted[1][:60])
     else:
         TWINS[kernel.name](*wanted, *sizes)
     same(arrays, wanted, 1e-12 if precision == "float64" else 1e-5)
@@ -118,6 +120,21 @@ def test_arrays_on_the_device_stay_there(device: SimulatedDevice) -> None:
         again = f(**given, y=values["y"], out=out, **options)
         assert again[1] is out[1]
     same([np.asarray(each) for each in out], [np.asarray(each) for each in found])
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 1030])
+@pytest.mark.parametrize("offset", [0, 8])
+def test_memory_at_any_multiple_of_an_entry_is_taken(
+    size: int, offset: int, device: SimulatedDevice
+) -> None:
+    """128-bit loads and stores need multiples of 16 bytes; part of another array may begin at 8."""
+    x = tc.variables("x: n")
+    values = RNG.normal(size=size)
+    given = Foreign(device, values, offset=offset)
+    out = [Foreign(device, np.zeros(size), offset=offset), Foreign(device, np.zeros(()))]
+    backends.compile([x * x + 1, np.sum(2 * x)], target="cuda")(x=given, out=out)
+    np.testing.assert_allclose(out[0].entries(), values * values + 1)
+    np.testing.assert_allclose(out[1].entries(), 2 * np.sum(values))
 
 
 def test_chained_calls_do_not_wait(device: SimulatedDevice) -> None:
