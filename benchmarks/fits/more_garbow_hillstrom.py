@@ -1,6 +1,7 @@
 """Test functions of More, Garbow, Hillstrom, *Testing unconstrained optimization software* (1981).
 
-Each has residuals in NumPy code, the standard start and the published minima of the sum of squares.
+All 35, each with residuals in NumPy code, the standard start and the published minima of the sum of
+squares; those are printed with six digits, the others are what SciPy's MINPACK reaches from there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import autodiff as ad
+
+from . import more_garbow_hillstrom_data as observed
 
 
 class Function(NamedTuple):
@@ -67,18 +70,28 @@ def helical_valley(x: Any) -> Any:
 
 def bard(x: Any) -> Any:
     """(8)."""
-    y = np.array([14, 18, 22, 25, 29, 32, 35, 39, 37, 58, 73, 96, 134, 210, 439]) / 100
     u = np.arange(1.0, 16.0)
     v = 16 - u
-    return y - (x[0] + u / (v * x[1] + np.minimum(u, v) * x[2]))
+    return observed.BARD - (x[0] + u / (v * x[1] + np.minimum(u, v) * x[2]))
 
 
 def gaussian(x: Any) -> Any:
     """(9)."""
-    half = [0.0009, 0.0044, 0.0175, 0.0540, 0.1295, 0.2420, 0.3521]
-    y = np.array([*half, 0.3989, *half[::-1]])
     t = (8 - np.arange(1.0, 16.0)) / 2
-    return x[0] * np.exp(-x[1] * (t - x[2]) ** 2 / 2) - y
+    return x[0] * np.exp(-x[1] * (t - x[2]) ** 2 / 2) - observed.GAUSSIAN
+
+
+def meyer(x: Any) -> Any:
+    """(10)."""
+    t = 45 + 5 * np.arange(1.0, 17.0)
+    return x[0] * np.exp(x[1] / (t + x[2])) - observed.MEYER
+
+
+def gulf(x: Any) -> Any:
+    """(11), m = 99; as printed the difference is a product, whose minimum is another one."""
+    t = np.arange(1.0, 100.0) / 100
+    y = 25 + (-50 * np.log(t)) ** (2 / 3)
+    return np.exp(-(np.abs(y - x[1]) ** x[2]) / x[0]) - t
 
 
 def box_three_dimensional(x: Any) -> Any:
@@ -115,10 +128,7 @@ def wood(x: Any) -> Any:
 
 def kowalik_osborne(x: Any) -> Any:
     """(15)."""
-    y = np.array(
-        [0.1957, 0.1947, 0.1735, 0.16, 0.0844, 0.0627, 0.0456, 0.0342, 0.0323, 0.0235, 0.0246]
-    )
-    u = np.array([4, 2, 1, 0.5, 0.25, 0.167, 0.125, 0.1, 0.0833, 0.0714, 0.0625])
+    y, u = observed.KOWALIK_OSBORNE
     return y - x[0] * (u**2 + u * x[1]) / (u**2 + u * x[2] + x[3])
 
 
@@ -126,6 +136,26 @@ def brown_dennis(x: Any) -> Any:
     """(16), m = 20."""
     t = np.arange(1.0, 21.0) / 5
     return (x[0] + t * x[1] - np.exp(t)) ** 2 + (x[2] + x[3] * np.sin(t) - np.cos(t)) ** 2
+
+
+def osborne_one(x: Any) -> Any:
+    """(17)."""
+    t = 10 * np.arange(33.0)
+    return observed.OSBORNE_ONE - (x[0] + x[1] * np.exp(-t * x[3]) + x[2] * np.exp(-t * x[4]))
+
+
+def biggs(x: Any) -> Any:
+    """(18), m = 13."""
+    t = np.arange(1.0, 14.0) / 10
+    y = np.exp(-t) - 5 * np.exp(-10 * t) + 3 * np.exp(-4 * t)
+    return x[2] * np.exp(-t * x[0]) - x[3] * np.exp(-t * x[1]) + x[5] * np.exp(-t * x[4]) - y
+
+
+def osborne_two(x: Any) -> Any:
+    """(19)."""
+    t = np.arange(65.0) / 10
+    peaks = [x[k] * np.exp(-((t - x[k + 7]) ** 2) * x[k + 4]) for k in (1, 2, 3)]
+    return observed.OSBORNE_TWO - (x[0] * np.exp(-t * x[4]) + sum(peaks))
 
 
 def trigonometric(x: Any) -> Any:
@@ -179,6 +209,17 @@ def penalty_one(x: Any) -> Any:
     return np.concatenate([np.sqrt(1e-5) * (x - 1), np.stack([np.sum(x**2) - 0.25])])
 
 
+def penalty_two(x: Any) -> Any:
+    """(24)."""
+    n, a = len(x), np.sqrt(1e-5)
+    i = np.arange(2.0, n + 1)
+    raised = np.exp(x / 10)
+    pairs = raised[1:] + raised[:-1] - (np.exp(i / 10) + np.exp((i - 1) / 10))
+    whole = np.sum(np.arange(n, 0.0, -1) * x**2) - 1
+    ends = np.stack([x[0] - 0.2]), np.stack([whole])
+    return np.concatenate([ends[0], a * pairs, a * (raised[1:] - np.exp(-0.1)), ends[1]])
+
+
 def discrete_boundary_value(x: Any) -> Any:
     """(28)."""
     n = len(x)
@@ -222,6 +263,17 @@ def linear_rank_one_with_zeros(x: Any) -> Any:
     return i * np.sum(np.arange(2.0, len(x)) * x[1:-1]) - 1
 
 
+def chebyquad(x: Any) -> Any:
+    """(35): means of shifted Chebyshev polynomials against their integrals over [0, 1]."""
+    shifted = 2 * x - 1
+    before, polynomial = np.ones(len(x)), shifted
+    residuals = []
+    for i in range(1, len(x) + 1):
+        residuals.append(np.mean(polynomial) + (0 if i % 2 else 1 / (i**2 - 1)))
+        before, polynomial = polynomial, 2 * shifted * polynomial - before
+    return np.stack(residuals)
+
+
 _GRID = np.arange(1.0, 11.0) / 11
 FUNCTIONS: dict[str, Function] = {
     "Rosenbrock": Function(rosenbrock, (-1.2, 1), (0,)),
@@ -233,11 +285,18 @@ FUNCTIONS: dict[str, Function] = {
     "helical valley": Function(helical_valley, (-1, 0, 0), (0,)),
     "Bard": Function(bard, (1, 1, 1), (8.214877307e-3, 17.42869333)),
     "Gaussian": Function(gaussian, (0.4, 1, 0), (1.127932770e-8,)),
+    "Meyer": Function(meyer, (0.02, 4000, 250), (87.94585517,)),
+    "Gulf research and development": Function(gulf, (5, 2.5, 0.15), (0,)),
     "box three-dimensional": Function(box_three_dimensional, (0, 10, 20), (0,)),
     "Powell singular": Function(powell_singular, (3, -1, 0, 1), (0,)),
     "Wood": Function(wood, (-3, -1, -3, -1), (0,)),
     "Kowalik and Osborne": Function(kowalik_osborne, (0.25, 0.39, 0.415, 0.39), (3.075056039e-4,)),
     "Brown and Dennis": Function(brown_dennis, (25, 5, -5, -1), (85822.20163,)),
+    "Osborne 1": Function(osborne_one, (0.5, 1.5, -1, 0.01, 0.02), (5.464894697e-5,)),
+    "Biggs EXP6": Function(biggs, (1, 2, 1, 1, 1, 1), (0, 5.655649926e-3)),
+    "Osborne 2": Function(
+        osborne_two, (1.3, 0.65, 0.65, 0.7, 0.6, 3, 5, 7, 2, 4.5, 5.5), (4.013773629e-2,)
+    ),
     "variably dimensioned": Function(
         variably_dimensioned, tuple(1 - k / 10 for k in range(1, 11)), (0,)
     ),
@@ -248,6 +307,7 @@ FUNCTIONS: dict[str, Function] = {
     "extended Rosenbrock": Function(extended_rosenbrock, (-1.2, 1) * 5, (0,)),
     "extended Powell": Function(extended_powell, (3, -1, 0, 1) * 3, (0,)),
     "penalty I": Function(penalty_one, tuple(range(1, 11)), (7.087651467e-5,)),
+    "penalty II": Function(penalty_two, (0.5,) * 10, (2.936605374e-4,)),
     "discrete boundary value": Function(discrete_boundary_value, tuple(_GRID * (_GRID - 1)), (0,)),
     "discrete integral equation": Function(
         discrete_integral_equation, tuple(_GRID * (_GRID - 1)), (0,)
@@ -256,6 +316,7 @@ FUNCTIONS: dict[str, Function] = {
     "linear, full rank": Function(linear_full_rank, (1,) * 5, (5,)),
     "linear, rank one": Function(linear_rank_one, (1,) * 5, (15 / 7,)),
     "linear, rank one with zeros": Function(linear_rank_one_with_zeros, (1,) * 5, (62 / 17,)),
+    "Chebyquad": Function(chebyquad, tuple(np.arange(1.0, 9.0) / 9), (3.516873726e-3,)),
 }
 
 
