@@ -50,5 +50,5 @@ def log_likelihood(params: Any, X: Any) -> float:
 
 def reference(X: Any, factors: int) -> tuple[Any, float]:
     """Covariance and total log-likelihood by scikit-learn's expectation maximisation."""
-    model = FactorAnalysis(factors, tol=1e-12, max_iter=100_000, svd_method="lapack").fit(X)
+    model = FactorAnalysis(factors, tol=1e-12, max_iter=10_000, svd_method="lapack").fit(X)
     return model.get_covariance(), float(model.score(X) * len(X))
