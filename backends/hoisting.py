@@ -91,7 +91,7 @@ class _Hoisting:
 
     def _sum(self, node: Sum) -> Node:
         """``F S`` if every term has the factors ``F``, and ``S`` has fewer axes for it."""
-        terms = [self._factors(term) for term in node.operands]
+        terms = [_factors(term, k) for k, term in enumerate(node.operands)]
         common = _common(terms)
         rests = [_without(own, common) for own in terms]
         used = {label for own in rests for _, labels in own for label in labels}
@@ -110,17 +110,18 @@ class _Hoisting:
             self.splits[made] = Split(common, inner, axes)
         return made
 
-    def _factors(self, term: Node) -> list[Factor]:
-        """The term's factors without the coefficient; labels of the output are its axes."""
-        _, rest = split_coefficient(term)
-        labels = tuple(range(rest.ndim))
-        if isinstance(rest, Product):
-            pairs = zip(rest.operands, rest.subscripts, strict=True)
-            return [
-                (node, tuple(rest.output.index(x) if x in rest.output else (term, x) for x in own))
-                for node, own in pairs
-            ]
-        return [(rest, labels)]
+
+def _factors(term: Node, number: int) -> list[Factor]:
+    """The factors of a sum's term, without the coefficient.
+
+    Labels of the output are its axes; those summed over differ from those of the other terms.
+    """
+    _, rest = split_coefficient(term)
+    if not isinstance(rest, Product):
+        return [(rest, tuple(range(rest.ndim)))]
+    names = {label: axis for axis, label in enumerate(rest.output)}
+    pairs = zip(rest.operands, rest.subscripts, strict=True)
+    return [(node, tuple(names.get(x, (number, x)) for x in own)) for node, own in pairs]
 
 
 def _common(terms: Sequence[list[Factor]]) -> list[Factor]:

@@ -70,6 +70,25 @@ def test_a_common_diagonal_is_written_once():
     assert largest(function) == 50
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_band_is_contracted_diagonal_by_diagonal(target):
+    """The band itself, ``n n`` entries, is never stored."""
+    x, W = tc.variables("x: n, W: n k")
+    H = tc.hessian(np.sum((x[1:] - x[:-1] ** 2) ** 2), x)
+    product = np.sum(np.sin(H @ W), axis=1)
+    arrays = {"x": RNG.normal(size=6), "W": RNG.normal(size=(6, 3))}
+    assert largest(agrees(product, arrays, target)) < 50 * 50
+
+
+def test_a_sum_that_fills_its_array_is_contracted_as_a_whole():
+    """Two blocks side by side times a matrix: one product."""
+    a, b, W = tc.variables("a: n, b: n, W: k 2*n")
+    both = np.concatenate([np.sin(a), np.cos(b)])
+    arrays = {"a": RNG.normal(size=4), "b": RNG.normal(size=4), "W": RNG.normal(size=(3, 8))}
+    function = agrees(W @ both, arrays, "numpy")
+    assert sum(isinstance(step, Contract) for step in function.program.steps) == 1
+
+
 # -- Gram matrices --------------------------------------------------------------------------------
 @pytest.mark.parametrize("target", TARGETS)
 def test_factors_in_pairs_are_one_matrix_by_itself(target):
@@ -164,3 +183,14 @@ def test_a_saved_program_brings_its_factorization(tmp_path):
     inverse, logdet = namespace["f"](2 * np.eye(3))
     np.testing.assert_allclose(inverse, np.eye(3) / 2)
     assert logdet == pytest.approx(3 * np.log(2))
+
+
+def test_summed_labels_of_terms_with_a_delta_in_common():
+    X, x, y = tc.variables("X: m n, x: n, y: m")
+    moment = X.T @ y
+    rolled = np.concatenate([moment[1:], moment[:1]]) * (y @ (X @ x))
+    roots = [rolled, tc.derivative(rolled, X)]
+    rng = np.random.default_rng(0)
+    values = {"X": rng.normal(size=(3, 4)), "x": rng.normal(size=4), "y": rng.normal(size=3)}
+    for root, found in zip(roots, backends.compile(roots)(**values), strict=True):
+        np.testing.assert_allclose(found, tc.evaluate(root, **values), rtol=1e-12, atol=1e-12)
