@@ -42,7 +42,7 @@ def ours(
     """
     if target != "cuda":
         return _call(model, result, arguments, direction, target)
-    from .on_device import moved, waiting
+    from .device_calls import moved, waiting
 
     direction, *placed = moved((direction, *arguments))
     return waiting(_call(model, result, tuple(placed), direction, target))

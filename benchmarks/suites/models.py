@@ -11,7 +11,7 @@ import numpy as np
 
 from ..calling import Call, Refused, check_all, missing_peers, peers
 from ..goals import reason, row_goals
-from ..limits import limits
+from ..limits import Limits, limits
 from ..measuring import interleaved
 from ..memory import peaks
 from ..modelling import RESULTS, Model, all_models
@@ -46,13 +46,16 @@ def _sizes(model: Model, result: str, options: Options) -> Iterator[Row]:
     sizes = model.sizes(result)
     for size in sizes[:1] if options.quick else sizes:
         for dtype in PRECISIONS[: 1 if options.quick else 2]:
-            yield from _measured(model, result, size, dtype, options, tired)
+            yield from measured(model, result, size, dtype, options, tired)
 
 
-def _measured(
+def measured(
     model: Model, result: str, size: int, dtype: str, options: Options, tired: dict[str, str]
 ) -> Iterator[Row]:
-    """A row for our compiled function, and one for the operator where there is structure."""
+    """A row for our compiled function, and one for the operator where there is structure.
+
+    Who fails is left out, with the reason.
+    """
     arguments = model.arguments(size, dtype)
     row = Row("models", model.name, size, dtype, {}, result=result)
     wanted = _reference(model, result, arguments, tired)
@@ -154,11 +157,20 @@ def _relate_to_machine(row: Row, model: Model, arguments: tuple[Any, ...], found
     least = least_work(model, row.result, arguments, found)
     if least is None:
         return
-    own = limits(row.dtype)
+    own = _limits(row)
     row.fraction = least.seconds(own) / row.seconds[row.own]
     row.contraction = least.is_large_contraction(own)
     if row.contraction:
         row.least_fraction = 0.8
+
+
+def _limits(row: Row) -> Limits:
+    """The limits of what our contestant ran on."""
+    if row.own != own_name("cuda"):
+        return limits(row.dtype)
+    from ..device_calls import device_limits
+
+    return device_limits(row.dtype)
 
 
 def _sentence(error: Exception) -> str:

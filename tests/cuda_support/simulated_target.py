@@ -6,6 +6,7 @@ Run by ``tests/test_cuda_simulated_target.py`` in a process of its own, since nu
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from backends.cuda import cuda_device, library_kernels
 from backends.cuda.actions import dtype_of
 from backends.cuda.arrays import DeviceArray, to_device
 from backends.cuda.simulated_device import SimulatedDevice, simulated
+from benchmarks import device_calls, device_rows
+from benchmarks.modelling import model_named
+from benchmarks.options import Options
 
 from ..examples import EXAMPLES
 from .foreign import Foreign
@@ -226,3 +230,25 @@ def test_trees_of_parameters_on_the_device(device: SimulatedDevice) -> None:
     wanted = ad.grad(error)(parameters, x)
     for name, slope in found.items():
         same([np.asarray(slope)], [wanted[name]])
+
+
+# -- benchmarks -----------------------------------------------------------------------------------
+def test_rows_of_the_benchmark_on_the_device(
+    device: SimulatedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_calls, "GEMM", 40)
+    monkeypatch.setattr(device_calls, "COPY", 1000)
+    monkeypatch.setattr(device_rows, "launch_seconds", lambda: 1.0)
+    device.driver = SimpleNamespace(cuDriverGetVersion=lambda: (0, 13000))  # type: ignore[attr-defined]
+    facts = device_rows.machine()
+    assert facts["name"] == "simulated GPU" and facts["numba-cuda"] != "not installed"
+    assert min(facts["gemm and copy, float32, per second"]) > 0
+    model, options = (
+        model_named("Rosenbrock"),
+        Options(seconds=0.0, targets=("cuda",), peers=("-",)),
+    )
+    (row,) = device_rows._row(model, "value", 10, "float64", options, {})
+    assert row.seconds.keys() == {"ours cuda"} and row.limit == 2.0 and row.fraction is not None
+    monkeypatch.setattr(device_rows, "measured", lambda *_: 1 / 0)
+    (row,) = device_rows._row(model, "value", 10, "float64", options, {})
+    assert row.left_out == {"ours cuda": "ZeroDivisionError: division by zero"}
