@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -90,6 +91,19 @@ def results(name: str) -> Path:
     return FOLDER / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
 
 
+def stored(path: Path, names: Sequence[str]) -> list[Row]:
+    """The rows of an earlier run, but for the models that are measured now."""
+    if not path.exists():
+        return []
+    known = {field.name for field in fields(Row)}
+    earlier = json.loads(path.read_text())["rows"]
+    return [
+        Row(**{key: value for key, value in row.items() if key in known})
+        for row in earlier
+        if row["problem"] not in names
+    ]
+
+
 def ordered(names: Sequence[str]) -> list[str]:
     """The models that are asked for, those of :data:`FIRST` first."""
     wanted = names or list(all_models())
@@ -107,12 +121,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CudaError as error:
         print(f"nothing was measured: {error}", file=sys.stderr)
         return 1
-    path, found = results(device.name), []
+    path, names = results(device.name), ordered(given.problem or ())
+    found = stored(path, names)
     facts, why = lines(child("machine", given.seconds), EACH)
     about = facts[0] if facts else {"name": device.name, "not measured": why}
     for key, value in about.items():
         print(f"{key}: {value}")
-    for own in rows(ordered(given.problem or ()), given.seconds, child):
+    for own in rows(names, given.seconds, child):
         for row in own:
             left_out = "".join(f"  {name}: {why}" for name, why in row.left_out.items())
             print(f"  {row.problem}, {row}{left_out}", flush=True)

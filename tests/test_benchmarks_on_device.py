@@ -44,7 +44,9 @@ def test_a_model_that_fails_is_a_row_with_the_reason(monkeypatch: pytest.MonkeyP
 
 def test_models_that_there_is_no_time_for_are_rows_too() -> None:
     ((row,),) = on_device.rows(["good"], 0.1, script, limit=0.0)
-    assert "not begun" in row.left_out["ours cuda"] and "not computed: not begun" in str(row.misses())
+    assert "not begun" in row.left_out["ours cuda"] and "not computed: not begun" in str(
+        row.misses()
+    )
 
 
 def test_every_model_is_measured_and_the_main_ones_first() -> None:
@@ -77,3 +79,6 @@ def test_rows_are_stored_with_the_device_after_every_model(
     stored = json.loads((tmp_path / "nvidia-test-1.json").read_text())
     assert stored["device"]["numba-cuda"] == "0.30.4" and "numpy" in stored["machine"]
     assert [row["problem"] for row in stored["rows"]] == ["a", "a", "a", "crashing"]
+    assert on_device.main(["--problem", "crashing"]) == 0  # the others' rows stay
+    stored = json.loads((tmp_path / "nvidia-test-1.json").read_text())
+    assert [row["problem"] for row in stored["rows"]] == ["a", "a", "a", "a", "crashing"]
