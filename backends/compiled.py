@@ -50,6 +50,7 @@ class Variant:
         self.pool = BufferPool()
         self.codes: dict[bool, Code] = {}
         self.donated: frozenset[Variable] = frozenset()
+        self.in_loops = False
         self.symbols = self.code(pooled=False).symbols
 
     def prepared(self, program: Program) -> Program:
@@ -64,11 +65,12 @@ class Variant:
         """The text and the function; ``pooled`` if large arrays come from the pool."""
         if pooled not in self.codes:
             donated = self.donated if pooled else frozenset()
-            writer = NumpyWriter(self.program, "f", self.template, pooled, donated)
+            in_loops = pooled and self.in_loops
+            writer = NumpyWriter(self.program, "f", self.template, pooled, donated, in_loops)
             source = writer.source()
             namespace: dict[str, Any] = {}
             exec(builtins.compile(source, "<tensorcalc>", "exec"), namespace)  # noqa: S102
-            namespace["empty"], namespace["zeros"] = self.pool.empty, self.pool.zeros
+            namespace |= {"empty": self.pool.empty, "zeros": self.pool.zeros, **writer.loops}
             self.codes[pooled] = Code(source, namespace["f"], writer.open_symbols)
         return self.codes[pooled]
 
@@ -161,10 +163,19 @@ class CompiledFunction:
     def donate(self, variables: Iterable[Variable]) -> None:
         """Let calls with large arrays overwrite these arguments, as far as the target can.
 
-        To be called before the function is; results may be the arguments' arrays.
+        To be called before the function is; results may be the arguments' arrays, which must lie
+        in memory in the order of their axes.
         """
         for variant in self._variants:
             variant.donated = frozenset(variables)
+
+    def run_in_loops(self) -> None:
+        """Let calls with large arrays run elementwise steps as loops that numba compiles.
+
+        To be called before the function is; for the numpy target, where numba is installed.
+        """
+        for variant in self._variants:
+            variant.in_loops = True
 
     def slowly(self, given: Mapping[str, Any]) -> Any:
         """A call whose signature was not met before, or whose arguments are no arrays."""

@@ -7,6 +7,7 @@ out. Elementwise nodes with one user are not made at all: they become part of th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -399,13 +400,16 @@ class Lowering:
 
 
 def _as_in_memory(term: Term, output: Labels) -> Labels:
-    """Output labels in the order in which arrays that have all of them lie, if they agree."""
-    orders = {
+    """Output labels in the order in which most arrays that have all of them lie.
+
+    Of orders that are as frequent, one that is not the node's: a product of matrices has made it.
+    """
+    votes = Counter(
         tuple(label for label in own if label in output)
         for _, own in term.loads()
         if set(output) <= set(own)
-    }
-    return orders.pop() if len(orders) == 1 else output
+    )
+    return max(votes, key=lambda order: (votes[order], order != output), default=output)
 
 
 def _as_placed(core: Core, ref: Ref) -> list[int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import numpy_blocks  # noqa: F401 - registers the helpers
 from .numpy_arrays import axis_index, subscript_text, transposed
+from .numpy_terms import sum_text
 from .steps import Contract, Labels
 
 if TYPE_CHECKING:
@@ -59,10 +60,8 @@ class _Work:
     def _reduced(self, text: str, own: Labels, other: Labels) -> tuple[str, list[int]]:
         lonely = [k for k, x in enumerate(own) if x not in other and x not in self.output]
         if lonely:
-            axis = str(lonely[0]) if len(lonely) == 1 else str(tuple(lonely))
-            leading = lonely == list(range(len(lonely))) and len(lonely) < len(own)
-            last = f"sum_over_first({text}, {len(lonely)})"
-            text = last if leading else f"{text}.sum(axis={axis})"
+            whole = len(lonely) == len(own)
+            text = f"{text}.sum()" if whole else sum_text(text, lonely, len(own))
         return text, [x for k, x in enumerate(own) if k not in lonely]
 
     def elementwise(self) -> str:

@@ -37,9 +37,30 @@ def sum_over_first(x, count):
     return np.ones(rows, x.dtype).dot(x.reshape(rows, -1)).reshape(x.shape[count:])
 """)
 
+helper("""
+def sum_over_last(x, count):
+    # The sum over the last axes; a matrix product where they are short.
+    columns = 1
+    for size in x.shape[-count:]:
+        columns *= size
+    if x.size < 4096 or columns > 512 or not x.flags.c_contiguous or x.dtype.kind != "f":
+        return x.sum(axis=tuple(range(-count, 0)))
+    return x.reshape(-1, columns).dot(np.ones(columns, x.dtype)).reshape(x.shape[:-count])
+""")
+
 ATOM, PRODUCT, SUM = 3, 2, 1
 #: Functions behind the operators.
 FUNCTIONS = {"+": "np.add", "-": "np.subtract", "*": "np.multiply", "/": "np.divide"}
+
+
+def sum_text(text: str, axes: Sequence[int], rank: int) -> str:
+    """The text of a sum over some axes of an array."""
+    first = next((k for k, axis in enumerate(axes) if axis != k), len(axes))
+    last = [*range(rank - len(axes) + first, rank)]
+    if not first or [*axes[first:]] != last:
+        return f"{text}.sum(axis={axes[0] if len(axes) == 1 else tuple(axes)})"
+    inner = f"sum_over_last({text}, {len(last)})" if last else text
+    return f"sum_over_first({inner}, {first})"
 
 
 class Piece(NamedTuple):

@@ -18,7 +18,8 @@ from tensorcalc.table import DECOMPOSITIONS
 from .numpy_arrays import gather, indicator, insertion, scatter, view
 from .numpy_contraction import contraction
 from .numpy_groups import GroupWriter, group_from
-from .numpy_terms import ATOM, Piece, TermWriter
+from .numpy_loops import Loop, LoopWriter, Recipe, loop_groups
+from .numpy_terms import ATOM, Piece, TermWriter, sum_text
 from .program import Program
 from .steps import (
     FROM_FACTORS,
@@ -52,9 +53,13 @@ class NumpyWriter(TermWriter):
         returned: str,
         pooled: bool = False,
         donated: Container[Variable] = (),
+        in_loops: bool = False,
     ) -> None:
         super().__init__(program)
         self.pooled = pooled
+        #: Groups of steps that become compiled loops, by position; the loops by name.
+        self.loop_groups = loop_groups(program, self.last_use) if in_loops else {}
+        self.loops: dict[str, Loop] = {}
         #: Arguments that may be overwritten.
         self.donated = donated
         #: Values that lie in memory in the order of their axes, so that ravel is a view.
@@ -74,12 +79,7 @@ class NumpyWriter(TermWriter):
         steps, position = self.program.steps, 0
         while position < len(steps):
             self.position = position
-            group = group_from(steps, position) if self.pooled else []
-            if group:
-                GroupWriter(self, group, position).write()
-            else:
-                self._step(steps[position])
-            position += len(group) or 1
+            position += self._group(position) or self._single(steps[position])
         self.open_symbols = sorted(self.sizes - self.size_names().keys())
         self.parameters += self.open_symbols
         results = [self.names[value] for value in self.program.outputs]
@@ -95,6 +95,28 @@ class NumpyWriter(TermWriter):
         helpers = f"{helpers}\n\n" if helpers else ""
         allocator = "\nempty = np.empty\n" if "empty(" in text.replace("np.empty(", "") else ""
         return "\n".join(imports(text + helpers)) + f"\n{allocator}\n\n" + helpers + text
+
+    def _group(self, position: int) -> int:
+        """Write the steps from a position that go together; gives how many they are."""
+        if position in self.loop_groups:
+            LoopWriter(self, self.loop_groups[position], position).write()
+            return len(self.loop_groups[position].steps)
+        group = group_from(self.program.steps, position) if self.pooled else []
+        if group:
+            GroupWriter(self, group, position).write()
+        return len(group)
+
+    def _single(self, step: Step) -> int:
+        self._step(step)
+        return 1
+
+    def loop(self, recipe: Recipe) -> str:
+        """The name of a loop, which whoever runs the text has to provide."""
+        known = next((n for n, loop in self.loops.items() if loop.recipe == recipe), None)
+        name = known or f"loop{len(self.loops) + 1}"
+        if known is None:
+            self.loops[name] = Loop(recipe)
+        return name
 
     def _is_risky(self) -> bool:
         """Whether a mask selects from values that may be infinite where they are not selected."""
@@ -194,7 +216,7 @@ class NumpyWriter(TermWriter):
         return f"{self.decompositions[key]}[{operation.result_index}]"
 
     def _nest(self, step: Nest) -> str:
-        self.order = (*step.output, *step.reduced)
+        self.order = _order(step)
         self.loads = [value for value, _ in step.term.loads()]
         self.whole = step.value.extents if self.pooled and not step.reduced else None
         piece = self.piece(step.term)
@@ -224,10 +246,7 @@ class NumpyWriter(TermWriter):
         if set(reduced) == set(piece.labels):
             return f"{piece.at(ATOM)}.sum()"
         axes = [axis for axis, label in enumerate(piece.labels) if label in reduced]
-        if axes == list(range(len(axes))) and len(piece.labels) > 1:
-            return f"sum_over_first({piece.at(0)}, {len(axes)})"
-        axis = str(axes[0]) if len(axes) == 1 else str(tuple(axes))
-        return f"{piece.at(ATOM)}.sum(axis={axis})"
+        return sum_text(piece.at(ATOM), axes, len(piece.labels))
 
     def _spread(self, piece: Piece, step: Nest) -> str:
         """A result that is the same along some of its axes, written out."""
@@ -240,6 +259,15 @@ class NumpyWriter(TermWriter):
         name = self.bind(f"{empty}({shape}, {self.dtype()})")
         self.line(f"{name}[...] = {self.aligned(piece, step.output)}")
         return name
+
+
+def _order(step: Nest) -> Labels:
+    """Labels in the order of an array that has them all, if results come out in their own order."""
+    for _, own in step.term.loads() if step.reduced else ():
+        in_order = tuple(label for label in own if label in step.output) == step.output
+        if len(own) == len(step.output) + len(step.reduced) and in_order:
+            return own
+    return (*step.output, *step.reduced)
 
 
 def released(lines: Sequence[str], returned: str) -> list[str]:

@@ -9,6 +9,7 @@ target: the loss, new parameters, new optimizer state, new buffers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +74,7 @@ class CompiledStep:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.clip_norm = clip_norm
         self.target = "numpy" if target == "auto" else target
+        self.in_loops = target == "auto" and find_spec("numba") is not None
         self.parameters: dict[str, Tensor] = dict(model.named_parameters())
         self._names = {id(p): name for name, p in self.parameters.items()}
         self._modules = list(model.modules())
@@ -159,7 +161,7 @@ class CompiledStep:
         """An array that may be overwritten: what a step has made, a copy of what it has not."""
         if any(value is made for made in self._made.get(name, ())):
             return value
-        return np.array(value) if isinstance(value, np.ndarray) else value
+        return np.array(value, order="C") if isinstance(value, np.ndarray) else value
 
     @property
     def sources(self) -> list[str]:
@@ -183,6 +185,8 @@ class BoundStep:
         self.program = Program(nodes, trace.inputs, step.target)
         params, states, *_ = pytrees.unflatten(pytrees.flatten(values)[1], trace.variables)
         self.program.compiled.donate(pytrees.flatten((params, states))[0])
+        if step.in_loops:
+            self.program.compiled.run_in_loops()
         reads = self.program.reads
         self.reads = reads
         self.copied = may_alias(nodes)
