@@ -163,6 +163,27 @@ def test_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "numba-cuda" in str(caught.value)
 
 
+def test_libraries_that_do_not_belong_together_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A PTX that the linker refuses, as that of a libnvvm newer than nvJitLink."""
+
+    def refused(*_: Any) -> Any:
+        raise RuntimeError("ERROR 4 in nvJitLinkAddData: Unsupported .version 9.4")
+
+    monkeypatch.setattr(compiling, "_directory", lambda: tmp_path)
+    monkeypatch.setattr(compiling, "ptx_of", lambda *_: ".version 9.4")
+    monkeypatch.setattr(compiling, "linked", refused)
+    with pytest.raises(TargetError) as caught:
+        compiling.cubin(IDENTITY, "float32")
+    lines = str(caught.value).split("\n")
+    assert lines[0] == "kernel identity could not be compiled for compute capability 9.0"
+    assert lines[1] == "  RuntimeError: ERROR 4 in nvJitLinkAddData: Unsupported .version 9.4"
+    assert re.match(r"  found: numba [\d.]+, numba-cuda .*, nvidia-nvvm .*, numpy [\d.]+", lines[2])
+    assert lines[3] == f"  hint: install the versions that belong together: {INSTALL}"
+    assert not list(tmp_path.iterdir())
+
+
 def test_full_device_says_how_much_is_free(noted: Noted) -> None:
     device = CudaDevice(0, None)
     with pytest.raises(MemoryError) as caught:

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from ..compiled import TargetError
 from ..disk_cache import directory
 from .actions import Kernel
+from .errors import INSTALL
 
 #: The compute capability that tests compile for: H100 and H200.
 HOPPER = (9, 0)
@@ -34,7 +35,6 @@ HOPPER = (9, 0)
 #: What generated machine code depends on besides the kernel.
 PACKAGES = ("numba", "numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink")
 MODULES = ("compile.py", "grids.py", "numba_cuda.py")
-INSTALL = 'pip install "tensorcalc[cuda]"'
 _HERE = Path(__file__).parent
 
 
@@ -84,11 +84,30 @@ def cubin(kernel: Kernel, precision: str, cc: tuple[int, int] = HOPPER) -> Compi
     path = _directory() / f"{entry}.cubin"
     facts = path.with_suffix(".json")
     if not (path.exists() and facts.exists()):
-        ptx = ptx_of(kernel, precision, cc)
-        image, log = linked(ptx, cc)
+        ptx, image, log = _made(kernel, precision, cc)
         _write(path, image)
         _write(facts, json.dumps({**report(log), "doubles": ptx.count(".f64 \t")}).encode())
     return Compiled(entry, path.read_bytes(), **json.loads(facts.read_text()))
+
+
+def _made(kernel: Kernel, precision: str, cc: tuple[int, int]) -> tuple[str, bytes, str]:
+    """The PTX, the cubin and the linker's report.
+
+    Raises TargetError, which names the versions: libraries that do not belong together fail here,
+    such as a libnvvm whose PTX is newer than what the linker reads.
+    """
+    try:
+        ptx = ptx_of(kernel, precision, cc)
+        return ptx, *linked(ptx, cc)
+    except TargetError:
+        raise
+    except Exception as error:
+        found = ", ".join(f"{name} {_version(name)}" for name in (*PACKAGES, "cuda-core", "numpy"))
+        raise TargetError(
+            f"kernel {kernel.name} could not be compiled for compute capability {cc[0]}.{cc[1]}",
+            [f"{type(error).__name__}: {str(error).strip()[:200]}", f"found: {found}"],
+            f"install the versions that belong together: {INSTALL}",
+        ) from error
 
 
 def linked(ptx: str, cc: tuple[int, int]) -> tuple[bytes, str]:
