@@ -25,6 +25,7 @@ from backends.cuda.arrays import DeviceArray, to_device
 
 from . import test_cuda_libraries as libraries
 from .cuda_plans import taken, tower
+from .cuda_support.simulated_graph import FUNCTIONS, batches, network, squared
 
 RNG = np.random.default_rng(3)
 X, w, y = tc.variables("X: m n, w: n, y: m")
@@ -209,6 +210,49 @@ def test_transforms_on_the_device(device: Any) -> None:
     np.testing.assert_allclose(np.asarray(slope), ad.grad(loss)(*arguments), rtol=1e-11)
     H = ad.hessian(loss, target="cuda")(*arguments)
     np.testing.assert_allclose(H, ad.hessian(loss)(*arguments), rtol=1e-10, atol=1e-12)
+
+
+# -- networks -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_tensors_compute_on_the_device(name: str) -> None:
+    a, b = (ad.Tensor(RNG.normal(size=(2, 3)), requires_grad=True) for _ in range(2))
+    x, y = a.to("cuda"), b.to("cuda")
+    for _ in range(3):  # gradients add up
+        FUNCTIONS[name](a, b).backward()
+        FUNCTIONS[name](x, y).backward()
+    for mine, theirs in ((x, a), (y, b)):
+        assert isinstance(mine.grad, DeviceArray)
+        assert error_of(mine.grad, np.zeros((2, 3)) if theirs.grad is None else theirs.grad) < 1e-11
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_steps_of_a_network_are_those_of_the_host(precision: str) -> None:
+    losses = []
+    for target in ("numpy", "cuda"):
+        model = network(precision)
+        optimizer = ad.optim.SGD(model.parameters(), lr=0.05, momentum=0.5)
+        step = ad.compile_step(model, squared, optimizer, target=target)
+        losses.append([step(x, y[:, :2]) for x, y in batches(20, precision)])
+    assert all(isinstance(loss, DeviceArray) for loss in losses[1])
+    allowed = 1e-9 if precision == "float64" else 1e-3
+    np.testing.assert_allclose([float(loss) for loss in losses[1]], losses[0], rtol=allowed)
+    eager = network(precision).to("cuda")
+    optimizer = ad.optim.SGD(eager.parameters(), lr=0.05, momentum=0.5)
+    for (x, y), wanted in zip(batches(5, precision), losses[0], strict=False):
+        optimizer.zero_grad()
+        loss = squared(eager(ad.Tensor(x)), y[:, :2])
+        assert float(loss) == pytest.approx(wanted, rel=allowed)
+        loss.backward()
+        optimizer.step()
+
+
+def test_tensors_wrap_arrays_of_torch() -> None:
+    there, back, host = _torch()
+    values = RNG.normal(size=5)
+    t = ad.Tensor(there(values), requires_grad=True)
+    np.sum(np.tanh(t) ** 2).backward()
+    wanted = 2 * np.tanh(values) * (1 - np.tanh(values) ** 2)
+    np.testing.assert_allclose(host(back(t.grad)), wanted, rtol=1e-11)
 
 
 # -- other libraries ------------------------------------------------------------------------------
