@@ -34,7 +34,7 @@ def tower(example: Any, order: int = 2) -> list[Node]:
 
 def planned(roots: Any, sizes: Any = None, variables: Any = None) -> tuple[Any, Any]:
     """The launch plan of expressions for sizes, and the variables in its order."""
-    function = backends.compile(roots, "numpy", variables=variables, real=True)
+    function = backends.compile(roots, "cuda", variables=variables, real=True)
     return plan_of(function.program, sizes), function.variables
 
 
