@@ -5,6 +5,7 @@ What each would need is known from its program and the sizes before anything run
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from backends.memory import text as size_text
 from backends.program import Program
 from backends.steps import Input, Reshape, Value, View
 from tensorcalc.extents import evaluate, symbol_name
-from tensorcalc.structure import BlockSystem, Dense, LowRank, PlusLowRank, Zero
+from tensorcalc.structure import Blocks, BlockSystem, Dense, LowRank, PlusLowRank, Zero
 
 from . import curvature_rules, pytrees, rules, structured
 from .plans import Plan
@@ -28,6 +29,9 @@ UNITS = {
     **{unit: 1000**k for k, unit in enumerate(("", "kb", "mb", "gb", "tb"))},
     **{unit: 1024**k for k, unit in enumerate(("b", "kib", "mib", "gib", "tib"))},
 }
+
+#: Bytes of the place of an entry of a sparse array, at most.
+INDEX_BYTES = 16
 
 
 class Choice(NamedTuple):
@@ -295,16 +299,28 @@ def _rank(found: Any, sizes: Mapping[str, int]) -> int:
 
 
 def _coupling_bytes(found: Any, plan: Plan, item: int) -> int:
-    """Blocks off the diagonal of a system, which are stored as matrices."""
+    """Blocks off the diagonal of a system, stored as matrices or as entries with their places."""
     if not isinstance(found, BlockSystem):
         return 0
     counts = [int(np.prod(shape)) for shape in plan.shapes]
-    return item * sum(
-        counts[p] * counts[q]
+    return sum(
+        _stored_bytes(found.blocks[p][q], counts[p], counts[q], plan.sizes, item)
         for p in range(len(counts))
         for q in range(p + 1, len(counts))
-        if not isinstance(found.blocks[p][q], Zero)
     )
+
+
+def _stored_bytes(found: Any, m: int, n: int, sizes: Mapping[str, int], item: int) -> int:
+    if isinstance(found, Zero):
+        return 0
+    if not isinstance(found, curvature_rules.SPARSE):
+        return item * m * n
+    per_row = 1
+    if isinstance(found, Blocks):
+        free = [e for axis, e in enumerate(found.rows) if axis not in found.tied]
+        per_row = math.prod(evaluate(e, sizes) for e in free)
+    stored = sum(math.prod(evaluate(e, sizes) for e in core.extents) for core in found.cores)
+    return (item + INDEX_BYTES) * max(m * per_row, stored)
 
 
 def _refusal(n: int, needs: dict[str, int], memory: int) -> SizeError:

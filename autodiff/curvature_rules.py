@@ -21,9 +21,15 @@ from tensorcalc.nodes import Constant, Node, Variable, postorder
 from tensorcalc.products import kronecker, product, scale
 from tensorcalc.simplify import rebuilt, simplify_all
 from tensorcalc.structure import (
+    Banded,
+    Blocks,
     BlockSystem,
     Dense,
+    Diagonal,
+    Diagonals,
+    Identity,
     LowRank,
+    Scatter,
     Structure,
     Zero,
     structure,
@@ -38,6 +44,8 @@ from .tracing import Trace
 
 #: Positions of diagonal blocks that are taken as dense whatever their structure.
 Positions = frozenset[int]
+#: Structures that a coupling between two parameters keeps, as a sparse array.
+SPARSE = (Identity, Diagonal, Blocks, Banded, Diagonals, Scatter)
 
 
 class Local(NamedTuple):
@@ -233,7 +241,7 @@ def _as_stored(found: BlockSystem, dense: Positions) -> BlockSystem:
     """The system with those blocks dense that are stored so.
 
     These are diagonal blocks whose structure is larger, and couplings: they are not symmetric, and
-    of their structures only zero and low rank are of use to a solve.
+    of their structures zero, low rank and what is sparse are of use to a solve.
     """
     rows = [
         [
@@ -246,7 +254,7 @@ def _as_stored(found: BlockSystem, dense: Positions) -> BlockSystem:
 
 
 def _stored_dense(block: Structure, p: int, q: int, dense: Positions) -> bool:
-    return p in dense if p == q else not isinstance(block, (Zero, LowRank))
+    return p in dense if p == q else not isinstance(block, (Zero, LowRank, *SPARSE))
 
 
 def wasteful(
@@ -272,6 +280,7 @@ def _flat(nodes: Sequence[Node]) -> Any:
 
 
 __all__ = [
+    "SPARSE",
     "Local",
     "exponential_family",
     "first_of",

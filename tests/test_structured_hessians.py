@@ -79,7 +79,7 @@ def test_system_in_two_parameters_is_solved_by_its_schur_complement():
     parameters = (w, b)
     blocks = [[tc.hessian(loss, p, q) for q in parameters] for p in parameters]
     op = system_operator(blocks, compiled, arrays, [(3,), (7,)])
-    assert isinstance(op.blocks[1], DiagonalOperator) and op.eliminated == 1
+    assert isinstance(op.blocks[1], DiagonalOperator) and op.eliminated == (1,)
     E = np.eye(7)[arrays["g"]]
     J = np.concatenate([arrays["X"], E], axis=1)
     check(op, 2 * (J.T @ J + np.eye(10)), rng)

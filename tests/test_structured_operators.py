@@ -164,6 +164,22 @@ INSTANCES = {
         [DiagonalOperator(np.float64(3.0), ()), DiagonalOperator(r.uniform(3, 4, size=4), (4,))],
         {(0, 1): 0.4 * r.normal(size=(1, 4))},
     ),
+    "two diagonals joined by a diagonal": lambda r: SystemOperator(
+        [DiagonalOperator(r.uniform(3, 4, size=5), (5,)) for _ in range(2)],
+        {(0, 1): sparse.diags_array(r.normal(size=5))},
+    ),
+    "sparse parameters joined sparsely, with a dense head": lambda r: SystemOperator(
+        [
+            BandedOperator(positive_band(r, 6, 1), -1, (6,)),
+            DenseOperator(spd(r, 2) + np.eye(2), (2,)),
+            BlocksOperator(spd(r, 2, 3) + np.eye(2), (0,), (0,), (3, 2)),
+        ],
+        {
+            (0, 1): 0.2 * r.normal(size=(6, 2)),
+            (0, 2): 0.2 * sparse.random_array((6, 6), density=0.3, rng=r),
+            (1, 2): 0.2 * r.normal(size=(2, 6)),
+        },
+    ),
     "three parameters": lambda r: SystemOperator(
         [
             DenseOperator(spd(r, 2), (2,)),

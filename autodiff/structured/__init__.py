@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from .block_gram import BlockGramOperator
     from .blocks import BlocksOperator
     from .build import operator_of, structured_operator, system_of, system_operator
-    from .composite import InverseOperator, ProductOperator, SystemOperator
+    from .composite import InverseOperator, ProductOperator
     from .kronecker import KroneckerOperator, KroneckerSumOperator
     from .low_rank import PlusLowRankOperator
     from .simple import DenseOperator, DiagonalOperator, ZeroOperator
     from .sparse_patterns import BandedOperator, SparseOperator
+    from .system import SystemOperator
 
 __getattr__, __dir__ = later(
     __name__,
@@ -27,11 +28,12 @@ __getattr__, __dir__ = later(
         **dict.fromkeys(
             ["operator_of", "structured_operator", "system_of", "system_operator"], "build"
         ),
-        **dict.fromkeys(["InverseOperator", "ProductOperator", "SystemOperator"], "composite"),
+        **dict.fromkeys(["InverseOperator", "ProductOperator"], "composite"),
         **dict.fromkeys(["KroneckerOperator", "KroneckerSumOperator"], "kronecker"),
         "PlusLowRankOperator": "low_rank",
         **dict.fromkeys(["DenseOperator", "DiagonalOperator", "ZeroOperator"], "simple"),
         **dict.fromkeys(["BandedOperator", "SparseOperator"], "sparse_patterns"),
+        "SystemOperator": "system",
     },
 )
 

@@ -47,6 +47,8 @@ class StructuredOperator(LinearOperator):
     """
 
     structure: Any = None
+    #: Whether the matrix has an entry for what is stored, and :meth:`to_scipy_sparse` gives it.
+    is_sparse = False
 
     def __init__(self, parameter_shape: Sequence[int], dtype: Any = float) -> None:
         self.parameter_shape = tuple(parameter_shape)
@@ -79,14 +81,29 @@ class StructuredOperator(LinearOperator):
 
     def _spectrum(self) -> tuple[Any, Any]:
         """All eigenvalues and eigenvectors, by way of the dense matrix where that fits."""
-        n = self.shape[0]
-        if 8 * n * n > DENSE_LIMIT:
-            raise TensorcalcError(
-                f"all eigenvalues of a matrix that is {self.name}",
-                [f"size: {n} x {n}, dense {8 * n * n / 1e9:.3g} GB"],
-                "pass modified='shift', which needs the smallest one alone",
-            )
+        self._require_dense_fits(
+            f"all eigenvalues of a matrix that is {self.name}",
+            "pass modified='shift', which needs the smallest one alone",
+        )
         return np.linalg.eigh(self.todense())
+
+    @property
+    def fits_densely(self) -> bool:
+        """Whether the dense matrix may be formed in place of this one."""
+        return 8 * self.shape[0] ** 2 <= DENSE_LIMIT
+
+    def _require_dense_fits(self, attempted: str, remedy: str) -> None:
+        """Raise TensorcalcError, with sizes and the remedy, if the dense matrix is too large."""
+        if not self.fits_densely:
+            n = self.shape[0]
+            raise TensorcalcError(
+                attempted,
+                [
+                    f"size: {n} x {n}, dense {8 * n * n / 1e9:.3g} GB",
+                    f"stored: {self.nbytes} bytes",
+                ],
+                remedy,
+            )
 
     @property
     def arrays(self) -> tuple[Any, ...]:

@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tensorcalc.errors import TensorcalcError
-
 from .arrangement import arrangement
-from .base import DENSE_LIMIT, StructuredOperator, require_positive, require_symmetric
+from .base import StructuredOperator, require_positive, require_symmetric
 from .kronecker import KroneckerOperator
 from .simple import DenseOperator, DiagonalOperator
 
@@ -140,17 +138,11 @@ class BlockGramOperator(StructuredOperator):
         return Q, inner
 
     def _formed(self) -> DenseOperator:
-        n = self.shape[0]
-        if 8 * n * n > DENSE_LIMIT:
-            raise TensorcalcError(
-                f"a factorization of a matrix that is {self.name}",
-                [
-                    f"size: {n} x {n}, dense {8 * n * n / 1e9:.3g} GB",
-                    f"stored: {self.nbytes} bytes",
-                ],
-                "solve by products: ProductOperator(H.__matmul__, shape, H.nearby()).solve(b), "
-                "or minimise by 'newton-conjugate-gradient' with products='structured'",
-            )
+        self._require_dense_fits(
+            f"a factorization of a matrix that is {self.name}",
+            "solve by products: ProductOperator(H.__matmul__, shape, H.nearby()).solve(b), "
+            "or minimise by 'newton-conjugate-gradient' with products='structured'",
+        )
         return DenseOperator(self.todense(), self.parameter_shape)
 
     def _solution(self, V: Any, damping: float) -> Any:

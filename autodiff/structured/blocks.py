@@ -19,6 +19,8 @@ class BlocksOperator(StructuredOperator):
     Stores the blocks and solves with all of them at once.
     """
 
+    is_sparse = True
+
     def __init__(
         self, core: Any, tied: Sequence[int], batch: Sequence[int], parameter_shape: Sequence[int]
     ) -> None:

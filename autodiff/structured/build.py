@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,11 +36,12 @@ from tensorcalc.substitution import sizes_from
 from .base import StructuredOperator, require_symmetric
 from .block_gram import BlockGramOperator
 from .blocks import BlocksOperator
-from .composite import InverseOperator, SystemOperator
+from .composite import InverseOperator
 from .kronecker import KroneckerOperator, KroneckerSumOperator
 from .low_rank import PlusLowRankOperator
 from .simple import DenseOperator, DiagonalOperator, ZeroOperator
 from .sparse_patterns import BandedOperator, SparseOperator, affine_matrix, scattered_matrix
+from .system import SystemOperator
 
 Values = Mapping[Node, Any]
 #: ``compile(nodes)`` gives a function of the arrays by name that returns the list of their values.
@@ -131,30 +133,33 @@ def system_of(
         own = found.blocks[p][p]
         diagonal.append(operator_of(own, values, shape, sizes))
         for q in range(p + 1, len(shapes)):
-            coupling[p, q] = _rectangle(found.blocks[p][q], values, shape, shapes[q])
+            coupling[p, q] = _rectangle(found.blocks[p][q], values, shape, shapes[q], sizes)
     operator = SystemOperator(diagonal, coupling)
     operator.structure = found
     return operator
 
 
 def _rectangle(
-    found: Structure, values: Values, rows: Sequence[int], columns: Sequence[int]
+    found: Structure,
+    values: Values,
+    rows: Sequence[int],
+    columns: Sequence[int],
+    sizes: Mapping[str, int],
 ) -> Any:
-    """A coupling block as an array of two axes."""
-    m, n = int(np.prod(rows)), int(np.prod(columns))
+    """A coupling block as an array of two axes, a sparse one where its structure is; None for 0."""
+    m, n = math.prod(rows), math.prod(columns)
     if isinstance(found, Zero):
         return None
     if isinstance(found, LowRank):
         left, right, weights = (values[node] for node in (found.left, found.right, found.weights))
-        inner = int(np.prod(left.shape[: found.middle]))
+        inner = math.prod(left.shape[: found.middle])
         return (left.reshape(inner, m).T * np.reshape(weights, (1, -1))) @ right.reshape(inner, n)
-    return _whole(found, values, rows, columns).reshape(m, n)
-
-
-def _whole(found: Structure, values: Values, rows: Sequence[int], columns: Sequence[int]) -> Any:
+    if isinstance(found, Scatter):
+        return _scattered(found, values, rows, columns, sizes)
     if isinstance(found, Dense):
-        return values[found.formula]
-    return operator_of(found, values, rows, {}).todense()
+        return values[found.formula].reshape(m, n)
+    operator = operator_of(found, values, rows, sizes)
+    return operator.to_scipy_sparse() if operator.is_sparse else operator.todense()
 
 
 # -- one maker per structure ----------------------------------------------------------------------
@@ -239,6 +244,10 @@ def _diagonals(found: Diagonals, values: Values, shape: Any, sizes: Any) -> Stru
 
 
 def _scatter(found: Scatter, values: Values, shape: Any, sizes: Any) -> StructuredOperator:
+    return SparseOperator(_scattered(found, values, shape, shape, sizes), shape)
+
+
+def _scattered(found: Scatter, values: Values, rows: Any, columns: Any, sizes: Any) -> Any:
     def place(each: Node | Affine) -> Any:
         if isinstance(each, Node):
             return values[each]
@@ -246,7 +255,7 @@ def _scatter(found: Scatter, values: Values, shape: Any, sizes: Any) -> Structur
 
     places = [[place(each) for each in pattern.places] for pattern in found.patterns]
     entries = [values[pattern.values] for pattern in found.patterns]
-    return SparseOperator(scattered_matrix(places, entries, shape), shape)
+    return scattered_matrix(places, entries, rows, columns)
 
 
 _MAKERS: dict[type[Structure], Callable[[Any, Values, Any, Any], StructuredOperator]] = {

@@ -1,4 +1,4 @@
-"""Operators made of operators: inverses, systems in several parameters, products only."""
+"""Operators made of operators: inverses, and products with a preconditioner."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, cg, minres
 
 from tensorcalc.errors import TensorcalcError
 
-from .base import DENSE_LIMIT, NotPositiveDefinite, StructuredOperator
+from .base import StructuredOperator
 from .simple import DenseOperator
 
 
@@ -41,13 +41,10 @@ class InverseOperator(StructuredOperator):
 
     def _dense(self) -> DenseOperator:
         """The whole, for less than the inverse: no solve with ``A`` helps there."""
-        n = self.shape[0]
-        if 8 * n * n > DENSE_LIMIT:
-            raise TensorcalcError(
-                f"a solve with a matrix that is {self.name}, damped by less than zero",
-                [f"size: {n} x {n}, dense {8 * n * n / 1e9:.3g} GB"],
-                "pass a larger damping=",
-            )
+        self._require_dense_fits(
+            f"a solve with a matrix that is {self.name}, damped by less than zero",
+            "pass a larger damping=",
+        )
         return DenseOperator(self.todense(), self.parameter_shape)
 
     def _log_determinant(self, damping: float) -> float:
@@ -73,127 +70,6 @@ class InverseOperator(StructuredOperator):
     def smallest_eigenvalue(self) -> float:
         """The reciprocal of the largest eigenvalue of the inverted operator, plus the shift."""
         return 1 / float(self.inner.eigsh(1, "LA")[0][0]) + self.shift
-
-
-class SystemOperator(StructuredOperator):
-    """A symmetric block system: ``blocks[p][q]`` couples parameters ``p`` and ``q``.
-
-    Diagonal blocks are structured operators, the others arrays of shape ``(n_p, n_q)`` (or None for
-    zero). A solve eliminates the largest structured parameter and factorizes the Schur complement
-    of the others: an arrow-head matrix costs what its head costs.
-    """
-
-    def __init__(
-        self, diagonal: Sequence[StructuredOperator], coupling: dict[tuple[int, int], Any]
-    ) -> None:
-        self.blocks = list(diagonal)
-        self.offsets = np.cumsum([0, *(block.shape[0] for block in self.blocks)])
-        super().__init__((int(self.offsets[-1]),), np.result_type(*(b.dtype for b in self.blocks)))
-        self.coupling = {pair: np.asarray(B) for pair, B in coupling.items() if B is not None}
-        self._kept: tuple[float, Any] | None = None
-
-    @property
-    def arrays(self) -> tuple[Any, ...]:
-        """The cores of the diagonal blocks, then the couplings."""
-        return (*(a for block in self.blocks for a in block.arrays), *self.coupling.values())
-
-    def _slice(self, p: int) -> slice:
-        return slice(int(self.offsets[p]), int(self.offsets[p + 1]))
-
-    def _product(self, V: Any) -> Any:
-        result = np.concatenate(
-            [block._product(V[self._slice(p)]) for p, block in enumerate(self.blocks)]
-        ).astype(np.result_type(self.dtype, V))
-        for (p, q), B in self.coupling.items():
-            result[self._slice(p)] += B @ V[self._slice(q)]
-            result[self._slice(q)] += B.T @ V[self._slice(p)]
-        return result
-
-    @property
-    def eliminated(self) -> int:
-        """The parameter that a solve eliminates: the largest one whose block is structured."""
-        structured = [
-            p for p, block in enumerate(self.blocks) if not isinstance(block, DenseOperator)
-        ]
-        return max(structured or range(len(self.blocks)), key=lambda p: self.blocks[p].shape[0])
-
-    def _border(self, p: int) -> Any:
-        """``B`` with one row per entry of parameter ``p``, one column per entry of the others."""
-        parts = []
-        for q in range(len(self.blocks)):
-            if q == p:
-                continue
-            if (p, q) in self.coupling:
-                parts.append(self.coupling[p, q])
-            elif (q, p) in self.coupling:
-                parts.append(self.coupling[q, p].T)
-            else:
-                parts.append(np.zeros((self.blocks[p].shape[0], self.blocks[q].shape[0])))
-        return np.concatenate(parts, axis=1)
-
-    def _rest(self, p: int) -> Any:
-        """The dense matrix of all parameters but ``p``."""
-        keep = np.ones(self.shape[0], dtype=bool)
-        keep[self._slice(p)] = False
-        size = int(keep.sum())
-        result = np.zeros((size, size))
-        position = np.cumsum(keep) - 1
-        for q, block in enumerate(self.blocks):
-            if q != p:
-                at = position[self._slice(q)]
-                result[np.ix_(at, at)] = block.todense()
-        for (q, r), B in self.coupling.items():
-            if p not in (q, r):
-                rows, columns = position[self._slice(q)], position[self._slice(r)]
-                result[np.ix_(rows, columns)] = B
-                result[np.ix_(columns, rows)] = B.T
-        return result
-
-    def _factors(self, damping: float) -> Any:
-        if self._kept is None or self._kept[0] != damping:
-            p = self.eliminated
-            border = self._border(p)
-            spread = self.blocks[p]._solution(border, damping)
-            schur = self._rest(p) - border.T @ spread
-            head = DenseOperator(schur, (len(schur),))
-            try:
-                head._cholesky(damping)
-            except NotPositiveDefinite:
-                raise NotPositiveDefinite(
-                    "the block system", self.smallest_eigenvalue() + damping
-                ) from None
-            self._kept = damping, (p, border, spread, head)
-        return self._kept[1]
-
-    def _solution(self, V: Any, damping: float) -> Any:
-        p, border, spread, head = self._factors(damping)
-        keep = np.ones(self.shape[0], dtype=bool)
-        keep[self._slice(p)] = False
-        start = self.blocks[p]._solution(V[self._slice(p)], damping)
-        rest = head._solution(V[keep] - border.T @ start, damping)
-        result = np.empty(V.shape, np.result_type(self.dtype, V))
-        result[keep] = rest
-        result[self._slice(p)] = start - spread @ rest
-        return result
-
-    def _log_determinant(self, damping: float) -> float:
-        p, _, _, head = self._factors(damping)
-        return self.blocks[p]._log_determinant(damping) + head._log_determinant(damping)
-
-    def _diagonal(self) -> Any:
-        return np.concatenate([block._diagonal() for block in self.blocks])
-
-    def _inverse_diagonal(self, damping: float) -> Any:
-        p, _, spread, head = self._factors(damping)
-        inverse = head._solution(np.eye(head.shape[0]), damping)
-        result = np.empty(self.shape[0])
-        keep = np.ones(self.shape[0], dtype=bool)
-        keep[self._slice(p)] = False
-        result[keep] = np.diagonal(inverse)
-        result[self._slice(p)] = self.blocks[p]._inverse_diagonal(damping) + np.einsum(
-            "ir,rs,is->i", spread, inverse, spread
-        )
-        return result
 
 
 class ProductOperator(StructuredOperator):

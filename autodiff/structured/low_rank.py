@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-from tensorcalc.errors import TensorcalcError
-
-from .base import DENSE_LIMIT, NotPositiveDefinite, StructuredOperator
+from .base import NotPositiveDefinite, StructuredOperator
 from .simple import DenseOperator, DiagonalOperator, ZeroOperator
 
 #: Eigenvalues of ``I + R' M R`` below this are rounding of a zero.
@@ -85,16 +83,10 @@ class PlusLowRankOperator(StructuredOperator):
 
     def _densely(self, damping: float) -> Any:
         """A dense factorization, where the rank is not smaller or ``D`` is indefinite."""
-        n = self.shape[0]
-        if 8 * n * n > DENSE_LIMIT:
-            raise TensorcalcError(
-                f"a solve with a matrix that is {self.name}, whose structured part is not definite",
-                [
-                    f"size: {n} x {n}, dense {8 * n * n / 1e9:.3g} GB",
-                    f"stored: {self.nbytes} bytes",
-                ],
-                "pass damping= that makes the structured part positive",
-            )
+        self._require_dense_fits(
+            f"a solve with a matrix that is {self.name}, whose structured part is not definite",
+            "pass damping= that makes the structured part positive",
+        )
         dense = DenseOperator(self.todense(), self.parameter_shape)
         dense.structure = self.structure
         dense._cholesky(damping)

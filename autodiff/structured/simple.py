@@ -21,6 +21,8 @@ from .cholesky import cholesky_factor, cholesky_solve
 class DiagonalOperator(StructuredOperator):
     """``H = diag(core)``; the core is a scalar for a multiple of the identity."""
 
+    is_sparse = True
+
     def __init__(self, core: Any, parameter_shape: Sequence[int]) -> None:
         self.core = np.asarray(core)
         super().__init__(parameter_shape, np.result_type(self.core, np.float32))
@@ -64,7 +66,7 @@ class DiagonalOperator(StructuredOperator):
 
     def to_scipy_sparse(self) -> Any:
         """The sparse diagonal matrix."""
-        return diagonal_array(self._values())
+        return diagonal_array(self._values().astype(self.dtype))
 
 
 class ZeroOperator(DiagonalOperator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import splu
 
-from .base import DENSE_LIMIT, NotPositiveDefinite, StructuredOperator
+from .base import NotPositiveDefinite, StructuredOperator
 
 
 class BandedOperator(StructuredOperator):
     """``H[i, i + low + b] = band[i, b]``."""
+
+    is_sparse = True
 
     def __init__(self, band: Any, low: int, parameter_shape: Sequence[int]) -> None:
         super().__init__(parameter_shape, np.result_type(band, np.float32))
@@ -77,7 +80,7 @@ class BandedOperator(StructuredOperator):
         return self._lower()[0]
 
     def _spectrum(self) -> tuple[Any, Any]:
-        if 8 * self.shape[0] ** 2 > DENSE_LIMIT:  # the eigenvectors are dense
+        if not self.fits_densely:  # the eigenvectors are dense
             return super()._spectrum()
         return linalg.eig_banded(self._lower(), lower=True)  # type: ignore[no-any-return]
 
@@ -93,6 +96,8 @@ class BandedOperator(StructuredOperator):
 
 class SparseOperator(StructuredOperator):
     """A sparse symmetric matrix, factorized by sparse LU in a symmetric order without pivoting."""
+
+    is_sparse = True
 
     def __init__(self, matrix: Any, parameter_shape: Sequence[int]) -> None:
         super().__init__(parameter_shape, np.result_type(matrix.dtype, np.float32))
@@ -166,26 +171,29 @@ def affine_matrix(bands: Sequence[Any], lows: Sequence[Sequence[int]], shape: Se
 
 
 def scattered_matrix(
-    places: Sequence[Sequence[Any]], values: Sequence[Any], shape: Sequence[int]
+    places: Sequence[Sequence[Any]],
+    values: Sequence[Any],
+    rows: Sequence[int],
+    columns: Sequence[int],
 ) -> Any:
     """The sparse matrix with values added where places say, out of range left out.
 
     A place, one per row and column axis of every pattern, is an array of indices over the axes of
     the values, or a pair of coefficients of those axes and an offset.
     """
-    n, rank = int(np.prod(shape)), len(shape)
-    total = sparse.csr_array((n, n))
+    shape, rank = (math.prod(rows), math.prod(columns)), len(rows)
+    total = sparse.csr_array(shape)
     for place, value in zip(places, values, strict=True):
         value = np.asarray(value)
         index, inside = [], np.ones(value.shape, dtype=bool)
-        for where, extent in zip(place, (*shape, *shape), strict=True):
+        for where, extent in zip(place, (*rows, *columns), strict=True):
             position = _positions(where, value.shape, extent)
             inside &= (position >= 0) & (position < extent)
             index.append(position)
-        rows = np.ravel_multi_index([k[inside] for k in index[:rank]], shape)
-        columns = np.ravel_multi_index([k[inside] for k in index[rank:]], shape)
-        entries = (value[inside].astype(float), (rows, columns))
-        total = total + sparse.coo_array(entries, shape=(n, n)).tocsr()
+        at = np.ravel_multi_index([k[inside] for k in index[:rank]], tuple(rows))
+        to = np.ravel_multi_index([k[inside] for k in index[rank:]], tuple(columns))
+        entries = (value[inside].astype(float), (at, to))
+        total = total + sparse.coo_array(entries, shape=shape).tocsr()
     return total
 
 

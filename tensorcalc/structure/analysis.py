@@ -156,7 +156,9 @@ def _rectangular(H: Node, rank: int, terms: list[Term]) -> Structure:
     parts = [_low_rank(term, rank) for term in terms]
     if len(parts) == 1 and parts[0] is not None:
         return replace(parts[0], formula=H)
-    return Dense(H, rank)
+    found = [patterns_of(term) for term in terms]
+    patterns = [pattern for each in found if each is not None for pattern in each]
+    return Dense(H, rank) if None in found else Scatter(H, rank, tuple(merged_patterns(patterns)))
 
 
 # -- tied terms -----------------------------------------------------------------------------------
