@@ -71,8 +71,7 @@ class Transform:
         self._argnums, self._has_aux = argnums, has_aux
         self.target = target
         self._tracer = tracer_of(function)
-        identity = (what, argnums if isinstance(argnums, int) else _as_tuple(argnums))
-        self._plans = self._tracer.plans((*identity, has_aux, self.target))
+        self._plans = self._tracer.plans(_identity(what, argnums, has_aux, target))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The derivative at these arguments; expressions give an expression."""
@@ -335,8 +334,8 @@ def jvp(
     if a tangent does not fit its primal. Source: forward mode, Laue et al. (NeurIPS 2018).
     """
     _check_sequences("jvp", primals, tangents)
-    transform = Transform(fun, rules.jvp, "jvp", None, has_aux, target)
-    return transform.run(tuple(primals), {}, tuple(tangents))
+    transform = (fun, rules.jvp, "jvp", None, has_aux, target)
+    return _at_once(transform, tuple(primals), tuple(tangents))
 
 
 def vjp(
@@ -384,8 +383,8 @@ def hvp(
     :func:`jvp` raises. Source: Pearlmutter, *Fast Exact Multiplication by the Hessian* (1994).
     """
     _check_sequences("hvp", primals, tangents)
-    transform = Transform(fun, rules.hvp, "hvp", argnums, False, target)
-    return transform.run(tuple(primals), {}, tuple(tangents))
+    transform = (fun, rules.hvp, "hvp", argnums, False, target)
+    return _at_once(transform, tuple(primals), tuple(tangents))
 
 
 def trace_count(fun: Callable[..., Any]) -> int:
@@ -398,6 +397,24 @@ def trace_count(fun: Callable[..., Any]) -> int:
     1
     """
     return fun.traces if isinstance(fun, Transform) else tracer_of(fun).count
+
+
+def _at_once(transform: tuple[Any, ...], primals: Any, tangents: Any) -> Any:
+    """The result of a transform, given by its arguments; only the first call makes one."""
+    fun, _, *identity = transform
+    if callable(fun) and not tracing():
+        tracer = tracer_of(fun)
+        key, leaves = signature(primals, {}, tangents)
+        tracer.refresh()
+        plan = tracer.plans(_identity(*identity)).get(key)
+        if plan is not None:
+            return plan(leaves)
+    return Transform(*transform).run(primals, {}, tangents)
+
+
+def _identity(what: str, argnums: Any, has_aux: bool, target: str) -> tuple[Any, ...]:
+    """What transforms of one function that share their plans have in common."""
+    return what, argnums if isinstance(argnums, int) else _as_tuple(argnums), has_aux, target
 
 
 def _check_sequences(what: str, primals: Any, tangents: Any) -> None:

@@ -29,6 +29,7 @@ from .affine_rows import has_rows, reduced_to_core
 from .binding import argument_names
 from .contractions import contracted
 from .cores import Core
+from .distribution import distributed
 from .grams import GramChoice
 from .hoisting import hoisted
 from .node_kinds import (
@@ -84,7 +85,7 @@ def lower(
     real: bool = False,
 ) -> Lowered:
     """The Program that computes ``roots`` from ``variables``; ``sizes`` are hints of extents."""
-    lowering = Lowering(hoisted(roots), variables, sizes or {}, real)
+    lowering = Lowering(distributed(hoisted(roots)), variables, sizes or {}, real)
     lowering.run()
     lowering.program.verify()
     return Lowered(lowering.program, lowering.choices)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from .nest_groups import groups
 from .numba_calls import NumbaCalls
 from .row_tiles import Tile
@@ -13,7 +15,7 @@ ENTRIES = 32768
 ROWS = 16
 
 
-class NumbaTiles(NumbaCalls):
+class NumbaTiles(NumbaCalls, ABC):
     """Writes tiles, see :mod:`.row_tiles`."""
 
     def tile(self, tile: Tile) -> None:
@@ -71,9 +73,9 @@ class NumbaTiles(NumbaCalls):
             if part in own:
                 self.line(f"{self.arrays[outer][0]} += {self._array(part)}")
 
+    @abstractmethod
     def step(self, step: Step) -> None:
         """Write one step."""
-        raise NotImplementedError
 
 
 def _spanned(name: str, axis: int, span: str) -> str:

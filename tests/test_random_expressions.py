@@ -135,6 +135,17 @@ def test_compiled_together_value_gradient_and_hessian_are_right(loss, variable):
         close(np.asarray(found), value(each))
 
 
+@settings(max_examples=settings().max_examples // 20)
+@given(st.lists(st.tuples(expressions(), variables), min_size=6, max_size=6))
+def test_the_numba_target_computes_what_the_oracle_computes(pairs):
+    """Several expressions in one function: that is compiled once."""
+    wanted = [e for pair in pairs for e in (pair[0], tc.derivative(*pair))]
+    function = backends.compile(wanted, "numba", variables=list(VARIABLES.values()))
+    results = function(**{name: POINT[name] for name in VARIABLES})
+    for found, each in zip(results, wanted, strict=True):
+        close(np.asarray(found), value(each))
+
+
 @pytest.mark.parametrize("name", VARIABLES)
 def test_every_variable_has_a_value_of_its_shape(name):
     assert POINT[name].shape == tuple(SIZES[str(e)] for e in VARIABLES[name].shape)

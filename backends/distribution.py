@@ -1,0 +1,139 @@
+"""Products distributed over sums that are mostly zero.
+
+``sum(S[a,i,k] x[a,j] over a)`` with ``S[a,i,k] = u[a,i] δ[i,k] + v[a,i] δ[i,k+m]`` is contracted
+term by term: the entries between the diagonals are neither stored nor multiplied. Sums of such
+sums are one sum, whose terms are written into one array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tensorcalc.applications import apply
+from tensorcalc.deltas import solved_for, substituted
+from tensorcalc.extents import evaluate, symbols_of
+from tensorcalc.nodes import Apply, Delta, Node, Product, Sum, postorder, use_counts
+from tensorcalc.products import product, scale, split_coefficient
+from tensorcalc.sums import add
+
+#: The size assumed for every symbol.
+ASSUMED_SIZE = 100
+#: The share of entries that may be filled, at most.
+FILLED = 0.5
+
+
+def distributed(roots: Sequence[Node]) -> list[Node]:
+    """The roots with products distributed over sparse sums that nobody else needs.
+
+    >>> import tensorcalc as tc
+    >>> x, W = tc.variables("x: n, W: n m")
+    >>> H = tc.hessian(np.sum(x[1:] * np.sin(x[:-1])), x)
+    >>> len(distributed([tc.einsum("ij,jk->ik", H, W)])[0].operands)
+    3
+    """
+    uses = use_counts(*roots)
+    new: dict[Node, Node] = {}
+    for node in postorder(*roots):
+        new[node] = _rewritten(node, new, uses)
+    return [new[root] for root in roots]
+
+
+def _rewritten(node: Node, new: Mapping[Node, Node], uses: Mapping[Node, int]) -> Node:
+    operands = [new[operand] for operand in node.operands]
+    single = [uses[operand] == 1 for operand in node.operands]
+    changed = any(a is not b for a, b in zip(operands, node.operands, strict=True))
+    if isinstance(node, Sum):
+        terms = [t for o, one in zip(operands, single, strict=True) for t in _terms(o, one)]
+        return add(*terms) if changed or len(terms) > len(operands) else node
+    if isinstance(node, Apply):
+        made = apply(node.operation.name, *operands, **dict(node.params))
+        return made if changed else node
+    if isinstance(node, Product):
+        for k, operand in enumerate(operands):
+            if single[k] and isinstance(operand, Sum) and _contracts(node, k) and sparse(operand):
+                return _over_sum(node, operands, k)
+        if changed:
+            return product(operands, node.subscripts, node.output, node.label_extents())
+    return node
+
+
+def _terms(node: Node, single: bool) -> Sequence[Node]:
+    """The terms of a sparse sum that is a term itself, or the node."""
+    coefficient, rest = split_coefficient(node)
+    if single and isinstance(rest, Sum) and sparse(rest):
+        return [scale(coefficient, term) for term in rest.operands]
+    return [node]
+
+
+def _contracts(node: Product, position: int) -> bool:
+    """Whether an axis of an operand is summed together with another operand."""
+    summed = set(node.subscripts[position]) - set(node.output)
+    others = [own for k, own in enumerate(node.subscripts) if k != position]
+    return any(label in own for label in summed for own in others)
+
+
+def _over_sum(node: Product, operands: Sequence[Node], position: int) -> Node:
+    extents = node.label_extents()
+    terms = []
+    for term in operands[position].operands:
+        factors = [*operands[:position], term, *operands[position + 1 :]]
+        terms.append(product(factors, node.subscripts, node.output, extents))
+    return add(*terms)
+
+
+def sparse(node: Sum) -> bool:
+    """Whether few entries of a sum can differ from zero."""
+    known = node.facts.get("sparse")
+    if known is None:
+        filled = sum(_filled(term) for term in node.operands)
+        known = node.facts["sparse"] = filled <= FILLED * _volume(node.extents)
+    return known
+
+
+def _filled(term: Node) -> float:
+    """Entries of a term that its deltas let differ from zero."""
+    whole = _volume(term.extents)
+    if not isinstance(term, Product):
+        return whole
+    extents = term.label_extents()
+    rows = [
+        (dict(zip(own, coefficients, strict=True)), offset)
+        for operand, own in zip(term.operands, term.subscripts, strict=True)
+        if isinstance(operand, Delta)
+        for coefficients, offset in operand.rows
+    ]
+    share = 1.0
+    while rows:
+        row = rows.pop()
+        size, label = _largest(row, extents, term.output)
+        if label is None:
+            continue
+        solution = solved_for(row, label)
+        assert solution is not None
+        rows = [substituted(other, label, *solution) for other in rows]
+        if label in term.output:
+            share /= size
+        else:
+            places = [_size(extents[k]) for k in row[0] if k in term.output]
+            share *= min(1.0, size / max(places, default=size))
+    return whole * share
+
+
+def _largest(row: Any, extents: Mapping[int, Any], output: Any) -> tuple[float, int | None]:
+    """The label that a row is solved for: a summed one if there is one, then the largest."""
+    solvable = [label for label in row[0] if solved_for(row, label) is not None]
+    keys = [(label not in output, _size(extents[label]), label) for label in solvable]
+    _, size, label = max(keys, default=(False, 1.0, None))
+    return size, label
+
+
+def _volume(extents: Sequence[Any]) -> float:
+    return math.prod(map(_size, extents))
+
+
+def _size(extent: Any) -> float:
+    if isinstance(extent, int):
+        return max(extent, 1)
+    return max(evaluate(extent, dict.fromkeys(symbols_of(extent), ASSUMED_SIZE)), 1)
