@@ -111,14 +111,23 @@ class BudgetedHessian:
         """With several argnums those as one tuple, then the other arguments."""
         return args if self._several is None else _selected_first(args, self._several)
 
+    def needs(self, *args: Any, **kwargs: Any) -> dict[str, int]:
+        """Bytes of the ways that keep no dense matrix: ``"structured"``, if there is a structure,
+        and ``"hvp"``.
+        """
+        args = self._nested(args)
+        item = _item(args[self._argnum])
+        return {**self._kept(args, kwargs, item), "hvp": self._product_bytes(args, kwargs, item)}
+
+    def _kept(self, args: Sequence[Any], kwargs: dict[str, Any], item: int) -> dict[str, int]:
+        size = structured_bytes(self._structured.plan(args, kwargs), item)
+        return {} if size is None else {"structured": size}
+
     def _choice(self, *args: Any, **kwargs: Any) -> Choice:
         leaves, _ = pytrees.flatten(args[self._argnum])
         n = sum(np.size(leaf) for leaf in leaves)
-        item = np.result_type(*leaves, np.float32).itemsize
-        needs: dict[str, int] = {}
-        plan = self._structured.plan(args, kwargs)
-        if (size := structured_bytes(plan, item)) is not None:
-            needs["structured"] = size
+        item = _item(args[self._argnum])
+        needs = self._kept(args, kwargs, item)
         needs["dense"] = max(peak_bytes(self._dense.plan(args, kwargs), item), item * n * n)
         columns, needs["chunked"] = self._chunk(args, kwargs, n, item)
         needs["hvp"] = self._product_bytes(args, kwargs, item)
@@ -220,6 +229,12 @@ class BudgetedHessian:
         tangents: list[Any] = [None] * len(args)
         tangents[self._argnum] = args[self._argnum]
         return peak_bytes(self._hvp.plan(args, kwargs, tuple(tangents)), item)
+
+
+def _item(params: Any) -> int:
+    """Bytes of a number of the Hessian."""
+    leaves, _ = pytrees.flatten(params)
+    return int(np.result_type(*leaves, np.float32).itemsize)
 
 
 def _selected_first(args: Sequence[Any], selected: tuple[int, ...]) -> tuple[Any, ...]:

@@ -222,7 +222,8 @@ def _operator(blocks: Sequence[Node], xs: Sequence[Node], dense: Positions) -> t
     """The structure of a matrix, and what makes an operator of the arrays of its cores."""
     single = len(xs) == 1
     if single:
-        found: Any = Dense(blocks[0], xs[0].ndim) if dense else structure(blocks[0])
+        found: Any = structure(blocks[0])
+        found = _as_dense(found) if dense else found
     else:
         rows = [blocks[k : k + len(xs)] for k in range(0, len(blocks), len(xs))]
         found = _as_stored(structure_of_system(rows, [x.ndim for x in xs]), dense)
@@ -245,12 +246,17 @@ def _as_stored(found: BlockSystem, dense: Positions) -> BlockSystem:
     """
     rows = [
         [
-            Dense(block.formula, block.rank) if _stored_dense(block, p, q, dense) else block
+            _as_dense(block) if _stored_dense(block, p, q, dense) else block
             for q, block in enumerate(row)
         ]
         for p, row in enumerate(found.blocks)
     ]
     return replace(found, blocks=tuple(map(tuple, rows)))
+
+
+def _as_dense(found: Structure) -> Dense:
+    """The whole matrix in place of its structure."""
+    return found if isinstance(found, Dense) else Dense(found.formula, found.rank, found)
 
 
 def _stored_dense(block: Structure, p: int, q: int, dense: Positions) -> bool:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from backends.memory import SizeError
 from backends.memory import text as size_text
 from tensorcalc.errors import DerivativeError
 
-from . import curvature_rules, pytrees, rules
-from .budget import BudgetedHessian, structured_bytes
+from . import curvature_rules, rules
+from .budget import BudgetedHessian
 from .transforms import StructuredTransform, Transform
 
 
@@ -70,20 +68,20 @@ class DenseHessian(Transform):
         try:
             return super().run(args, kwargs, extra)
         except SizeError as error:
-            needed = self._structured_bytes(args, kwargs)
-            if needed is None or "structured=True" in str(error):
+            needs = self._needs(args, kwargs)
+            if not needs:
                 raise
-            raise SizeError(
-                f"{error}\n  hint: structure is known: structured=True needs {size_text(needed)}"
-            ) from None
+            texts = [f"{kind} needs {size_text(size)}" for kind, size in needs.items()]
+            raise SizeError(f"{error}\n  hint: {', '.join(texts)}") from None
 
-    def _structured_bytes(self, args: Sequence[Any], kwargs: dict[str, Any]) -> int | None:
-        """What the operator of ``structured=True`` would need, if there is a structure."""
-        rule = curvature_rules.structured_hessian
-        what = "structured hessian"
-        other = StructuredTransform(self._function, rule, what, self._argnums, self._has_aux)
-        leaves, _ = pytrees.flatten(tuple(args))
+    def _needs(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, int]:
+        """Bytes of the representations that are no dense matrix."""
+        if self._has_aux:
+            return {}
+        other = BudgetedHessian(self._function, 0, self._argnums or 0, self.target)
         try:
-            return structured_bytes(other.plan(args, kwargs), np.result_type(*leaves).itemsize)
+            found = other.needs(*args, **kwargs)
         except DerivativeError:  # not a scalar function
-            return None
+            return {}
+        words = {"structured": "structured=True", "hvp": "hvp"}
+        return {words[kind]: found[kind] for kind in words if kind in found}

@@ -29,7 +29,7 @@ def check_memory(
     if largest < UNQUESTIONED or largest <= available():
         return
     assert step is not None
-    outputs = dict(zip(program.outputs, names, strict=True))
+    outputs = _named_results(program, names)
     what = outputs.get(step.value, "an intermediate result")
     symbols = sorted(set().union(*(symbols_of(e) for e in step.value.extents)))
     where = ", ".join(f"{name} = {sizes[name]:,}" for name in symbols)
@@ -38,6 +38,16 @@ def check_memory(
         f"{what} needs {need}; {_remedy(step, sizes, item)}",
         [f"shape: ({', '.join(map(str, step.value.extents))})", f"available: {text(available())}"],
     )
+
+
+def _named_results(program: Program, names: Sequence[str]) -> dict[Value, str]:
+    """Names of the results, and of what they are views of."""
+    found = dict(zip(program.outputs, names, strict=True))
+    for step in reversed(program.steps):
+        if isinstance(step, (Reshape, View)) and step.value in found:
+            for operand in step.operands():
+                found.setdefault(operand, found[step.value])
+    return found
 
 
 def _largest(program: Program, sizes: Mapping[str, int], item: int) -> tuple[int, Step | None]:

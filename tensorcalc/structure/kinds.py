@@ -327,9 +327,14 @@ class Inverse(Structure):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dense(Structure):
-    """Nothing is known; the only core is the whole."""
+    """The only core is the whole: nothing is known, or what is ``known`` would be larger."""
 
-    word = "dense"
+    known: Structure | None = None
+
+    @property
+    def name(self) -> str:
+        """The word, with what is known."""
+        return "dense" if self.known is None else f"{self.known.name}, stored as a dense matrix"
 
     @property
     def cores(self) -> tuple[Node, ...]:
