@@ -27,6 +27,7 @@ from . import pytrees
 from .arguments import ARRAYS, Arguments, arguments_of, is_traced, kind_of, leaf_names, unique_name
 from .pytrees import Definition
 from .random_numbers import without_random_numbers
+from .scipy_functions import taking_expressions
 from .user_code import located
 from .watching import Watch
 
@@ -199,7 +200,12 @@ def _run(
     ]
     binder = _Binder(trace, names, set(labels), sizes)
     known = {} if sizes is None else sizes
-    with ex.assuming(known) as trace.guards, located(what, known), _binding(binder):
+    with (
+        ex.assuming(known) as trace.guards,
+        located(what, known),
+        _binding(binder),
+        taking_expressions(),
+    ):
         run_on(function, trace, trace.variables)
     _unify(trace)
     return trace

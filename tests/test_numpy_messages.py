@@ -18,9 +18,9 @@ X, W, x, k, b = tc.variables("X: 4 5, W: 4 3, x: 5, k: integer, b: 5")
 #: A call, its error, and pieces of the message.
 REFUSALS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = {
     "unknown function, near names": (
-        lambda: np.nanmean(X),
+        lambda: np.nancumprod(X),
         TraceError,
-        ("np.nanmean cannot be traced", "np.mean", "outside"),
+        ("np.nancumprod cannot be traced", "np.cumprod", "outside"),
     ),
     "unknown function, remedy": (
         lambda: np.linalg.qr(X),
@@ -28,9 +28,9 @@ REFUSALS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] 
         ("np.linalg.qr", "np.linalg.cholesky(a.T @ a, upper=True)"),
     ),
     "option by name": (
-        lambda: np.sum(X, where=np.ones((4, 5), bool)),
+        lambda: np.quantile(X, 0.5, method="lower"),
         TraceError,
-        ("np.sum with where= cannot be traced", "axis, keepdims"),
+        ("np.quantile with method= cannot be traced", "q, axis, keepdims"),
     ),
     "option by position": (lambda: np.mean(X, 0, np.float32), TraceError, ("np.mean with dtype=",)),
     "option out": (lambda: np.sum(X, out=np.zeros(())), TraceError, ("with out=",)),

@@ -1,8 +1,9 @@
 """Functions that NumPy does not have or that do not dispatch: softmax, one-hot, expm, ...
 
-``scipy.special.logsumexp``, ``softmax``, ``log_softmax`` and ``scipy.linalg.expm`` are functions of
-Python that turn their argument into an array of numbers, so no expression can go through them.
-These take expressions, and numbers as well, so that one function serves both.
+``scipy.special.logsumexp``, ``softmax``, ``log_softmax``, ``polygamma`` and ``scipy.linalg.expm``
+are functions of Python that turn their argument into an array of numbers, so no expression can go
+through them; inside a function that ``autodiff`` traces they mean these. These take expressions,
+and numbers as well, so that one function serves both.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..nodes import Node
 from ..oracle import evaluate
 from ..sums import subtract
 from . import linear_algebra
-from .convert import as_node, broadcast_to
+from .convert import as_node, broadcast_to, holds_node
 from .functions import normal_axis
 from .indexing import is_integer
 from .reductions import mapped, reduced, where_chosen
@@ -34,7 +35,7 @@ def numbers_too(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def either(*args: Any, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
-        if any(isinstance(value, Node) for value in (*args, *kwargs.values())):
+        if any(map(holds_node, (*args, *kwargs.values()))):
             return result
         kinds = [np.asarray(value).dtype for value in args[:1]]
         return np.asarray(evaluate(result)).astype(np.result_type(np.float32, *kinds))[()]

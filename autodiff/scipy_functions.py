@@ -1,0 +1,99 @@
+"""SciPy's functions of Python inside a traced function.
+
+``scipy.special.softmax`` and a few others are no ufuncs: they turn their argument into an array of
+numbers, and no protocol of NumPy reaches them, by whatever name a user's module holds them. So
+while a function is traced they run other code: expressions go to tensorcalc's function of the same
+name, numbers go to SciPy's own code, also in other threads.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from inspect import signature
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
+
+import tensorcalc as tc
+from tensorcalc.errors import TraceError
+from tensorcalc.numpy_protocol.convert import holds_node
+
+#: The functions, by the module that users import them from.
+MODULES = {
+    "scipy.special": ("logsumexp", "softmax", "log_softmax", "polygamma"),
+    "scipy.linalg": ("expm",),
+}
+
+
+class _Replaced(NamedTuple):
+    """A function that runs the code of a dispatcher, and one with the code that was its own."""
+
+    function: Any
+    own: Any
+
+
+_replaced: dict[str, _Replaced] = {}
+_lock = threading.Lock()
+_traces = 0
+
+
+@contextmanager
+def taking_expressions() -> Iterator[None]:
+    """Inside, the functions of :data:`MODULES` that are loaded take expressions."""
+    global _traces
+    with _lock:
+        _traces += 1
+        for module, names in MODULES.items():
+            for name in names if module in sys.modules else ():
+                _replace(name, getattr(sys.modules[module], name))
+    try:
+        yield
+    finally:
+        with _lock:
+            _traces -= 1
+            if not _traces:
+                for function, own in _replaced.values():
+                    function.__code__ = own.__code__
+
+
+def _replace(name: str, function: Any) -> None:
+    if name not in _replaced:
+        code, namespace = function.__code__, function.__globals__
+        own = FunctionType(code, namespace, name, function.__defaults__, function.__closure__)
+        own.__kwdefaults__ = function.__kwdefaults__
+        _replaced[name] = _Replaced(function, own)
+    function.__code__ = _dispatcher(name)
+
+
+@cache
+def _dispatcher(name: str) -> CodeType:
+    constants = tuple(name if each == "name" else each for each in _call.__code__.co_consts)
+    return _call.__code__.replace(co_consts=constants)
+
+
+def _call(*args: Any, **kwargs: Any) -> Any:
+    from autodiff.scipy_functions import called  # this code runs in the namespace of SciPy's module
+
+    return called("name", args, kwargs)
+
+
+def called(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a call of a function of :data:`MODULES` gives while something is traced.
+
+    Raises TraceError for an option that expressions cannot have.
+    """
+    if not any(map(holds_node, (*args, *kwargs.values()))):
+        return _replaced[name].own(*args, **kwargs)
+    meaning = getattr(tc, name)
+    options = signature(meaning).parameters
+    refused = sorted(kwargs.keys() - options.keys())
+    if refused:
+        raise TraceError(
+            f"scipy's {name} with {', '.join(f'{key}=' for key in refused)} cannot be traced",
+            [f"options that can: {', '.join(list(options)[1:])}"],
+            "leave the option out",
+        )
+    return meaning(*args, **kwargs)

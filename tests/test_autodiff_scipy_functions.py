@@ -1,0 +1,104 @@
+"""Functions of SciPy that are no ufuncs, inside functions that are differentiated."""
+
+from __future__ import annotations
+
+import threading
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.special
+from scipy.special import log_softmax, logsumexp, softmax
+
+import autodiff as ad
+from tensorcalc.errors import TraceError
+
+RNG = np.random.default_rng(3)
+Z = RNG.normal(size=(4, 3))
+#: A function of SciPy and the same of JAX, by its name.
+CASES = {
+    "logsumexp": (lambda z: logsumexp(z), jax.scipy.special.logsumexp),
+    "logsumexp axis": (
+        lambda z: np.sum(logsumexp(z, axis=1, keepdims=True) ** 2),
+        lambda z: jnp.sum(jax.scipy.special.logsumexp(z, axis=1, keepdims=True) ** 2),
+    ),
+    "logsumexp weights": (
+        lambda z: scipy.special.logsumexp(z, b=np.arange(1.0, 4.0)),
+        lambda z: jax.scipy.special.logsumexp(z, b=jnp.arange(1.0, 4.0)),
+    ),
+    "softmax": (
+        lambda z: np.sum(softmax(z, axis=-1) ** 2),
+        lambda z: jnp.sum(jax.nn.softmax(z, axis=-1) ** 2),
+    ),
+    "log_softmax": (
+        lambda z: np.sum(log_softmax(z, 0)[1] ** 3),
+        lambda z: jnp.sum(jax.nn.log_softmax(z, 0)[1] ** 3),
+    ),
+    "polygamma": (
+        lambda z: np.sum(scipy.special.polygamma(2, z + 5)),
+        lambda z: jnp.sum(jax.scipy.special.polygamma(2, z + 5)),
+    ),
+    "expm": (
+        lambda z: np.trace(scipy.linalg.expm(z[:3])),
+        lambda z: jnp.trace(jax.scipy.linalg.expm(z[:3])),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_derivatives_are_those_of_jax(name):
+    ours, theirs = CASES[name]
+    with jax.enable_x64(True):
+        at = jnp.asarray(Z)
+        for mine, wanted in ((ad.grad, jax.grad), (ad.hessian, jax.hessian)):
+            np.testing.assert_allclose(mine(ours)(Z), wanted(theirs)(at), rtol=1e-10, atol=1e-12)
+
+
+def test_a_list_of_expressions_is_an_argument_and_numbers_stay_numbers():
+    def loss(z):
+        share = softmax(np.arange(3.0))
+        assert isinstance(share, np.ndarray)
+        return logsumexp([z[0], 2 * z[1]]) + share[1] * z[0]
+
+    weights = scipy.special.softmax([1.0, 4.0])
+    found = ad.grad(loss)(np.array([1.0, 2.0]))
+    wanted = [weights[0] + scipy.special.softmax(np.arange(3.0))[1], 2 * weights[1]]
+    np.testing.assert_allclose(found, wanted)
+
+
+def test_after_a_trace_the_functions_are_scipys_own_also_if_it_failed():
+    codes = [function.__code__ for function in (softmax, logsumexp, log_softmax)]
+    ad.grad(lambda z: logsumexp(z))(Z)
+    with pytest.raises(TraceError):
+        ad.grad(lambda z: float(logsumexp(z)))(Z)
+    found = [function.__code__ for function in (softmax, logsumexp, log_softmax)]
+    assert all(a is b for a, b in zip(found, codes, strict=True))
+
+
+def test_other_threads_compute_numbers_while_a_function_is_traced():
+    inside, done = threading.Event(), threading.Event()
+    found = []
+
+    def loss(z):
+        inside.set()
+        done.wait(10)
+        return logsumexp(z)
+
+    def outside():
+        inside.wait(10)
+        found.append(logsumexp(Z))
+        done.set()
+
+    thread = threading.Thread(target=outside)
+    thread.start()
+    slope = ad.grad(loss)(Z)
+    thread.join()
+    np.testing.assert_allclose(found, logsumexp(Z))
+    np.testing.assert_allclose(slope, softmax(Z))
+
+
+def test_an_option_that_expressions_cannot_have_is_named():
+    with pytest.raises(TraceError, match="logsumexp with return_sign= cannot be traced"):
+        ad.grad(lambda z: logsumexp(z, return_sign=True)[0])(Z)
