@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tensorcalc.applications import apply
+from tensorcalc.factoring import factored
 from tensorcalc.nodes import Apply, Constant, Delta, Node, Product, Sum, postorder
 from tensorcalc.products import product, split_coefficient
 from tensorcalc.sums import add
@@ -60,9 +61,14 @@ class _Hoisting:
         if changed and isinstance(node, Apply):
             return apply(node.operation.name, *operands, **dict(node.params))
         if isinstance(node, Sum):
-            total = add(*operands) if changed else node
-            return self._sum(total) if isinstance(total, Sum) else total
+            return self._total(add(*operands) if changed else node)
         return node
+
+    def _total(self, node: Node) -> Node:
+        """Two contractions with the same factors are one, also where the formula is longer so."""
+        if isinstance(node, Sum):
+            node = factored(node)
+        return self._sum(node) if isinstance(node, Sum) else node
 
     def _product(self, node: Product, operands: Sequence[Node], changed: bool) -> Node:
         opens = any(operand in self.splits for operand in operands)
