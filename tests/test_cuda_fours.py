@@ -10,7 +10,7 @@ import pytest
 
 import tensorcalc as tc
 from backends.cuda.actions import Launch
-from backends.cuda.fours import LIMIT
+from backends.cuda.fours import ARRAYS, LIMIT
 
 from .cuda_plans import planned
 from .test_cuda_kernels import check, compiles
@@ -35,6 +35,7 @@ BY_ONE: dict[str, Any] = {
     "one axis of two": x * v,
     "much work for each entry": chain,
     "a view": x[:, ::2] * 2,
+    "many arrays": sum(tc.variables(", ".join(f"x{k}: n" for k in range(ARRAYS + 1)))),
     "no array": c * c,
 }
 

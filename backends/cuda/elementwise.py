@@ -137,7 +137,7 @@ def _entries_by_four(
         writer.line(f"out[i0] = {stored(kind, values[0])}")
 
     def store_fours(values: Sequence[str]) -> None:
-        writer.line(f"store_four(out, k, {', '.join(stored(kind, v) for v in values)})")
+        writer.line(f"store_four(out, x, {', '.join(stored(kind, v) for v in values)})")
 
     grid = writer.over_fours(step, kind, ["out"], store, store_fours)
     kernel = writer.kernel("entries", [("out", kind)], "Four entries a thread.")

@@ -16,8 +16,8 @@ from .actions import Grid
 from .nests import KernelWriter
 from .terms import Place
 
-#: Operations of a nest up to which four copies of them leave registers for the loads.
-LIMIT = 12
+#: Operations and arrays of a nest up to which four copies of each find registers.
+LIMIT, ARRAYS = 12, 4
 #: Entries of one thread.
 LANES = range(4)
 
@@ -60,14 +60,14 @@ class FoursWriter(KernelWriter):
         pointers = [*written, *self.wide]
         aligned = " and ".join(f"aligned({name})" for name in pointers)
         self.line(f"fours = {self.integer(nest.sizes[label])} // 4 if {aligned} else int64(0)")
-        self.opened("k", "cuda.grid(1)", "fours")
+        self.opened("x", "cuda.grid(1)", "fours")  # a, b, ..., w are pointers
         for name in self.wide:
             lanes = ", ".join(f"{name}_{lane}" for lane in LANES)
-            self.line(f"{lanes} = load_four({name}, k)")
+            self.line(f"{lanes} = load_four({name}, x)")
         for text in own:
             self.line(text)
         store_fours(values)
-        self.closed("k", "cuda.gridsize(1)")
+        self.closed("x", "cuda.gridsize(1)")
         self.opened(f"i{label}", "4 * fours + cuda.grid(1)", size)
         for text in loops.lines[1]:
             self.line(text)
@@ -77,12 +77,12 @@ class FoursWriter(KernelWriter):
 
 
 def suits(nest: Nest, places: Mapping[Value, Place]) -> bool:
-    """Whether a nest has one axis, little work, and every array is a number or lies along it."""
+    """Whether a nest has one axis, little work, and few arrays, each a number or along the axis."""
     labels = (*nest.output, *nest.reduced)
     loads = list(nest.term.loads())
     return (
         len(labels) == 1
-        and any(own for _, own in loads)
+        and 0 < len({value for value, own in loads if own}) <= ARRAYS
         and all(value in places and own in ((), labels) for value, own in loads)
         and _operations(nest.term) <= LIMIT
     )
