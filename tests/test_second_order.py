@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.optimize import NonlinearConstraint
+from scipy.optimize import Bounds, NonlinearConstraint
 
 import autodiff as ad
 from autodiff.optim.iteration import point_at
@@ -283,6 +283,32 @@ def test_bounds_hold_and_the_rest_is_stationary(method: str, function: Any) -> N
     assert np.all(x <= 0.5) and not np.all(free)
     np.testing.assert_allclose(g[free], 0, atol=1e-4 if method == "L-BFGS-B" else 1e-8)
     assert np.all(g[~free] <= 0)
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        (None, 0.5),
+        [(None, 0.5)] * 5,
+        ((None, 0.5),) * 5,
+        Bounds(-np.inf, 0.5),
+        (None, np.full(5, 0.5)),
+    ],
+    ids=["lower and upper", "list of pairs", "pairs", "Bounds", "arrays"],
+)
+@pytest.mark.parametrize("method", ["proximal-newton", "l-bfgs"])
+def test_bounds_take_the_forms_of_scipy_as_well(method: str, bounds: Any) -> None:
+    result = ad.objective(rosenbrock, np.full(5, 0.2)).minimize(method, bounds=bounds)
+    assert result.x[0] == 0.5 and np.all(result.x <= 0.5)
+
+
+def test_bounds_of_two_parameters_are_pairs_in_a_list_and_sides_in_a_tuple() -> None:
+    problem = ad.objective(lambda x: np.sum((x - 9) ** 2), np.zeros(2))
+    for bounds in ([(0, 1), (0, 2)], ((0, 0), (1, 2)), (0, np.array([1.0, 2.0]))):
+        result = problem.minimize("proximal-newton", bounds=bounds)
+        np.testing.assert_array_equal(result.x, [1, 2])
+    with pytest.raises(ValueError, match=r"bounds of length 3 for 2 parameters: .*\(lower, upper"):
+        problem.minimize("proximal-newton", bounds=[(0, 1)] * 3)
 
 
 @pytest.mark.parametrize("method", ["trust-constr", "SLSQP"])

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import linalg
+from scipy.optimize import Bounds
 
 from ..objectives import Objective
 from ..structured import NotPositiveDefinite, ProductOperator, StructuredOperator
@@ -42,11 +43,12 @@ class Box(NamedTuple):
 
 
 def box_of(problem: Objective, bounds: Any) -> Box:
-    """``(lower, upper)``, each nested as the parameters, a number or None.
+    """``(lower, upper)``, each nested as the parameters, a number or None; or bounds as SciPy's
+    ``minimize`` takes them: ``scipy.optimize.Bounds``, or a pair ``(low, high)`` per parameter.
 
-    Raises ValueError if a lower bound is above its upper one.
+    Raises ValueError if a lower bound is above its upper one, or if the form is neither.
     """
-    lower, upper = (None, None) if bounds is None else bounds
+    lower, upper = _two_sides(problem, bounds)
     box = Box(_filled(problem, lower, -np.inf), _filled(problem, upper, np.inf))
     if np.any(box.lower > box.upper):
         k = int(np.argmax(box.lower > box.upper))
@@ -54,9 +56,40 @@ def box_of(problem: Objective, bounds: Any) -> Box:
     return box
 
 
+def _two_sides(problem: Objective, bounds: Any) -> tuple[Any, Any]:
+    if bounds is None:
+        return None, None
+    if isinstance(bounds, Bounds):
+        shape = problem.x0.shape
+        return np.broadcast_to(bounds.lb, shape), np.broadcast_to(bounds.ub, shape)
+    n, given = len(problem.x0), list(bounds)
+    # two pairs for two parameters are (lower, upper) in a tuple, as in SciPy's least_squares
+    if len(given) == n and all(map(_is_pair, given)) and (n != 2 or isinstance(bounds, list)):
+        sides = np.array(
+            [[-np.inf if a is None else a, np.inf if b is None else b] for a, b in given]
+        )
+        return sides[:, 0], sides[:, 1]
+    if len(given) == 2:
+        return given[0], given[1]
+    raise ValueError(
+        f"bounds of length {len(given)} for {n} parameters: pass a pair (lower, upper), each a "
+        "number, None or nested as the parameters, or one pair (low, high) per parameter"
+    )
+
+
+def _is_pair(each: Any) -> bool:
+    return (
+        isinstance(each, (tuple, list))
+        and len(each) == 2
+        and all(side is None or isinstance(side, (int, float, np.number)) for side in each)
+    )
+
+
 def _filled(problem: Objective, bound: Any, default: float) -> Any:
     if bound is None or isinstance(bound, (int, float)):
         return np.full(len(problem.x0), default if bound is None else float(bound))
+    if np.shape(bound) == problem.x0.shape and isinstance(bound, np.ndarray):
+        return bound.astype(float)
     return problem.vector(bound)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from scipy.optimize import Bounds
+
 from ..objectives import Objective
 from ..result import Result
+from .bounds import box_of
 from .iteration import method
 
 
@@ -25,11 +28,11 @@ def bfgs(problem: Objective, *, gtol: float = 1e-8, **options: Any) -> Result:
     return problem.minimize("BFGS", gtol=gtol, **options)
 
 
-@method()
+@method("l-bfgs")
 def lbfgs(
     problem: Objective, *, gtol: float = 1e-8, ftol: float = 0.0, bounds: Any = None, **options: Any
 ) -> Result:
-    """SciPy's L-BFGS-B: the last few updates, within bounds where there are any.
+    """SciPy's L-BFGS-B: the last few updates, within ``bounds = (lower, upper)`` if there are any.
 
     ``options`` are those of ``scipy.optimize.minimize(method="L-BFGS-B")``, callback and progress.
 
@@ -41,7 +44,8 @@ def lbfgs(
     array([1., 1.])
     """
     options = {"gtol": gtol, "ftol": ftol, **options}
-    return problem.minimize("L-BFGS-B", bounds=bounds, **options)
+    box = None if bounds is None else Bounds(*box_of(problem, bounds))
+    return problem.minimize("L-BFGS-B", bounds=box, **options)
 
 
 __all__ = ["bfgs", "lbfgs"]

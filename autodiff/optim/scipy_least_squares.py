@@ -43,30 +43,39 @@ def least_squares(
     >>> found.x.round(3)
     array([1., 1.])
     """
-    jacobian, box = Jacobian(problem), box_of(problem, bounds)
-    history: list[dict[str, float]] = []
-
-    def seen(intermediate_result: Any) -> None:
-        history.append({"fun": float(intermediate_result.cost)})
-        if callback is not None:
-            callback(intermediate_result.x)
-
-    watching = {} if algorithm == "lm" else {"callback": seen}
+    jacobian, history = Jacobian(problem), _History(callback)
+    bar = {} if algorithm == "lm" else {"callback": history, "verbose": 2 if progress else 0}
     found = optimize.least_squares(
         jacobian.residuals,
         problem.x0,
         jacobian,
-        bounds=box,
+        bounds=box_of(problem, bounds),
         method=algorithm,
         x_scale=x_scale,
         gtol=gtol,
         xtol=xtol,
         ftol=ftol,
         max_nfev=maxiter,
-        verbose=2 if progress and algorithm != "lm" else 0,
-        **watching,
+        **bar,
         **options,
     )
+    return _result(problem, found, history.entries, f"least-squares ({algorithm})")
+
+
+class _History:
+    """What SciPy calls after every iteration; ``"lm"``, which is MINPACK's, calls nothing."""
+
+    def __init__(self, callback: Callable[[Any], Any] | None) -> None:
+        self.entries: list[dict[str, float]] = []
+        self._callback = callback
+
+    def __call__(self, intermediate_result: Any) -> None:
+        self.entries.append({"fun": float(intermediate_result.cost)})
+        if self._callback is not None:
+            self._callback(intermediate_result.x)
+
+
+def _result(problem: Objective, found: Any, history: list[dict[str, float]], name: str) -> Result:
     return Result(
         problem.least_squares(),
         x=found.x,
@@ -82,7 +91,7 @@ def least_squares(
         status=found.status,
         message=found.message,
         history=history,
-        method=f"least-squares ({algorithm})",
+        method=name,
     )
 
 
