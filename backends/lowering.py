@@ -8,7 +8,7 @@ out. Elementwise nodes with one user are not made at all: they become part of th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tensorcalc.contraction_order import Choice
@@ -201,7 +201,8 @@ class Lowering:
         depends = term.labels()
         if output is None:
             output = tuple(label for label in sizes if label in depends and label not in reduced)
-            output = _as_in_memory(term, output)
+            given = {v for v, _ in term.loads() if isinstance(self.makers.get(v), Input)}
+            output = _as_in_memory(term, output, given)
         if term.operator == "load" and not reduced and term.payload[1] == output:
             return Ref(term.payload[0], output)
         used = {label: sizes[label] for label in (*output, *reduced)}
@@ -377,20 +378,23 @@ class Lowering:
     def _output(self, root: Node) -> Value:
         """An array of its own: no view of an input, no array twice."""
         labels = tuple(range(root.ndim))
-        sizes = dict(enumerate(root.extents))
         ref = self.ref(root)
         if self.real and ref.value.kind == "boolean":
-            term = real(load(ref.value, ref.axes))
-            return self.nest(term, sizes, output=labels).value
-        whole = len(ref.axes) == root.ndim
+            return self._copied(root, real(load(ref.value, ref.axes)))
         if is_trivial(root):
-            return self.nest(self.body(root, labels), sizes, output=labels).value
+            return self._copied(root, self.body(root, labels))
         base = self._base_of(ref.value)
+        whole = len(ref.axes) == root.ndim
         if whole and base is not None and not any(base is other for other in self.shared):
             self.shared.append(base)
             return self.laid_out(ref, root.extents)
-        value = self.value(root.extents, ref.value.kind)
-        return self.emit(Nest(value, load(ref.value, ref.axes), labels, (), sizes))
+        return self._copied(root, load(ref.value, ref.axes))
+
+    def _copied(self, root: Node, term: Term) -> Value:
+        """A new array of a term over the axes of ``root``."""
+        sizes = dict(enumerate(root.extents))
+        value = self.value(root.extents, kind_of(term))
+        return self.emit(Nest(value, term, tuple(sizes), (), sizes))
 
     def _base_of(self, value: Value) -> Value | None:
         """Whose memory the value is, each entry once; None if it belongs to an argument."""
@@ -400,17 +404,20 @@ class Lowering:
         return None if isinstance(step, (Input, View, Indicator)) else step.value
 
 
-def _as_in_memory(term: Term, output: Labels) -> Labels:
+def _as_in_memory(term: Term, output: Labels, given: Container[Value]) -> Labels:
     """Output labels in the order in which most arrays that have all of them lie.
 
-    Of orders that are as frequent, one that is not the node's: a product of matrices has made it.
+    Of orders that are as frequent, that of an array that is ``given``, else one that is not the
+    node's: a product of matrices has made it.
     """
+    fixed = {own for value, own in term.loads() if value in given}
     votes = Counter(
         tuple(label for label in own if label in output)
         for _, own in term.loads()
         if set(output) <= set(own)
     )
-    return max(votes, key=lambda order: (votes[order], order != output), default=output)
+    weights = {order: (votes[order], order in fixed, order != output) for order in votes}
+    return max(weights, key=weights.__getitem__, default=output)
 
 
 def _as_placed(core: Core, ref: Ref) -> list[int]:

@@ -93,3 +93,12 @@ def test_a_variable_may_be_called_out() -> None:
     x, out = tc.variables("x: n, out: n")
     function = backends.compile(x + out)
     np.testing.assert_array_equal(function(x=np.ones(2), out=np.ones(2)), [2.0, 2.0])
+
+
+@pytest.mark.parametrize("target", ["numpy", "numba"])
+def test_equal_results_are_arrays_of_their_own(target):
+    X = tc.variables("X: n n")
+    for roots in ([X * 0, X * 0], [X > 0, X > 0], [np.sin(X), np.sin(X)], [X, X]):
+        first, second = backends.compile(roots, target, variables=(X,))(X=np.eye(3))
+        np.testing.assert_array_equal(first, second)
+        assert not np.shares_memory(first, second)
