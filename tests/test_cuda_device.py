@@ -25,7 +25,7 @@ from backends.cuda.arrays import DeviceArray, to_device
 
 from . import test_cuda_libraries as libraries
 from .cuda_plans import taken, tower
-from .cuda_support.simulated_graph import FUNCTIONS, batches, network, squared
+from .cuda_support.networks import FUNCTIONS, batches, network, squared
 
 RNG = np.random.default_rng(3)
 X, w, y = tc.variables("X: m n, w: n, y: m")

@@ -12,11 +12,15 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from backends.cuda import cuda_device
+from backends.cuda import cuda_device, grids
 from backends.cuda.arrays import DeviceArray, to_device
 from backends.cuda.simulated_device import SimulatedDevice
 
 from .foreign import Foreign
+from .networks import FUNCTIONS, batches, network, squared
+
+#: Every simulated thread takes time; two warps show what eight would.
+grids.THREADS = 64
 
 RNG = np.random.default_rng(5)
 
@@ -45,16 +49,6 @@ def pair(*shape: int) -> tuple[ad.Tensor, ad.Tensor]:
 
 
 # -- tensors --------------------------------------------------------------------------------------
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "products and functions": lambda a, b: np.sum(np.tanh(a @ b.T) ** 2),
-    "shapes and slices": lambda a, b: np.sum(a[1:] * np.reshape(b, (3, 2)).T[1:]),
-    "nested arguments": lambda a, b: np.sum(np.concatenate([a, 2.0 * b]) ** 3),
-    "one leaf twice": lambda a, b: np.sum(a * a) + np.mean(a / (1 + b * b)),
-    "constants of the host": lambda a, b: np.sum(np.where(a > 0, a, 0.1 * a) * np.ones((2, 3)) * b),
-    "no derivative": lambda a, b: np.sum(np.sign(a)) + np.sum(b),
-}
-
-
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_operations_and_gradients_run_where_the_arrays_lie(
     name: str, device: SimulatedDevice
@@ -145,21 +139,10 @@ def test_conversions_on_the_device(device: SimulatedDevice) -> None:
 
 
 # -- networks -------------------------------------------------------------------------------------
-def network(dtype: str = "float64") -> Any:
-    ad.manual_seed(1)
-    layers = ad.nn.Linear(3, 2, bias=False), ad.nn.BatchNorm1d(2), ad.nn.Tanh()
-    return ad.nn.Sequential(*layers).astype(dtype)
-
-
-def batches(count: int, dtype: str = "float64") -> list[Any]:
-    return list(np.random.default_rng(2).normal(size=(count, 2, 3, 3)).astype(dtype))
-
-
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "SGD": lambda p: ad.optim.SGD(p, lr=0.1, momentum=0.9, maximize=True),
     "Adam": lambda p: ad.optim.Adam(p, lr=0.1, weight_decay=0.01),
 }
-squared = ad.losses.MSELoss()
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
