@@ -9,6 +9,7 @@ Source: Martens, *Deep learning via Hessian-free optimization* (2010), section 4
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ class Local(NamedTuple):
     matrix: NetworkMatrix
 
 
-class CurvatureOptimizer:
+class CurvatureOptimizer(ABC):
     """Second-order steps on a model's loss; ``step(*inputs, target)`` takes one and gives the loss.
 
     They use the loss as an expression, not gradients left by ``backward``, so they hold the model
@@ -103,9 +104,9 @@ class CurvatureOptimizer:
         elif change < GOOD * promised:
             self.damping *= self.adapt
 
+    @abstractmethod
     def step(self, *batch: Any) -> float:
         """One step on ``(*inputs, target)``; gives the loss before it."""
-        raise NotImplementedError
 
     # -- saving -------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ products and solves, never from the dense matrix unless that is what was asked f
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -39,7 +40,7 @@ class NotPositiveDefinite(TensorcalcError, np.linalg.LinAlgError):
         )
 
 
-class StructuredOperator(LinearOperator):
+class StructuredOperator(LinearOperator, ABC):
     """A symmetric matrix that stores the cores of its structure only.
 
     ``solve`` and ``logdet`` need a positive definite matrix ``H + damping * I``; an indefinite one
@@ -56,21 +57,21 @@ class StructuredOperator(LinearOperator):
         super().__init__(dtype=np.dtype(dtype), shape=(n, n))
 
     # -- what subclasses provide: V has shape (n, k) --------------------------------------------
+    @abstractmethod
     def _product(self, V: Any) -> Any:
         """``H @ V``."""
-        raise AttributeError("a structured operator must define _product")
 
+    @abstractmethod
     def _solution(self, V: Any, damping: float) -> Any:
         """``inv(H + damping I) @ V``; raises NotPositiveDefinite."""
-        raise AttributeError("a structured operator must define _solution")
 
+    @abstractmethod
     def _log_determinant(self, damping: float) -> float:
         """``log det(H + damping I)``; raises NotPositiveDefinite."""
-        raise AttributeError("a structured operator must define _log_determinant")
 
+    @abstractmethod
     def _diagonal(self) -> Any:
         """The flat diagonal."""
-        raise AttributeError("a structured operator must define _diagonal")
 
     def _absolute_solution(self, V: Any, damping: float) -> Any:
         """A solve with the eigenvalues replaced by their magnitudes: all of them, of the whole."""

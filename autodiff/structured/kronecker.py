@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property, reduce
 from typing import Any
@@ -57,9 +58,9 @@ class SpectralOperator(StructuredOperator):
     def _spectra(self) -> list[tuple[Any, Any]]:
         return [np.linalg.eigh(factor) for factor in self.factors]
 
+    @abstractmethod
     def _combined(self, values: Sequence[Any]) -> Any:
         """The eigenvalues from those of the factors, one axis per factor."""
-        raise AttributeError("a spectral operator must define _combined")
 
     @cached_property
     def _eigenvalues(self) -> Any:
