@@ -46,10 +46,11 @@ class Caller:
         with device.using():
             values = self._values(task, arrays)
             if out is not None:
-                targets = self._targets(task, out)
+                given = list(leaves(out))
+                targets = self._targets(task, given)
                 foreign = any(isinstance(target, View) for target in targets)
                 task.queue(values, targets, wait=foreign and stream is None)
-                return self.signature.pack(*leaves(out))
+                return self.signature.pack(*given)
             results = task.queue(values)
         if task.on_host:
             results = [result[()] for result in results]
@@ -80,12 +81,11 @@ class Caller:
         self.checked = True
         return values
 
-    def _targets(self, task: Task, out: Any) -> list[Any]:
+    def _targets(self, task: Task, arrays: Sequence[Any]) -> list[Any]:
         """Where results go, checked.
 
         Raises ArgumentError or ShapeError for arrays that results cannot be written into.
         """
-        arrays = list(leaves(out))
         if len(arrays) != len(task.result_shapes):
             raise ArgumentError(
                 f"out= has {len(arrays)} arrays for {len(task.result_shapes)} results",
@@ -94,8 +94,12 @@ class Caller:
             )
         targets = []
         for k, array in enumerate(arrays):
-            name = "out" if len(arrays) == 1 else f"out[{k}]"
             shape, dtype = task.result_shapes[k], task.result_dtypes[k]
+            if isinstance(array, DeviceArray) and not task.on_host and array.device is task.device:
+                if array.shape == shape and array.dtype == dtype:
+                    targets.append(array)
+                    continue
+            name = "out" if len(arrays) == 1 else f"out[{k}]"
             if task.on_host:
                 targets.append(_host_target(name, array, shape, dtype))
             else:

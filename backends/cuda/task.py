@@ -14,7 +14,7 @@ from .arrays import DeviceArray
 from .binder import Binder, Place
 from .device import Device, View
 from .factorizations import bind_factorization
-from .graphs import Replay
+from .graphs import MET, Replay
 from .library_kernels import fill
 from .library_kernels import geometry as library_geometry
 from .plan import Plan
@@ -126,6 +126,8 @@ class Task:
         if not self.on_host:
             self.staged_results = []
         self.nbytes, self.cleared = binder.nbytes, binder.cleared
+        #: Addresses at which results are known to share no memory; the sizes are always the same.
+        self._apart: set[tuple[int, ...]] = set()
         self.status: Place | None = None if plan.status is None else binder.place(plan.status)
 
     def run(
@@ -154,6 +156,11 @@ class Task:
             )
         addresses += self._result_addresses(results, addresses)
         place = tuple(addresses)
+        if out is not None and not self.on_host and place not in self._apart:
+            _check_apart(out, values)
+            if len(self._apart) >= MET:
+                self._apart.clear()
+            self._apart.add(place)
         for replay in self.replays:
             replay.run(device, place)
         if self.on_host or wait or self.checks or self.status is not None:
@@ -175,8 +182,6 @@ class Task:
     def _results(self, out: Sequence[Any] | None, values: Sequence[Any]) -> tuple[list, list]:
         """Where results go, and what must stay alive until they are there."""
         if out is not None:
-            if not self.on_host:
-                _check_apart(out, values)
             return list(out), [each for each in out if isinstance(each, View)]
         made = zip(self.result_shapes, self.result_dtypes, self._result_bytes, strict=True)
         if self.on_host:
