@@ -308,3 +308,25 @@ def test_block_of_a_shared_axis_depends_on_it_only_if_the_core_does():
     plain = structure(tc.hessian(np.sum((T - U @ V.T) ** 2), U))
     weighted = structure(tc.hessian(np.sum(b[:, None] * (T - U @ V.T) ** 2), U))
     assert plain.batch == () and weighted.batch == (0,)
+
+
+LAPLACIANS = {
+    "product of sums": lambda w, X: np.sum(np.sin(w) ** 2) * np.sum(w),
+    "logsumexp": lambda w, X: np.log(np.sum(np.exp(w))),
+    "logistic with ridge": lambda w, X: np.sum(np.log1p(np.exp(X @ w))) + np.sum(w**2),
+    "length": lambda w, X: np.sqrt(1 + w @ w),
+    "exponential of squares": lambda w, X: np.exp(np.sum((X @ w) ** 2)),
+}
+
+
+@pytest.mark.parametrize("name", LAPLACIANS)
+def test_the_laplacian_of_a_sum_of_terms_never_forms_the_hessian(name):
+    w, X = tc.variables("w: n, X: m n")
+    H = tc.hessian(LAPLACIANS[name](w, X), w)
+    n = w.extents[0]
+    for restricted in (tc.trace(H), tc.diagonal(H), np.trace(H)):
+        assert not tc.cost(restricted).flops.has(n**2)
+    values = {"w": np.linspace(-0.5, 0.4, 5), "X": np.sin(np.arange(15.0)).reshape(3, 5)}
+    known = {v.name: values[v.name] for v in tc.free_variables(H)}
+    dense = np.trace(tc.evaluate(H, **known))
+    np.testing.assert_allclose(tc.evaluate(tc.trace(H), **known), dense, rtol=1e-10)

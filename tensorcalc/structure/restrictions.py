@@ -48,9 +48,9 @@ def trace(H: Node) -> Node:
     Raises ShapeError if the two halves of the axes differ.
     """
     H = as_expression(H)
-    rank = half_rank(H, "trace")
-    labels = tuple(range(rank))
-    return simplify(product((H,), ((*labels, *labels),), ()))
+    half_rank(H, "trace")
+    own = diagonal(H)  # of every term of a sum: the sum itself is never formed
+    return simplify(product((own,), (tuple(range(own.ndim)),), ()))
 
 
 def half_rank(H: Node, what: str) -> int:
