@@ -228,7 +228,7 @@ class NumpyWriter(TermWriter):
         if piece.owned:
             return piece.owned
         if step.term.operator in ("constant", "size") and step.value not in self.program.outputs:
-            return piece.text
+            return piece.at(ATOM)
         if step.term.operator in ("load", "constant", "size"):
             return self.bind(self._copied(piece))
         if self.pooled and piece.call and step.value.kind == "real":
