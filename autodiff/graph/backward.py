@@ -16,7 +16,7 @@ import numpy as np
 from tensorcalc.errors import ShapeError, TensorcalcError
 
 from . import tensor
-from .calls import on_arrays, record, run
+from .calls import added, record, run
 from .modes import GraphError, Switch, extend, recording
 from .placement import beside, kept
 from .plans import Plan, plans_by_key
@@ -58,7 +58,7 @@ class Sweep:
         elif known[1] and known[0].ndim and isinstance(known[0], np.ndarray):
             known[0] += adjoint
         else:
-            known[:] = on_arrays(np.add, known[0], adjoint), True
+            known[:] = added(known[0], adjoint), True
 
     def run(self) -> None:
         """Visit all records that adjoints have reached."""
@@ -172,7 +172,7 @@ def backward(output: Tensor, gradient: Any, retain: bool, create: bool) -> None:
                 if isinstance(leaf.grad, Tensor) or isinstance(adjoint, Tensor):
                     leaf.grad = record(np.add, (leaf.grad, adjoint))
                 else:
-                    leaf.grad = on_arrays(np.add, leaf.grad, adjoint)
+                    leaf.grad = added(leaf.grad, adjoint)
         else:
             owned = owned or create or not isinstance(adjoint, (np.ndarray, np.generic))
             leaf.grad = adjoint if owned else np.array(adjoint)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.cuda.arrays import is_on_device
+from backends.cuda.arrays import ArrayOnDevice, is_on_device
 
 from .. import pytrees
 from . import tensor
@@ -159,6 +159,12 @@ def on_arrays(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if target_of(pytrees.flatten((args, kwargs))[0]) == "numpy":
         return function(*args, **kwargs)
     return without_tensors(record_traced(function, args, kwargs))
+
+
+def added(a: Any, b: Any) -> Any:
+    """``a + b`` of two arrays, wherever they lie."""
+    on_device = isinstance(a, ArrayOnDevice) or isinstance(b, ArrayOnDevice)
+    return on_arrays(np.add, a, b) if on_device else a + b
 
 
 def _direct(function: Callable[..., Any], args: Sequence[Any], kwargs: Any) -> Any:

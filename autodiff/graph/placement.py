@@ -42,8 +42,10 @@ def target_of(arrays: Iterable[Any]) -> str:
 
 
 def beside(like: Any, array: Any) -> Any:
-    """A NumPy array in the memory where ``like`` lies."""
-    if not isinstance(like, ArrayOnDevice) or isinstance(array, ArrayOnDevice):
+    """An array in the memory where ``like`` lies, itself if it lies there."""
+    if not isinstance(like, ArrayOnDevice):
+        return array.copy_to_host() if isinstance(array, ArrayOnDevice) else array
+    if isinstance(array, ArrayOnDevice):
         return array
     device = like.device if isinstance(like, DeviceArray) else open_device()
     return to_device(np.asarray(array), device)

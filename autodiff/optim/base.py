@@ -119,16 +119,20 @@ class Optimizer:
     def _update(self, param: Tensor, group: dict[str, Any], known: dict[int, Any]) -> None:
         state = dict(self.state_of(param, group))
         step = state.pop("step") + 1
+        state = {name: beside(param.data, array) for name, array in state.items()}
         if step not in known:
             known[step] = {**group, **self.numbers(group, step)}
             del known[step]["params"]
         grad = param.grad.data if isinstance(param.grad, Tensor) else param.grad
-        grad = on_arrays(np.negative, grad) if group["maximize"] else grad
-        options = known[step]
-        if target_of([param.data]) != "numpy":  # as variables: they change from step to step
+        options, rule = known[step], type(self).rule
+        if target_of([param.data]) == "numpy":
+            grad = -grad if group["maximize"] else grad
+            param.data, new = rule(param.data, grad, state, options)
+        else:  # numbers of a step as variables: a constant would be another program at every step
             kind = param.dtype.type
-            options |= {name: kind(options[name]) for name in self.numbers(group, step)}
-        param.data, new = on_arrays(type(self).rule, param.data, grad, state, options)
+            numbers = {name: kind(options[name]) for name in self.numbers(group, step)}
+            grad = on_arrays(np.negative, grad) if group["maximize"] else grad
+            param.data, new = on_arrays(rule, param.data, grad, state, options | numbers)
         self.state[param] = {**new, "step": step}
 
     def state_of(self, param: Tensor, group: Mapping[str, Any]) -> dict[str, Any]:

@@ -166,6 +166,21 @@ def test_eager_training_on_the_device(name: str, device: SimulatedDevice) -> Non
         np.testing.assert_allclose(states[1][key], wanted, rtol=1e-9, atol=1e-10, err_msg=key)
 
 
+def test_a_state_goes_where_its_parameter_goes() -> None:
+    ends = []
+    for places in (["cpu"] * 3, ["cpu", "cuda", "cpu"]):
+        w = ad.nn.Parameter(np.arange(3.0))
+        optimizer = ad.optim.SGD([w], lr=0.1, momentum=0.9)
+        for place in places:
+            w.data = w.to(place).data
+            w.grad = None
+            np.sum(w**2).backward()
+            optimizer.step()
+            assert isinstance(w.data, DeviceArray) == (place == "cuda")
+        ends.append(w.data)
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-12)
+
+
 def test_classes_are_looked_up_on_the_device() -> None:
     scores, classes = RNG.normal(size=(3, 2)), np.array([0, 1, 1])
     slopes = []
