@@ -75,6 +75,18 @@ STRUCTURED = {
         "Kronecker product",
         8 * (16 + 9),
     ),
+    "two sides squared, with an identity in one factor": (
+        np.sum((X @ G @ B) ** 2) + c * np.sum((X @ G) ** 2),
+        G,
+        "Kronecker product",
+        8 * (16 + 9),
+    ),
+    "two sides squared, plus identity": (
+        np.sum((X @ G @ B) ** 2) + np.sum((X @ G @ C) ** 2) + c * np.sum(G * G),
+        G,
+        "Kronecker product plus a multiple of the identity",
+        8 * (16 + 9 + 1),
+    ),
     "logdet": (-apply("logdet", S), S, "Kronecker product", 8 * 32),
     "two sides": (
         np.einsum("ik,ij,jk->", G, A, G) + np.einsum("ik,kl,il->", G, B, G),

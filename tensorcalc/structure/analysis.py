@@ -38,6 +38,7 @@ from .kinds import (
     Structure,
     Zero,
 )
+from .kronecker_terms import kronecker_of_terms
 from .patterns import identity_places, merged_patterns, patterns_of
 from .restrictions import band_of, invariant_axes, offset_delta, shared_blocks
 from .terms import (
@@ -101,6 +102,9 @@ def _square(H: Node, rank: int, terms: list[Term]) -> Structure:
         along = isinstance(base, Blocks) and all(_goes_along(term, rank) for term in terms)
         found = _sparse(H, rank, terms) if along else None
         return found or replace(base, formula=H)
+    several = kronecker_of_terms(H, rank, terms)
+    if several is not None:
+        return several
     low_rank = [_low_rank(term, rank) for term in others]
     found = _sparse(H, rank, terms) or _sparse_plus_low_rank(H, rank, terms)
     if found is None and (isinstance(base, Blocks) or None in low_rank):
