@@ -17,6 +17,7 @@ from tensorcalc.nodes import Node, Variable, as_expression
 from .binding import MISSING, argument_names, as_arrays, check_names, conversions, sizes_of
 from .buffers import SMALLEST, BufferPool
 from .factorizations import shared_factorizations
+from .frugal_order import frugal
 from .lowering import Lowered, lower
 from .memory import check_memory, largest_value
 from .numpy_writer import NumpyWriter
@@ -66,7 +67,8 @@ class Variant:
         if pooled not in self.codes:
             donated = self.donated if pooled else frozenset()
             in_loops = pooled and self.in_loops
-            writer = NumpyWriter(self.program, "f", self.template, pooled, donated, in_loops)
+            program = frugal(self.program) if pooled else self.program
+            writer = NumpyWriter(program, "f", self.template, pooled, donated, in_loops)
             source = writer.source()
             namespace: dict[str, Any] = {}
             exec(builtins.compile(source, "<tensorcalc>", "exec"), namespace)  # noqa: S102

@@ -16,7 +16,7 @@ import numpy as np
 
 from backends.cuda.arrays import DeviceArray
 from tensorcalc.errors import DerivativeError, ShapeError
-from tensorcalc.nodes import Node
+from tensorcalc.nodes import Node, postorder
 
 from .. import pytrees
 from ..arguments import arguments_of
@@ -180,6 +180,10 @@ class BoundStep:
         with self.effects.collected(), tape.noted():
             trace = run_at_sizes(forward, arguments, {}, type(step.model).__name__)
         nodes, self.definition, self.dtypes = _derived(step, layout, trace, tape, values)
+        order = _early_first(nodes)
+        nodes = [nodes[k] for k in order]
+        #: For each leaf of what a step gives, the result that it is.
+        self.places = sorted(range(len(order)), key=order.__getitem__)
         self.bound = list(trace.bound.values())
         leaves = [*arguments.leaves, *self.bound]
         self.program = Program(nodes, trace.inputs, step.target)
@@ -200,8 +204,8 @@ class BoundStep:
         leaves = [*pytrees.flatten(values)[0], *self.bound]
         results = self.function(*[leaves[k] for k in self.reads])
         finished = [
-            _finished(result, dtype, copied)
-            for result, dtype, copied in zip(results, self.dtypes, self.copied, strict=True)
+            _finished(results[k], dtype, self.copied[k])
+            for k, dtype in zip(self.places, self.dtypes, strict=True)
         ]
         return pytrees.unflatten(self.definition, finished)
 
@@ -226,6 +230,18 @@ class InTurn:
         results = self._function(*arrays)
         self._sets.append(results)
         return results
+
+
+def _early_first(nodes: Sequence[Node]) -> list[int]:
+    """Positions of the nodes, those with the shortest way from the arguments first.
+
+    Parameters of the last layers are updated before the backward pass reaches the first: their
+    gradients, and the adjoints that these read, are given up early.
+    """
+    heights: dict[Node, int] = {}
+    for node in postorder(*nodes):
+        heights[node] = 1 + max((heights[operand] for operand in node.operands), default=0)
+    return sorted(range(len(nodes)), key=lambda k: heights[nodes[k]])
 
 
 def _finished(result: Any, dtype: Any, copied: bool) -> Any:
