@@ -18,6 +18,7 @@ from typing import Any
 from backends.cuda import cuda_device
 
 from .device_calls import device_limits, launch_seconds
+from .device_warmup import calls
 from .goals import FACTORIZATION, FACTORIZATION_GOALS, MARGIN
 from .modelling import model_named
 from .options import Options
@@ -25,7 +26,6 @@ from .peers import load_jax
 from .rows import Row
 from .suites.models import PRECISIONS, measured
 
-RESULTS = ("value and gradient", "Hessian", "value", "Hessian product", "Newton step")
 #: Least part of the bandwidth of a copy that elementwise losses reach.
 BANDWIDTH = 0.8
 #: Most launches of a graph that a problem of size 10 may take the time of.
@@ -37,15 +37,12 @@ PACKAGES = (
 
 
 def rows(name: str, seconds: float) -> Iterator[Row]:
-    """The smallest and the largest size of each result, both precisions, the main results first."""
+    """The rows of a model, as :func:`.device_warmup.calls` has them."""
     model = model_named(name)
     options = Options(seconds=seconds, targets=("cuda",), peers=(jax_on_device() or "no peer",))
     tired: dict[str, str] = {}
-    for result in RESULTS:
-        sizes = model.sizes(result)
-        for size in dict.fromkeys([*sizes[:1], *sizes[-1:]]):
-            for dtype in PRECISIONS:
-                yield from _row(model, result, size, dtype, options, tired)
+    for result, size, dtype in calls(model):
+        yield from _row(model, result, size, dtype, options, tired)
 
 
 def _row(
@@ -77,7 +74,7 @@ def _set_goals(row: Row) -> None:
         row.targets = dict(FACTORIZATION_GOALS)
     if (row.problem, row.result, row.size) == MARGIN:
         row.least_fraction = BANDWIDTH
-    if row.size == SMALL and row.own in row.seconds and row.result == "value":
+    if row.size == SMALL and row.own in row.seconds and row.result == "value and gradient":
         row.limit = LAUNCHES * launch_seconds()
 
 

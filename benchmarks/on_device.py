@@ -2,8 +2,9 @@
 
 Each model has a process and a time limit of its own; whatever happens to it is the text of a row,
 and the others go on. Rows are stored after every model, with the machine and the versions, in
-``benchmarks/results/<device>.json``; a second run compiles nothing and gets further. Where there is
-no GPU the command ends with what is missing, and stores nothing.
+``benchmarks/results/<device>.json``. Kernels are compiled before, on all cores
+(:mod:`.device_warmup`), and kept on disk. Where there is no GPU the command ends with what is
+missing, and stores nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from time import monotonic
@@ -29,8 +31,8 @@ from .rows import Row, write_json
 FOLDER = Path(__file__).parent / "results"
 #: What the results are mostly asked for, the others after them.
 FIRST = ("margin loss", "logistic regression", "matrix factorization", "quadratic form")
-#: Seconds after which no model is begun, and that one may take.
-ALL, EACH = 540.0, 90.0
+#: Seconds for compiling, after which no model is begun, and that one may take.
+COMPILE, ALL, EACH = 120.0, 540.0, 60.0
 #: JAX would take three quarters of the memory, from us and from later processes.
 ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
@@ -41,6 +43,22 @@ Command = Callable[[str, float], list[str]]
 def child(name: str, seconds: float) -> list[str]:
     """The process of one model."""
     return [sys.executable, "-m", "benchmarks.device_rows", name, str(seconds)]
+
+
+def warmup(name: str, capability: tuple[int, int]) -> list[str]:
+    """The process that compiles the kernels of one model."""
+    return [sys.executable, "-m", "benchmarks.device_warmup", name, *map(str, capability)]
+
+
+def compiled(names: Sequence[str], capability: tuple[int, int]) -> None:
+    """Compile the kernels of all models at once, as far as the time for it goes."""
+    end = monotonic() + COMPILE
+
+    def compile_one(name: str) -> None:
+        lines(warmup(name, capability), max(end - monotonic(), 1.0))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(compile_one, names))
 
 
 def lines(command: Sequence[str], limit: float) -> tuple[list[Any], str]:
@@ -127,7 +145,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     about = facts[0] if facts else {"name": device.name, "not measured": why}
     for key, value in about.items():
         print(f"{key}: {value}")
-    for own in rows(names, given.seconds, child):
+    start = monotonic()
+    compiled(names, device.capability)
+    print(f"kernels were compiled in {monotonic() - start:.0f} s", flush=True)
+    for own in rows(names, given.seconds, child, ALL - (monotonic() - start)):
         for row in own:
             left_out = "".join(f"  {name}: {why}" for name, why in row.left_out.items())
             print(f"  {row.problem}, {row}{left_out}", flush=True)

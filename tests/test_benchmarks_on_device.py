@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from backends.cuda import compile as compiling
 from backends.cuda import cuda_device
 from backends.cuda.errors import missing_device
-from benchmarks import on_device
-from benchmarks.modelling import all_models
+from benchmarks import device_warmup, on_device
+from benchmarks.modelling import all_models, model_named
+
+from .test_cuda_kernels import compiles
 
 ROW = {"suite": "models", "problem": "a", "size": 10, "dtype": "float64"}
 GOOD = f"print({json.dumps(json.dumps(ROW | {'seconds': {'ours cuda': 1e-5}}))}, flush=True)"
@@ -25,7 +28,7 @@ SCRIPTS = {
 }
 
 
-def script(name: str, seconds: float) -> list[str]:
+def script(name: str, _: Any) -> list[str]:
     return [sys.executable, "-c", SCRIPTS[name]]
 
 
@@ -72,7 +75,9 @@ def test_rows_are_stored_with_the_device_after_every_model(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     SCRIPTS["machine"] = 'print(\'{"name": "NVIDIA of the test", "numba-cuda": "0.30.4"}\')'
-    monkeypatch.setattr(cuda_device, "open_device", lambda: SimpleNamespace(name="NVIDIA Test 1"))
+    device = SimpleNamespace(name="NVIDIA Test 1", capability=(9, 0))
+    monkeypatch.setattr(cuda_device, "open_device", lambda: device)
+    monkeypatch.setattr(on_device, "warmup", script)
     monkeypatch.setattr(on_device, "FOLDER", tmp_path)
     monkeypatch.setattr(on_device, "child", script)
     assert on_device.main(["--problem", "good", "--problem", "crashing"]) == 0
@@ -82,3 +87,14 @@ def test_rows_are_stored_with_the_device_after_every_model(
     assert on_device.main(["--problem", "crashing"]) == 0  # the others' rows stay
     stored = json.loads((tmp_path / "nvidia-test-1.json").read_text())
     assert [row["problem"] for row in stored["rows"]] == ["a", "a", "a", "a", "crashing"]
+
+
+@compiles
+def test_kernels_of_a_model_are_compiled_without_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cuda_device, "open_device", cuda_device.open_device)  # put back afterwards
+    monkeypatch.setattr(compiling, "_directory", lambda: tmp_path)
+    monkeypatch.setattr(device_warmup, "calls", lambda _: [("value and gradient", 10, "float32")])
+    assert device_warmup.warm(model_named("Rosenbrock"), (9, 0)) == []
+    assert len(list(tmp_path.glob("*.cubin"))) > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ class ArrayOnDevice:
 
     shape: tuple[int, ...]
     dtype: Any
+    #: ``copy_to_host()``: the entries as a NumPy array.
+    copy_to_host: Callable[[], Any]
 
     @property
     def ndim(self) -> int:
@@ -41,10 +43,6 @@ class ArrayOnDevice:
     def nbytes(self) -> int:
         """Bytes of the entries."""
         return self.size * self.dtype.itemsize
-
-    def copy_to_host(self) -> Any:
-        """The entries as a NumPy array."""
-        raise NotImplementedError
 
     def item(self) -> Any:
         """The only entry as a Python number."""

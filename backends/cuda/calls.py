@@ -92,7 +92,7 @@ class Caller:
                 [],
                 "pass one array for each result, nested as the results are",
             )
-        targets = []
+        targets: list[Any] = []
         for k, array in enumerate(arrays):
             shape, dtype = task.result_shapes[k], task.result_dtypes[k]
             if isinstance(array, DeviceArray) and not task.on_host and array.device is task.device:
