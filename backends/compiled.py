@@ -16,7 +16,6 @@ from tensorcalc.nodes import Node, Variable, as_expression
 
 from .binding import MISSING, argument_names, as_arrays, check_names, conversions, sizes_of
 from .buffers import SMALLEST, BufferPool
-from .factorizations import shared_factorizations
 from .frugal_order import frugal
 from .lowering import Lowered, lower
 from .memory import check_memory, largest_value
@@ -56,7 +55,7 @@ class Variant:
 
     def prepared(self, program: Program) -> Program:
         """The steps as the target wants them."""
-        return shared_factorizations(program)
+        return program
 
     def suits(self, sizes: Mapping[str, int]) -> bool:
         """Whether no other order of contractions is better for these sizes."""
@@ -178,6 +177,11 @@ class CompiledFunction:
         """
         for variant in self._variants:
             variant.in_loops = True
+
+    def release(self) -> None:
+        """Give back the memory that later results would reuse."""
+        for variant in self._variants:
+            variant.pool.release()
 
     def slowly(self, given: Mapping[str, Any]) -> Any:
         """A call whose signature was not met before, or whose arguments are no arrays."""

@@ -2,14 +2,13 @@
 
 Inverse, determinant, its logarithm and solves begin alike, with ``A = P L U``, a third of the work
 of an inverse. Steps that do so with one matrix, or with its transpose, share that beginning:
-``factors`` packs the triangles, row by row, above a row with the order of the pivots.
+``factors`` packs the triangles, row by row, above a row with the order of the pivots. NumPy offers
+no triangular factorization; the NumPy target, whose programs need nothing else, has no such step.
 """
 
 from __future__ import annotations
 
 from typing import TypeGuard
-
-from tensorcalc.operations.helpers import helper
 
 from .program import Program
 from .steps import ASKED, ASKED_OF_TRANSPOSE, FACTORS, Affine, Call, Step, Value, View
@@ -79,65 +78,3 @@ def _is_asked(step: Step) -> TypeGuard[Call]:
         and step.arguments[0].ndim == 2
         and all(value.kind == "real" for value in step.arguments)
     )
-
-
-# -- for NumPy ------------------------------------------------------------------------------------
-helper("""
-def lapack(name, a):
-    # A routine for the precision of an array.
-    return getattr(linalg.lapack, ("s" if a.dtype == np.float32 else "d") + name)
-""")
-helper("""
-def factors(a):
-    # The triangles of a' = P L U, column by column, and the pivots.
-    size = len(a)
-    packed = np.empty((size + 1, size), a.dtype)
-    packed[:-1] = a
-    if size:
-        packed[-1] = lapack("getrf", a)(packed[:-1].T, overwrite_a=True)[1]
-    return packed
-""")
-helper("""
-def check_factors(packed):
-    if not np.diagonal(packed).all():
-        raise np.linalg.LinAlgError("Singular matrix")
-""")
-helper("""
-def transposed_inverse_from_factors(packed):
-    check_factors(packed)
-    size = packed.shape[1]
-    if not size:
-        return packed[:-1].copy()
-    getri = lapack("getri", packed)
-    return getri(packed[:-1].T, packed[-1].astype(np.int32), lwork=64 * size)[0]
-""")
-helper("""
-def inverse_from_factors(packed):
-    return transposed_inverse_from_factors(packed).T
-""")
-helper("""
-def sign_from_factors(packed):
-    swaps = np.count_nonzero(packed[-1] != np.arange(packed.shape[1]))
-    return np.prod(np.sign(np.diagonal(packed))) * packed.dtype.type(-1 if swaps % 2 else 1)
-""")
-helper("""
-def det_from_factors(packed):
-    return sign_from_factors(packed) * np.prod(np.abs(np.diagonal(packed)))
-""")
-helper("""
-def logdet_from_factors(packed):
-    with np.errstate(divide="ignore"):
-        return np.log(np.abs(np.diagonal(packed))).sum()
-""")
-helper("""
-def solve_transposed_from_factors(packed, b, trans=0):
-    check_factors(packed)
-    if not b.size:
-        return b.copy()
-    pivots = packed[-1].astype(np.int32)
-    return lapack("getrs", packed)(packed[:-1].T, pivots, b, trans=trans)[0]
-""")
-helper("""
-def solve_from_factors(packed, b):
-    return solve_transposed_from_factors(packed, b, 1)
-""")
