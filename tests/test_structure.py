@@ -149,7 +149,7 @@ STRUCTURED = {
         np.sum((R * (G[1:] - G[:-1])) ** 2) + np.sum((G[:, 1:] - G[:, :-1]) ** 2),
         G,
         "sparse by affine patterns",
-        8 * 60,
+        8 * 34,
     ),
     "weighted chain": (np.sum(w[:-1] * w[1:] * u[1:]), w, "banded", 8 * 12),
     "gather": (np.sum((w[s] - q) ** 2), w, "diagonal", 8 * 4),

@@ -155,3 +155,41 @@ def test_structured_hessian_of_every_example_equals_the_oracle(example):
     scale = 1 + np.abs(dense).max(initial=0)
     np.testing.assert_allclose(op @ np.eye(n), dense, rtol=0, atol=1e-9 * scale)
     np.testing.assert_allclose(op.diagonal().reshape(-1), np.diagonal(dense), atol=1e-9 * scale)
+
+
+# -- bands ----------------------------------------------------------------------------------------
+SMOOTH = {
+    "differences": lambda x: np.sum(np.diff(x) ** 2) + np.sum(x**4) + np.sum(x**2),
+    "second differences": lambda x: (
+        np.sum((x[2:] - 2 * x[1:-1] + x[:-2]) ** 2) + np.sum(x**4 + x**2)
+    ),
+    "curve length": lambda x: np.sum(np.sqrt(1 + np.diff(x) ** 2)) + np.sum(x**2),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_bands_are_computed_from_their_entries(name):
+    rng = np.random.default_rng(0)
+    hessian = ad.hessian(SMOOTH[name], structured=True)
+    x = rng.normal(size=9)
+    H, dense = hessian(x), ad.hessian(SMOOTH[name])(x)
+    close(H.todense(), dense)
+    close(H.inverse_diagonal(), np.diagonal(np.linalg.inv(dense)))
+    H, b = hessian(rng.normal(size=200_000)), rng.normal(size=200_000)
+    assert "banded" in H.structure.name
+    np.testing.assert_allclose(H @ H.solve(b), b, atol=1e-9)
+
+
+def test_an_image_with_a_penalty_on_its_total_variation_is_sparse():
+    def loss(U):
+        rough = np.sqrt(1 + np.diff(U, axis=0) ** 2), np.sqrt(1 + np.diff(U, axis=1) ** 2)
+        return np.sum(rough[0]) + np.sum(rough[1]) + np.sum(U**2)
+
+    rng = np.random.default_rng(0)
+    U = rng.normal(size=(6, 5))
+    hessian = ad.hessian(loss, structured=True)
+    close(hessian(U).todense(), ad.hessian(loss)(U).reshape(30, 30))
+    U = rng.normal(size=(120, 100))
+    H = hessian(U)
+    assert H.nbytes < 100 * U.nbytes
+    np.testing.assert_allclose(H @ H.solve(U).ravel(), U.ravel(), atol=1e-9)

@@ -30,7 +30,7 @@ from tensorcalc.structure import (
     structure,
     structure_of_system,
 )
-from tensorcalc.structure.kinds import Affine
+from tensorcalc.structure.kinds import Affine, Pattern
 from tensorcalc.substitution import sizes_from
 
 from .base import StructuredOperator, require_symmetric
@@ -40,7 +40,13 @@ from .composite import InverseOperator
 from .kronecker import KroneckerOperator, KroneckerSumOperator
 from .low_rank import PlusLowRankOperator
 from .simple import DenseOperator, DiagonalOperator, ZeroOperator
-from .sparse_patterns import BandedOperator, SparseOperator, affine_matrix, scattered_matrix
+from .sparse_patterns import (
+    BandedOperator,
+    SparseOperator,
+    affine_matrix,
+    scattered_band,
+    scattered_matrix,
+)
 from .system import SystemOperator
 
 Values = Mapping[Node, Any]
@@ -235,7 +241,12 @@ def _number(node: Node | None, values: Values) -> float:
 
 
 def _banded(found: Banded, values: Values, shape: Any, sizes: Any) -> StructuredOperator:
-    return BandedOperator(values[found.band], evaluate(found.low, sizes), shape)
+    low = evaluate(found.low, sizes)
+    if not found.patterns:
+        return BandedOperator(values[found.band], low, shape)
+    width = evaluate(found.width, sizes)
+    places, entries = _entries(found.patterns, values, sizes)
+    return BandedOperator(scattered_band(places, entries, low, (*shape, width)), low, shape)
 
 
 def _diagonals(found: Diagonals, values: Values, shape: Any, sizes: Any) -> StructuredOperator:
@@ -248,14 +259,19 @@ def _scatter(found: Scatter, values: Values, shape: Any, sizes: Any) -> Structur
 
 
 def _scattered(found: Scatter, values: Values, rows: Any, columns: Any, sizes: Any) -> Any:
+    return scattered_matrix(*_entries(found.patterns, values, sizes), rows, columns)
+
+
+def _entries(patterns: Sequence[Pattern], values: Values, sizes: Any) -> tuple[Any, Any]:
+    """Places and values of patterns, as arrays and numbers."""
+
     def place(each: Node | Affine) -> Any:
         if isinstance(each, Node):
             return values[each]
         return tuple(evaluate(c, sizes) for c in each.coefficients), evaluate(each.offset, sizes)
 
-    places = [[place(each) for each in pattern.places] for pattern in found.patterns]
-    entries = [values[pattern.values] for pattern in found.patterns]
-    return scattered_matrix(places, entries, rows, columns)
+    places = [[place(each) for each in pattern.places] for pattern in patterns]
+    return places, [values[pattern.values] for pattern in patterns]
 
 
 _MAKERS: dict[type[Structure], Callable[[Any, Values, Any, Any], StructuredOperator]] = {

@@ -197,6 +197,21 @@ def scattered_matrix(
     return total
 
 
+def scattered_band(
+    places: Sequence[Sequence[Any]], values: Sequence[Any], low: int, shape: tuple[int, int]
+) -> Any:
+    """``band[i, b]`` with values added where places say, ``b`` counted from ``i + low``."""
+    n, width = shape
+    total = np.zeros(n * width)
+    for (row, column), value in zip(places, values, strict=True):
+        value = np.asarray(value, dtype=float)
+        i, k = _positions(row, value.shape, n), _positions(column, value.shape, n)
+        inside = (i >= 0) & (i < n) & (k >= 0) & (k < n)
+        at = i[inside] * width + (k - i - low)[inside]
+        total += np.bincount(at, weights=value[inside], minlength=n * width)
+    return total.reshape(shape)
+
+
 def _positions(place: Any, shape: Sequence[int], extent: int) -> Any:
     """Positions along one axis, of the shape of the values; index arrays count from both ends."""
     if not isinstance(place, tuple):

@@ -19,14 +19,13 @@ from ..nodes import Apply, Node, as_expression
 from ..products import is_zero, kronecker, product, scale
 from ..simplify import simplify
 from ..sums import add
+from .bands import in_bands
 from .block_grams import block_gram
 from .kinds import (
-    Banded,
     Blocks,
     BlockSystem,
     Dense,
     Diagonal,
-    Diagonals,
     Identity,
     Inverse,
     Kronecker,
@@ -40,7 +39,7 @@ from .kinds import (
 )
 from .kronecker_terms import kronecker_of_terms
 from .patterns import identity_places, merged_patterns, patterns_of
-from .restrictions import band_of, invariant_axes, offset_delta, shared_blocks
+from .restrictions import shared_blocks
 from .terms import (
     Term,
     band_limits,
@@ -126,7 +125,7 @@ def _goes_along(term: Term, rank: int) -> bool:
 
 
 def _sparse(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
-    return _in_bands(H, rank, terms) or _scatter(H, rank, terms)
+    return in_bands(H, rank, terms) or _scatter(H, rank, terms)
 
 
 def _sparse_plus_low_rank(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
@@ -294,59 +293,6 @@ def _is_thin(part: LowRank) -> bool:
 
 
 # -- sparse patterns ------------------------------------------------------------------------------
-def _in_bands(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
-    limits = [[band_limits(term, axis) for axis in range(rank)] for term in terms]
-    known = [each for each in limits if all(pair is not None for pair in each)]
-    if len(known) < len(limits):
-        return None
-    if rank == 1:
-        hull = _hull([pair for (pair,) in limits if pair is not None])
-        if hull is not None and not is_nonnegative(hull[1] - hull[0] + 1 - H.extents[0]):
-            band = band_of(H, hull[0], hull[1] - hull[0] + 1)
-            return Banded(H, rank, hull[0], band, 0 in invariant_axes(band))
-    return _diagonals(H, rank, terms, limits)
-
-
-def _hull(pairs: Sequence[tuple[Any, Any]]) -> tuple[Any, Any] | None:
-    low, high = pairs[0]
-    for a, b in pairs[1:]:
-        lower, upper = _lesser(low, a), _lesser(-high, -b)
-        if lower is None or upper is None:
-            return None
-        low, high = lower, -upper
-    return low, high
-
-
-def _lesser(a: Any, b: Any) -> Any:
-    if is_nonnegative(b - a):
-        return a
-    return b if is_nonnegative(a - b) else None
-
-
-def _diagonals(H: Node, rank: int, terms: Sequence[Term], limits: Any) -> Structure:
-    """One band per pattern of offsets; equal patterns are added."""
-    groups: dict[Any, list[Term]] = {}
-    for term, each in zip(terms, limits, strict=True):
-        groups.setdefault(tuple(each), []).append(term)
-    lows, bands = [], []
-    for pattern, members in groups.items():
-        total = simplify(add(*(term.node() for term in members)))
-        lows.append(tuple(low for low, _ in pattern))
-        bands.append(_band(total, rank, [(low, high - low + 1) for low, high in pattern]))
-    return Diagonals(H, rank, tuple(lows), tuple(bands))
-
-
-def _band(H: Node, rank: int, pattern: Sequence[tuple[Any, Any]]) -> Node:
-    """``band[i..., b...] = H[i..., i + low + b...]``."""
-    from_axes = range(rank)
-    nodes, subscripts = [H], [(*(("i", a) for a in from_axes), *(("k", a) for a in from_axes))]
-    for axis, (low, width) in enumerate(pattern):
-        nodes.append(offset_delta(low, H.extents[axis], width, H.extents[axis]))
-        subscripts.append((("i", axis), ("b", axis), ("k", axis)))
-    output = [*(("i", a) for a in from_axes), *(("b", a) for a in from_axes)]
-    return simplify(product(nodes, subscripts, output))
-
-
 def _scatter(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
     """Terms whose entries lie where index arrays or affine forms say, in one of them at least."""
     found = [patterns_of(term) for term in terms if len(term.tied) < rank]

@@ -203,6 +203,13 @@ class PlusLowRank(Structure):
         """The cores of the base and of all terms, each once."""
         return _distinct([*self.base.cores, *(core for term in self.terms for core in term.cores)])
 
+    @property
+    def bytes(self) -> Any:
+        """Bytes of the base and of the other cores."""
+        known = set(map(id, self.base.cores))
+        own = [core for core in self.cores if id(core) not in known]
+        return self.base.bytes + 8 * sum(math.prod(core.extents) for core in own)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BlockGram(Structure):
@@ -230,44 +237,6 @@ class BlockGram(Structure):
         return _distinct([*self.base.cores, self.side, self.blocks])
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Banded(Structure):
-    """``band[i, b] = H[i, i + low + b]`` and nothing outside of the band."""
-
-    low: Any
-    band: Node
-    toeplitz: bool = False
-
-    @property
-    def name(self) -> str:
-        """The word, by whether the diagonals are constant."""
-        return "banded Toeplitz" if self.toeplitz else "banded"
-
-    @property
-    def width(self) -> Any:
-        """Number of diagonals."""
-        return self.band.extents[1]
-
-    @property
-    def cores(self) -> tuple[Node, ...]:
-        """The band, one column per diagonal."""
-        return (self.band,)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Diagonals(Structure):
-    """Sparse by affine patterns: ``bands[k][i..., b...] = H[i..., i + lows[k] + b...]``."""
-
-    lows: tuple[tuple[Any, ...], ...]
-    bands: tuple[Node, ...]
-    word = "sparse by affine patterns"
-
-    @property
-    def cores(self) -> tuple[Node, ...]:
-        """One band per pattern."""
-        return self.bands
-
-
 class Affine(NamedTuple):
     """A position ``sum(coefficients * index) + offset``; an entry out of range is left out."""
 
@@ -285,6 +254,49 @@ class Pattern(NamedTuple):
     places: tuple[Node | Affine, ...]
     values: Node
     determined: bool
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Banded(Structure):
+    """``band[i, b] = H[i, i + low + b]`` and nothing outside of the band.
+
+    Its entries are computed by ``patterns`` where there are any.
+    """
+
+    low: Any
+    width: Any
+    band: Node
+    toeplitz: bool = False
+    patterns: tuple[Pattern, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The word, by whether the diagonals are constant."""
+        return "banded Toeplitz" if self.toeplitz else "banded"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        """The values of the patterns, or the band, one column per diagonal."""
+        return _distinct([p.values for p in self.patterns]) if self.patterns else (self.band,)
+
+    @property
+    def bytes(self) -> Any:
+        """Bytes of the band, which is what is stored."""
+        return 8 * math.prod(self.band.extents)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagonals(Structure):
+    """Sparse by affine patterns: ``bands[k][i..., b...] = H[i..., i + lows[k] + b...]``."""
+
+    lows: tuple[tuple[Any, ...], ...]
+    bands: tuple[Node, ...]
+    word = "sparse by affine patterns"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        """One band per pattern."""
+        return self.bands
 
 
 @dataclass(frozen=True, eq=False, repr=False)
