@@ -79,6 +79,9 @@ class BandedOperator(StructuredOperator):
     def _diagonal(self) -> Any:
         return self._lower()[0]
 
+    def _inverse_diagonal(self, damping: float) -> Any:
+        return diagonal_of_inverse(self._cholesky(damping))
+
     def _spectrum(self) -> tuple[Any, Any]:
         if not self.fits_densely:  # the eigenvectors are dense
             return super()._spectrum()
@@ -92,6 +95,26 @@ class BandedOperator(StructuredOperator):
                 lower, lower=True, eigvals_only=True, select="i", select_range=(0, 0)
             )[0]
         )
+
+
+def diagonal_of_inverse(factor: Any) -> Any:
+    """The diagonal of ``Z = inv(L L')`` for a banded ``L`` with ``factor[d, i] = L[i + d, i]``.
+
+    Column by column from the last, ``L' Z = inv(L)`` gives the entries of ``Z`` inside of the band
+    by those to the right of them: ``n d^2`` operations. Source: Takahashi, Fagan, Chen, *Formation
+    of a sparse bus impedance matrix and its application to short circuit study* (1973).
+    """
+    depth, n = len(factor) - 1, factor.shape[1]
+    result = np.empty(n)
+    known = np.zeros((depth + 1, depth + 1))  # Z at rows and columns i + 1, ..., i + depth
+    for i in range(n - 1, -1, -1):
+        pivot, below = factor[0, i], factor[1:, i]
+        row = -(known[:depth, :depth] @ below) / pivot
+        result[i] = (1 / pivot - below @ row) / pivot
+        known[1:, 1:] = known[:-1, :-1].copy()
+        known[0, 1:] = known[1:, 0] = row
+        known[0, 0] = result[i]
+    return result
 
 
 class SparseOperator(StructuredOperator):
