@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..numba_terms import Loops
-from ..steps import Affine, Gather, Insert, Labels, Nest, Scatter, Step, Term, Value, load
+from ..steps import Affine, Gather, Insert, Labels, Nest, Scatter, Term, Value, load
 from .actions import Buffer, Grid, Kernel, Launch
 from .fours import FoursWriter, suits
 from .grids import THREADS
 from .nests import KernelWriter, canonical, collapsed, product_of
-from .terms import Place, stored
+from .terms import Known, stored
 
 #: Writes the lines for one entry: the loops, and the depth of the innermost.
 Body = Callable[[Loops, int], None]
@@ -102,14 +102,12 @@ class EntryWriter(KernelWriter):
 
 
 # -- nests ----------------------------------------------------------------------------------------
-def elementwise(
-    step: Nest, out: Buffer, makers: Mapping[Value, Step], places: Mapping[Value, Place]
-) -> Launch:
+def elementwise(step: Nest, out: Buffer, known: Known) -> Launch:
     """``out[output] = term``, or the sum over a few terms by one thread."""
-    merged, known = collapsed(step, places)
-    if merged.output and suits(merged, known):
-        return _entries_by_four(merged, out, makers, known)
-    writer = EntryWriter(makers, known)
+    merged, known = collapsed(step, known)
+    if merged.output and suits(merged, known.places):
+        return _entries_by_four(merged, out, known)
+    writer = EntryWriter(known)
     kind = step.value.kind
     extents = [merged.sizes[k] for k in merged.output]
 
@@ -123,15 +121,11 @@ def elementwise(
 
     grid = writer.over(merged.output, merged.sizes, body)
     name = "sum_of_few" if merged.reduced else "entries"
-    kernel = writer.kernel(name, [("out", kind)], "One entry a thread.")
-    inputs = tuple(writer.pointers.values())
-    return Launch(kernel, (out,), inputs, writer.numbers(), grid)
+    return writer.launched(name, {"out": out}, "One entry a thread.", grid)
 
 
-def _entries_by_four(
-    step: Nest, out: Buffer, makers: Mapping[Value, Step], places: Mapping[Value, Place]
-) -> Launch:
-    writer, kind = FoursWriter(makers, places), step.value.kind
+def _entries_by_four(step: Nest, out: Buffer, known: Known) -> Launch:
+    writer, kind = FoursWriter(known), step.value.kind
 
     def store(values: Sequence[str]) -> None:
         writer.line(f"out[i0] = {stored(kind, values[0])}")
@@ -140,9 +134,7 @@ def _entries_by_four(
         writer.line(f"store_four(out, x, {', '.join(stored(kind, v) for v in values)})")
 
     grid = writer.over_fours(step, kind, ["out"], store, store_fours)
-    kernel = writer.kernel("entries", [("out", kind)], "Four entries a thread.")
-    inputs = tuple(writer.pointers.values())
-    return Launch(kernel, (out,), inputs, writer.numbers(), grid)
+    return writer.launched("entries", {"out": out}, "Four entries a thread.", grid)
 
 
 def _summed(writer: EntryWriter, step: Nest, loops: Loops, depth: int) -> str:
@@ -170,15 +162,14 @@ def insertion(
     step: Insert,
     core: Term,
     out: Buffer,
-    makers: Mapping[Value, Step],
-    places: Mapping[Value, Place],
+    known: Known,
 ) -> Launch:
     """``out[axes] (+)= core`` for all labels: each entry is written once."""
     order = tuple(step.sizes)
     names = {label: k for k, label in enumerate(order)}
     sizes = {names[k]: extent for k, extent in step.sizes.items()}
     axes = tuple(Affine(tuple((names[k], c) for k, c in a.terms), a.offset) for a in step.axes)
-    writer = EntryWriter(makers, places)
+    writer = EntryWriter(known)
     indices = [f"i{k}" for k in range(len(order))]
 
     def body(loops: Loops, depth: int) -> None:
@@ -192,21 +183,18 @@ def insertion(
         writer.indent -= not step.inside
 
     grid = writer.over(tuple(range(len(order))), sizes, body)
-    kernel = writer.kernel("insertion", [("out", "real")], "Entries of an affine set.")
-    inputs = tuple(writer.pointers.values())
-    return Launch(kernel, (out,), inputs, writer.numbers(), grid, updates=True)
+    return writer.launched("insertion", {"out": out}, "Entries of an affine set.", grid, True)
 
 
 def gather(
     step: Gather,
     out: Buffer,
     status: Buffer,
-    makers: Mapping[Value, Step],
-    places: Mapping[Value, Place],
+    known: Known,
 ) -> Launch:
     """``out[output] = source[..., index, ...]``; an index out of range is reported."""
     sizes = dict(zip(step.output, step.value.extents, strict=True))
-    writer = EntryWriter(makers, places)
+    writer = EntryWriter(known)
     kind = step.value.kind
     indices = [f"i{k}" for k in step.output]
 
@@ -218,24 +206,22 @@ def gather(
         writer.line(f"out[{target}] = {stored(kind, source)}")
 
     grid = writer.over(step.output, sizes, body)
-    kernel = writer.kernel("gather", [("out", kind), ("status", "counter")], "Entries by an index.")
-    inputs = tuple(writer.pointers.values())
-    return Launch(kernel, (out, status), inputs, writer.numbers(), grid)
+    outputs = {"out": out, "status": status}
+    return writer.launched("gather", outputs, "Entries by an index.", grid)
 
 
 def scatter(
     step: Scatter,
     out: Buffer,
     status: Buffer,
-    makers: Mapping[Value, Step],
-    places: Mapping[Value, Place],
+    known: Known,
 ) -> Launch:
     """``out[..., index, ...] += core``; equal indices are added in no particular order."""
     sizes = dict(zip(step.output, step.value.extents, strict=True))
     sizes |= dict(zip(step.index_labels, step.index.extents, strict=True))
     order = (*step.index_labels, *(k for k in step.output if k not in step.index_labels))
     order = tuple(k for k in order if k != step.selected)
-    writer = EntryWriter(makers, places)
+    writer = EntryWriter(known)
 
     def body(loops: Loops, depth: int) -> None:
         extent = step.value.extents[step.output.index(step.selected)]
@@ -246,10 +232,9 @@ def scatter(
         writer.line(f"atomic_add(out, {target}, {core})")
 
     grid = writer.over(order, {k: sizes[k] for k in order}, body)
-    outputs: list[Any] = [("out", "real"), ("status", "counter")]
-    kernel = writer.kernel("scatter", outputs, "Entries added up at the places of an index.")
-    inputs = tuple(writer.pointers.values())
-    return Launch(kernel, (out, status), inputs, writer.numbers(), grid, updates=True)
+    outputs = {"out": out, "status": status}
+    comment = "Entries added up at the places of an index."
+    return writer.launched("scatter", outputs, comment, grid, updates=True)
 
 
 def _place(writer: EntryWriter, step: Gather | Scatter, extent: Any, loops: Loops) -> None:

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ..numba_terms import Loops
-from ..steps import Nest, Step, Term, Value
+from ..steps import Nest, Term, Value
 from .actions import Grid
 from .nests import KernelWriter
-from .terms import Place
+from .terms import Known, Place
 
 #: Operations and arrays of a nest up to which four copies of each find registers.
 LIMIT, ARRAYS = 12, 4
@@ -28,8 +28,8 @@ Store = Callable[[Sequence[str]], None]
 class FoursWriter(KernelWriter):
     """Terms of four entries: arrays over the axis are loaded at once, once each."""
 
-    def __init__(self, makers: Mapping[Value, Step], places: Mapping[Value, Place]) -> None:
-        super().__init__(makers, places)
+    def __init__(self, known: Known) -> None:
+        super().__init__(known)
         #: The entry that is being written, None for the loop over single ones.
         self.lane: int | None = None
         #: Pointers that are loaded four entries at a time.

@@ -43,7 +43,7 @@ from .reductions import FEW, everything, reduction
 from .row_operations import one_hot, row_operation
 from .scalars import with_scalars_inlined
 from .scalings import Scaled, with_scalings_inlined
-from .terms import Place, can_say
+from .terms import Known, Place, can_say
 
 
 def prepared(program: Program) -> Program:
@@ -70,6 +70,7 @@ class PlanMaker:
         self.makers: dict[Value, Step] = {step.value: step for step in program.steps}
         #: Where values lie.
         self.places: dict[Value, Place] = {}
+        self.known = Known(self.makers, self.places)
         self.roles = Roles(program)
         self.copies: dict[Any, Buffer] = {}
         self.decomposed: set[Value] = set()
@@ -132,7 +133,7 @@ class PlanMaker:
             return self.places[value][0]
         if value not in self.copies:
             copy = self.workspace(f"{value.name}_copy", value.extents, value.kind)
-            self._launch(elementwise(copied(value), copy, self.makers, self.places))
+            self._launch(elementwise(copied(value), copy, self.known))
             self.copies[value] = copy
         return self.copies[value]
 
@@ -149,7 +150,7 @@ class PlanMaker:
                 term = Term("select", (term, Term("constant", (), 1)))
             labels = tuple(range(len(axes)))
             nest = Nest(target, term, labels, (), dict(enumerate(extents)))
-            self._launch(elementwise(nest, copy, self.makers, self.places))
+            self._launch(elementwise(nest, copy, self.known))
             self.copies[key] = copy
         return self.copies[key]
 
@@ -192,13 +193,12 @@ class PlanMaker:
 
     def _nest(self, step: Nest) -> None:
         out = self.buffer(step.value)
-        context = self.makers, self.places
         if not step.reduced or self._is_small([step.sizes[k] for k in step.reduced], FEW):
-            self._launch(elementwise(step, out, *context))
+            self._launch(elementwise(step, out, self.known))
         elif not step.output:
-            self._launch(*everything(step, out, *context, step.value.name))
+            self._launch(*everything(step, out, self.known, step.value.name))
         else:
-            self._launch(*reduction(step, out, *context, step.value.name))
+            self._launch(*reduction(step, out, self.known, step.value.name))
 
     def _contract(self, step: Contract) -> None:
         groups = groups_of(step)
@@ -228,7 +228,7 @@ class PlanMaker:
             self._launch(Fill(out))
         elif self.places.get(step.base) != (out, tuple(range(step.value.ndim))):
             self._copied_into(step.base, out)
-        self._launch(insertion(step, core, out, self.makers, self.places))
+        self._launch(insertion(step, core, out, self.known))
         self.buffer(step.value)
 
     def _copied_into(self, value: Value, out: Buffer) -> None:
@@ -236,15 +236,15 @@ class PlanMaker:
         if value in self.places and self.places[value][1] == tuple(range(value.ndim)):
             self._launch(Copy(out, self.places[value][0]))
         else:
-            self._launch(elementwise(copied(value), out, self.makers, self.places))
+            self._launch(elementwise(copied(value), out, self.known))
 
     def _gather(self, step: Gather) -> None:
         out = self.buffer(step.value)
-        self._launch(gather(step, out, self.status(), self.makers, self.places))
+        self._launch(gather(step, out, self.status(), self.known))
 
     def _scatter(self, step: Scatter) -> None:
         out = self.buffer(step.value)
-        launch = scatter(step, out, self.status(), self.makers, self.places)
+        launch = scatter(step, out, self.status(), self.known)
         self._launch(Fill(out), launch)
 
     def _reshape(self, step: Reshape) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 from tensorcalc.extents import Extent
 
 from ..numba_terms import Loops
-from ..steps import Labels, Nest, Step, Term, Value, load
-from .actions import Kernel, Kind
+from ..steps import Labels, Nest, Term, Value, load
+from .actions import Buffer, Grid, Kernel, Kind, Launch
 from .grids import THREADS
-from .terms import KernelTerms, Place
+from .terms import KernelTerms, Known, Place
 
 
 def canonical(step: Nest) -> Nest:
@@ -29,24 +29,26 @@ def canonical(step: Nest) -> Nest:
     )
 
 
-def collapsed(step: Nest, places: Mapping[Value, Place]) -> tuple[Nest, dict[Value, Place]]:
+def collapsed(step: Nest, known: Known) -> tuple[Nest, Known]:
     """The nest with neighbouring axes as one wherever every array has them side by side.
 
     A matrix that is worked on entry by entry is a vector, and needs no division of indices.
     """
-    known = dict(places)
+    places = dict(known.places)
     changed = True
     while changed:
         changed = False
         for group in (step.output, step.reduced):
             for first, second in pairwise(group):
-                if all(_side_by_side(v, own, first, second, known) for v, own in step.term.loads()):
-                    step = _merged(step, first, second, known)
+                if all(
+                    _side_by_side(v, own, first, second, places) for v, own in step.term.loads()
+                ):
+                    step = _merged(step, first, second, places)
                     changed = True
                     break
             if changed:
                 break
-    return canonical(step), known
+    return canonical(step), known._replace(places=places)
 
 
 def _side_by_side(
@@ -99,8 +101,8 @@ def innermost(step: Nest, places: Mapping[Value, Place]) -> int:
 class KernelWriter(KernelTerms):
     """Lines of one kernel."""
 
-    def __init__(self, makers: Mapping[Value, Step], places: Mapping[Value, Place]) -> None:
-        super().__init__(makers, places)
+    def __init__(self, known: Known) -> None:
+        super().__init__(known)
         self.indent = 1
 
     def line(self, text: str) -> None:
@@ -136,6 +138,20 @@ class KernelWriter(KernelTerms):
             rest = name
         if labels:
             self.line(f"i{labels[0]} = {rest}")
+
+    def launched(
+        self,
+        name: str,
+        outputs: Mapping[str, Buffer],
+        comment: str,
+        grid: Grid,
+        updates: bool = False,
+    ) -> Launch:
+        """A launch of the kernel of the lines so far, which writes ``outputs``, by their names."""
+        pointers = [(pointer, buffer.kind) for pointer, buffer in outputs.items()]
+        kernel = self.kernel(name, pointers, comment)
+        inputs = tuple(self.pointers.values())
+        return Launch(kernel, tuple(outputs.values()), inputs, self.numbers(), grid, updates)
 
     def kernel(
         self, name: str, outputs: Sequence[tuple[str, Kind]], comment: str, threads: int = 0

@@ -13,34 +13,32 @@ sums ``sum_j f(x[i], y[j])`` are rows: the warps of a block share ``y`` in the f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tensorcalc.extents import symbol
 
 from ..numba_terms import Loops
-from ..steps import Nest, Step, Term, Value, load
+from ..steps import Nest, Term, Value, load
 from . import grids
 from .actions import Action, Buffer, Count, Grid, Launch
 from .elementwise import elementwise
 from .fours import FoursWriter, suits
 from .nests import KernelWriter, collapsed, innermost, product_of
-from .terms import Place
+from .terms import Known
 
 #: Terms of a sum that one thread adds up.
 FEW = 32
 
 
-def everything(
-    step: Nest, out: Buffer, makers: Mapping[Value, Step], places: Mapping[Value, Place], name: str
-) -> list[Action]:
+def everything(step: Nest, out: Buffer, known: Known, name: str) -> list[Action]:
     """``out[] = sum of term``."""
-    merged, known = collapsed(step, places)
-    if suits(merged, known):
-        return _everything_by_four(merged, out, makers, known, name)
-    inner = innermost(merged, known)
+    merged, known = collapsed(step, known)
+    if suits(merged, known.places):
+        return _everything_by_four(merged, out, known, name)
+    inner = innermost(merged, known.places)
     outer = [label for label in merged.reduced if label != inner]
-    writer = KernelWriter(makers, known)
+    writer = KernelWriter(known)
     loops = Loops({**dict.fromkeys(outer, 1), inner: 1 + bool(outer)}, 1 + bool(outer))
     value = writer.term(merged.term, loops)
     writer.emit(loops, 0)
@@ -67,10 +65,8 @@ def everything(
     return [_grid_sum(writer, out, name, grid)]
 
 
-def _everything_by_four(
-    step: Nest, out: Buffer, makers: Mapping[Value, Step], places: Mapping[Value, Place], name: str
-) -> list[Action]:
-    writer = FoursWriter(makers, places)
+def _everything_by_four(step: Nest, out: Buffer, known: Known, name: str) -> list[Action]:
+    writer = FoursWriter(known)
     writer.line("total = real(0)")
     writer.over_fours(
         step,
@@ -85,29 +81,23 @@ def _everything_by_four(
 def _grid_sum(writer: KernelWriter, out: Buffer, name: str, grid: Grid) -> Launch:
     """The kernel of the lines so far, whose threads each have a ``total``, launched."""
     writer.line("grid_sum(out, parts, counter, total)")
-    outputs: list[Any] = [("out", "real"), ("parts", "real"), ("counter", "counter")]
-    kernel = writer.kernel("everything", outputs, "The sum of all terms.")
     parts = Buffer(f"{name}_parts", (grids.PARTS,))
     done = Buffer(f"{name}_counter", (1,), "counter", "zeroed")
-    inputs = tuple(writer.pointers.values())
-    return Launch(kernel, (out, parts, done), inputs, writer.numbers(), grid)
+    outputs = {"out": out, "parts": parts, "counter": done}
+    return writer.launched("everything", outputs, "The sum of all terms.", grid)
 
 
-def reduction(
-    step: Nest, out: Buffer, makers: Mapping[Value, Step], places: Mapping[Value, Place], name: str
-) -> list[Action]:
+def reduction(step: Nest, out: Buffer, known: Known, name: str) -> list[Action]:
     """``out[output] = sum over reduced of term``, along rows or columns."""
-    merged, known = collapsed(step, places)
-    inner = innermost(merged, known)
+    merged, known = collapsed(step, known)
+    inner = innermost(merged, known.places)
     if inner in merged.reduced:
-        return [_rows(merged, inner, out, makers, known)]
-    return _columns(step, merged, inner, out, makers, known, name)
+        return [_rows(merged, inner, out, known)]
+    return _columns(step, merged, inner, out, known, name)
 
 
-def _rows(
-    step: Nest, inner: int, out: Buffer, makers: Mapping[Value, Step], places: Mapping[Value, Place]
-) -> Launch:
-    writer = KernelWriter(makers, places)
+def _rows(step: Nest, inner: int, out: Buffer, known: Known) -> Launch:
+    writer = KernelWriter(known)
     sums = [label for label in step.reduced if label != inner]
     depths = dict.fromkeys(step.output, 1)
     depths |= {label: 2 + k for k, label in enumerate((*sums, inner))}
@@ -134,10 +124,8 @@ def _rows(
     writer.line("if cuda.threadIdx.x == 0:")
     writer.line(f"    out[{row}] = total")
     writer.closed(row, "cuda.gridDim.x * cuda.blockDim.y")
-    kernel = writer.kernel("rows", [("out", "real")], "Sums along rows, a team for each.")
-    inputs = tuple(writer.pointers.values())
     grid = Grid("rows", (product_of(extents), step.sizes[inner]))
-    return Launch(kernel, (out,), inputs, writer.numbers(), grid)
+    return writer.launched("rows", {"out": out}, "Sums along rows, a team for each.", grid)
 
 
 def _columns(
@@ -145,11 +133,10 @@ def _columns(
     merged: Nest,
     inner: int,
     out: Buffer,
-    makers: Mapping[Value, Step],
-    places: Mapping[Value, Place],
+    known: Known,
     name: str,
 ) -> list[Action]:
-    writer = KernelWriter(makers, places)
+    writer = KernelWriter(known)
     others = [label for label in merged.output if label != inner]
     depths = {inner: 1, **dict.fromkeys(others, 1 + bool(others))}
     depths |= dict.fromkeys(merged.reduced, 2 + bool(others))
@@ -179,14 +166,13 @@ def _columns(
     writer.line(f"    parts[cuda.blockIdx.y * {_product_text(writer, entries)} + {place}] = total")
     if others:
         writer.closed(other, "cuda.gridDim.z")
-    kernel = writer.kernel("columns", [("parts", "real")], "Sums of parts of columns.")
     height = product_of([merged.sizes[k] for k in merged.reduced])
     count = Count("splits", (merged.sizes[inner], height))
     parts = Buffer(f"{name}_parts", (count, *step.value.extents))
     outer = product_of([merged.sizes[k] for k in others])
     grid = Grid("columns", (merged.sizes[inner], height, outer))
-    inputs = tuple(writer.pointers.values())
-    launch = Launch(kernel, (parts,), inputs, writer.numbers(), grid, False, "parts of sums for")
+    launch = writer.launched("columns", {"parts": parts}, "Sums of parts of columns.", grid)
+    launch = replace(launch, comment="parts of sums for")
     return [launch, _added(step, out, parts, count)]
 
 
@@ -200,10 +186,9 @@ def _added(step: Nest, out: Buffer, parts: Buffer, count: Count) -> Launch:
     number = symbol("parts_")
     entries = product_of(step.value.extents)
     value = Value("parts", (number, entries))
-    places: dict[Value, Place] = {value: (parts, (0, 1))}
     term: Term = load(value, (1, 0))
     nest = Nest(Value("out", (entries,)), term, (0,), (1,), {0: entries, 1: number})
-    launch = elementwise(nest, out, {}, places)
+    launch = elementwise(nest, out, Known({}, {value: (parts, (0, 1))}))
     sizes = tuple(count if str(size) == "parts_" else size for size in launch.sizes)
     comment = "the sum of all parts of"
     return Launch(launch.kernel, (out,), launch.inputs, sizes, launch.grid, False, comment)

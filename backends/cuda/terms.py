@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,13 @@ _GREATEST = float(np.finfo("float32").max)
 
 #: Where a value lies: a buffer, and the axis of the value that each axis of the memory is.
 Place = tuple[Buffer, tuple[int, ...]]
+
+
+class Known(NamedTuple):
+    """What values are: the step that makes each, and where those in memory lie."""
+
+    makers: Mapping[Value, Step]
+    places: Mapping[Value, Place]
 
 
 def spelling(operation: Operation, params: Mapping[str, Any]) -> str:
@@ -49,10 +56,10 @@ def can_say(term: Term) -> bool:
 class KernelTerms(NumbaTerms):
     """Writes the scalar expressions of one kernel and notes which buffers and sizes they need."""
 
-    def __init__(self, makers: Mapping[Value, Step], places: Mapping[Value, Place]) -> None:
+    def __init__(self, known: Known) -> None:
         super().__init__(Program(), "float32")  # numbers are written real(...) in both precisions
-        self.makers = dict(makers)
-        self.places = dict(places)
+        self.makers = dict(known.makers)
+        self.places = known.places
         #: Buffers by the name of their pointer, in the order of the arguments.
         self.pointers: dict[str, Buffer] = {}
         #: Symbols by the name of their argument.
