@@ -18,6 +18,9 @@ from ..sums import add
 from .kinds import Affine, Pattern
 from .terms import Term, term_of, ties_found
 
+#: A matrix whose sizes are numbers is sparse if it has at most one in so many entries.
+SPARSE = 4
+
 
 class _Known(NamedTuple):
     """Labels that others determine: by an index array, or as an affine form."""
@@ -155,9 +158,11 @@ def _is_sparse(free: Sequence[Any], form: Form, known: _Known) -> bool:
         total = total * sizes[label]
     for extent in free:
         entries = entries * extent
+    outer = (*form.rows, *form.columns)
     symbolic = sum(not isinstance(extent, int) for extent in free)
-    everything = set(known.indexed) >= {*form.rows, *form.columns}
-    fewer = symbolic < sum(not isinstance(sizes[x], int) for x in (*form.rows, *form.columns))
+    everything = set(known.indexed) >= set(outer)
+    order = sum(not isinstance(sizes[x], int) for x in outer)
+    fewer = symbolic < order if order else not symbolic and SPARSE * entries <= total
     return (fewer or everything) and not is_nonnegative(entries - total)
 
 
