@@ -76,11 +76,27 @@ def _contracts(node: Product, position: int) -> bool:
 
 def _over_sum(node: Product, operands: Sequence[Node], position: int) -> Node:
     extents = node.label_extents()
+    others = [
+        (operand, own)
+        for k, (operand, own) in enumerate(zip(operands, node.subscripts, strict=True))
+        if k != position
+    ]
     terms = []
     for term in operands[position].operands:
-        factors = [*operands[:position], term, *operands[position + 1 :]]
-        terms.append(product(factors, node.subscripts, node.output, extents))
+        nodes, subscripts = zip(*others, *_opened(term, node.subscripts[position]), strict=True)
+        terms.append(product(nodes, subscripts, node.output, extents))
     return add(*terms)
+
+
+def _opened(term: Node, labels: Sequence[Any]) -> list[tuple[Node, tuple[Any, ...]]]:
+    """The factors of a term whose axes have these labels."""
+    if not isinstance(term, Product):
+        return [(term, tuple(labels))]
+    names: dict[Any, Any] = dict(zip(term.output, labels, strict=True))
+    return [
+        (operand, tuple(names.setdefault(label, ("inner", label)) for label in own))
+        for operand, own in zip(term.operands, term.subscripts, strict=True)
+    ]
 
 
 def sparse(node: Sum) -> bool:
@@ -98,7 +114,7 @@ def _filled(term: Node) -> float:
     if not isinstance(term, Product):
         return whole
     extents = term.label_extents()
-    rows = [
+    rows: list[Any] = [
         (dict(zip(own, coefficients, strict=True)), offset)
         for operand, own in zip(term.operands, term.subscripts, strict=True)
         if isinstance(operand, Delta)
