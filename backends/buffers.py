@@ -30,6 +30,10 @@ class BufferPool:
     def __init__(self) -> None:
         self._buffers: dict[int, list[Any]] = {}
 
+    def release(self) -> None:
+        """Keep nothing for later results."""
+        self._buffers.clear()
+
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Like ``np.empty``; a result never shares memory with one that is still in use."""
         size = math.prod(shape) * np.dtype(dtype).itemsize

@@ -41,7 +41,7 @@ def rows_by_blocks(a, count, b):
     size, item = len(a), max(a[:1].size, 1)
     rows = volume(a.shape[1:count])
     out = np.empty((size * rows, b.shape[1]), np.result_type(a, b))
-    step = max(2**17 // item, 1)
+    step = max(2**16 // item, 1)
     for k in range(0, size, step):
         part = a[k : k + step]
         np.dot(as_matrix(part, count), b, out[k * rows : (k + len(part)) * rows])
@@ -50,7 +50,7 @@ def rows_by_blocks(a, count, b):
 helper("""
 def sums_by_blocks(a, b, count):
     # The transpose of a[summed..., rows...] times b[summed..., columns...].
-    step = max(2**17 // max(a[:1].size, b[:1].size, 1), 1)
+    step = max(2**16 // max(a[:1].size, b[:1].size, 1), 1)
     parts = [slice(k, k + step) for k in range(0, max(len(a), 1), step)]
     out = as_matrix(a[parts[0]], count).T.dot(as_matrix(b[parts[0]], count))
     for part in parts[1:]:

@@ -163,6 +163,11 @@ class CompiledStep:
             return value
         return np.array(value, order="C") if isinstance(value, np.ndarray) else value
 
+    def release(self) -> None:
+        """Give back the memory that is kept for later steps, which will take it anew."""
+        for step in self._steps.values():
+            step.program.compiled.release()
+
     @property
     def sources(self) -> list[str]:
         """The generated programs so far."""
