@@ -27,7 +27,7 @@ FILLED = 0.5
 def distributed(roots: Sequence[Node]) -> list[Node]:
     """The roots with products distributed over sparse sums that nobody else needs.
 
-    >>> import tensorcalc as tc
+    >>> import numpy as np, tensorcalc as tc
     >>> x, W = tc.variables("x: n, W: n m")
     >>> H = tc.hessian(np.sum(x[1:] * np.sin(x[:-1])), x)
     >>> len(distributed([tc.einsum("ij,jk->ik", H, W)])[0].operands)

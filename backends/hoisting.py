@@ -35,11 +35,11 @@ class Split(NamedTuple):
 def hoisted(roots: Sequence[Node]) -> list[Node]:
     """The roots with common factors taken out of sums.
 
-    >>> import tensorcalc as tc
+    >>> import numpy as np, tensorcalc as tc
     >>> x, u, v = tc.variables("x: n, u: m, v: m")
     >>> total = tc.einsum("i,j->ij", x, np.sin(u)) + tc.einsum("i,j->ij", x, np.cos(v))
     >>> hoisted([total])[0]
-    (sin(u[j]) + cos(v[j]))*x[i]
+    x[i]*(cos(v[j]) + sin(u[j]))
     """
     work = _Hoisting()
     for node in postorder(*roots):
