@@ -29,6 +29,9 @@ from .steps import (
     View,
 )
 
+#: Lines from which a kernel ends after a step: LLVM takes too long for very long functions.
+LINES = 400
+
 #: Names that the text of kernels uses.
 TAKEN = set(
     "np math real vm prange range min max abs select int dot matrix_vector vector_matrix "
@@ -38,12 +41,16 @@ TAKEN = set(
 
 @dataclass
 class Kernel:
-    """Lines of one compiled function, names it reads from outside and arrays lent to it."""
+    """Lines of one compiled function, names it reads from outside and arrays lent to it.
+
+    ``changed`` are arrays of earlier kernels that it writes into.
+    """
 
     lines: list[str] = field(default_factory=list)
     reads: set[str] = field(default_factory=set)
     sizes: set[str] = field(default_factory=set)
     filled: dict[str, str] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
 
 
 class NumbaKernels(NumbaTiles):
@@ -116,6 +123,8 @@ class NumbaKernels(NumbaTiles):
             self._group(steps)
         else:
             self.step(steps[0])
+        if len(self.lines) > LINES:
+            self._new_kernel()
         return self.position + 1
 
     def _group(self, steps: Sequence[Step]) -> None:
@@ -202,6 +211,9 @@ class NumbaKernels(NumbaTiles):
         own = name in self._made() and axes == tuple(range(step.value.ndim))
         if own and step.base.kind == "real" and self._last_read(step.base) == self.position:
             self.arrays[step.value] = self.arrays[step.base]
+            if name not in _made_by(self.kernel):
+                self.reads.add(name)
+                self.kernel.changed.add(name)
             return name
         labels = tuple(range(step.value.ndim))
         loads = [f"i{label}" for label in labels]
@@ -225,8 +237,9 @@ class NumbaKernels(NumbaTiles):
         return len(self.program.steps) if shared & set(self.program.outputs) else last
 
     def _made(self) -> set[str]:
-        """Arrays that this kernel allocates or is lent."""
-        return {m.group(1) for m in map(_ALLOCATION.match, self.lines) if m} | self.filled.keys()
+        """Arrays that a kernel up to this one allocates or is lent."""
+        kernels = [each for each in self.segments if isinstance(each, Kernel)]
+        return set().union(*map(_made_by, kernels))
 
     def gather(self, step: Gather) -> None:
         """``source[..., index, ...]``; an index out of range raises IndexError."""
@@ -270,6 +283,11 @@ class NumbaKernels(NumbaTiles):
         self.line('    raise IndexError("an index is out of range")')
         self.line(f"if {place} < 0:")
         self.line(f"    {place} += {size}")
+
+
+def _made_by(kernel: Kernel) -> set[str]:
+    """Arrays that a kernel allocates or is lent."""
+    return {m.group(1) for m in map(_ALLOCATION.match, kernel.lines) if m} | kernel.filled.keys()
 
 
 def _lent(program: Program, large: frozenset[str]) -> frozenset[str]:

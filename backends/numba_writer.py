@@ -128,7 +128,7 @@ class NumbaWriter(NumbaKernels):
         """One compiled function and its call; ``needed`` are names wanted after it, then before."""
         made = _assigned(kernel.lines)
         returns = sorted(made & needed)
-        if not returns and not kernel.filled.keys() & needed:
+        if not returns and not (kernel.filled.keys() | kernel.changed) & needed:
             return "", ""
         sizes = {name: text for name, text in known.items() if name in kernel.sizes}
         reads = {*kernel.reads, *(text.partition(".")[0] for text in sizes.values())} - made

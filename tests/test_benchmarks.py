@@ -9,6 +9,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.calling import check
 from benchmarks.measuring import interleaved, machine
+from benchmarks.parallel_cores import Timed, crossing
 from benchmarks.plotting import plot
 from benchmarks.problems import DATA, PROBLEMS, Problem
 from benchmarks.rows import OURS, Row, time_text, write_json
@@ -124,3 +125,10 @@ def test_the_command_runs_a_suite(capsys, monkeypatch):
 
 def test_every_problem_says_what_its_data_are():
     assert all(isinstance(p, Problem) and p.source and p.name for p in PROBLEMS)
+
+
+def test_cores_are_woken_from_where_all_of_them_stay_ahead():
+    rows = [Timed(10, 1, 5), Timed(20, 2, 1), Timed(40, 4, 5), Timed(80, 8, 4)]
+    assert crossing(rows) == 80
+    assert crossing(rows[1:2]) == 20
+    assert crossing(rows[:3]) is None

@@ -17,7 +17,7 @@ import pytest
 
 import backends
 import tensorcalc as tc
-from backends import auto_target, numba_target
+from backends import auto_target, numba_kernels, numba_target
 from backends.nest_fusion import fused
 from backends.numba_target import NumbaFunction, Recipe
 from backends.steps import Nest
@@ -259,3 +259,16 @@ def test_an_error_in_the_background_is_warned_of_once(monkeypatch: Any) -> None:
         function(**arrays)
     assert len(caught) == 1
     assert function.target == "numpy" and str(function.failure) == "no compiler today"
+
+
+def test_long_programs_are_several_kernels_that_write_into_the_same_array(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two diagonals are written into a matrix by a kernel that did not make it."""
+    monkeypatch.setattr(numba_kernels, "LINES", 2)
+    x = tc.variables("x: n")
+    hessian = tc.hessian(np.sum(x[1:] * x[:-1] * x[:-1]), x)
+    function = backends.compile(hessian, "numba")
+    assert function.source.count("@njit") == 3
+    point = np.arange(5.0)
+    np.testing.assert_allclose(function(x=point), tc.evaluate(hessian, x=point))
