@@ -167,6 +167,28 @@ SMOOTH = {
 }
 
 
+KERNEL = np.array([0.3, -0.2, 0.5, 0.1])
+FILTERED = {
+    "whole": lambda x, c: np.sum(np.convolve(x, c) ** 2) + np.sum(x**2),
+    "inside": lambda x, c: np.sum(np.exp(np.convolve(x, c, mode="valid"))) + np.sum(x**2),
+    "same": lambda x, c: np.sum(np.convolve(x, c, mode="same") ** 2) + np.sum(x**2),
+}
+
+
+@pytest.mark.parametrize("name", FILTERED)
+def test_convolutions_are_bands_of_windows(name):
+    rng = np.random.default_rng(0)
+    hessian = ad.hessian(FILTERED[name], structured=True)
+    x = rng.normal(size=11)
+    H, dense = hessian(x, KERNEL), ad.hessian(FILTERED[name])(x, KERNEL)
+    close(H.todense(), dense)
+    close(H.to_scipy_sparse().toarray(), dense)
+    close(H.solve(x), np.linalg.solve(dense, x))
+    assert H.structure.name == ("banded Toeplitz" if name == "whole" else "banded")
+    H, b = hessian(rng.normal(size=100_000), KERNEL), rng.normal(size=100_000)
+    np.testing.assert_allclose(H @ H.solve(b), b, atol=1e-9)
+
+
 @pytest.mark.parametrize("name", SMOOTH)
 def test_bands_are_computed_from_their_entries(name):
     rng = np.random.default_rng(0)

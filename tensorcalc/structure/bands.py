@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..curvature.forms import Factor, Label, collected
+from ..deltas import LabelRow, substituted
 from ..extents import is_nonnegative
-from ..nodes import Node
+from ..nodes import Constant, Delta, Node
 from ..products import product
 from ..simplify import simplify
 from ..sums import add
@@ -37,9 +39,71 @@ def in_bands(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
 
 
 def _banded(H: Node, terms: Sequence[Term], low: Any, width: Any) -> Banded:
-    band = band_of(H, low, width)
+    band = simplify(add(*(_band_of_term(term, low, width) for term in terms)))
     toeplitz = 0 in invariant_axes(band)
     return Banded(H, 1, low, width, band, toeplitz, () if toeplitz else _affine_patterns(terms))
+
+
+def _band_of_term(term: Term, low: Any, width: Any) -> Node:
+    """``band[i, b]`` of one term, with ``i + low + b`` in place of the column in its deltas.
+
+    Entries whose column does not exist may have any value: nothing reads them.
+    """
+    form = term.form
+    (row,), (column,) = form.rows, form.columns
+    rows, others = _delta_rows(form.factors)
+    if row == column or any(column in own for _, own in others):
+        return band_of(term.node(), low, width)
+    band: Label = ("band", 0)
+    sizes = {**form.extents(), band: width}
+    moved = [substituted(each, column, {row: 1, band: 1}, low) for each in rows]
+    deltas = [_delta(each, sizes) for each in _without_repetition(moved, row)]
+    if not all(own for _, own in deltas):
+        return band_of(term.node(), low, width)
+    factors = [(Constant(form.coefficient), ()), *others, *deltas]
+    return collected(factors, (row, band), sizes)
+
+
+def _delta_rows(factors: Sequence[Factor]) -> tuple[list[LabelRow], list[Factor]]:
+    """The rows of all deltas, and the other factors."""
+    rows: list[LabelRow] = []
+    others: list[Factor] = []
+    for node, own in factors:
+        if isinstance(node, Delta) and len(set(own)) == len(own):
+            rows += [(dict(zip(own, c, strict=True)), offset) for c, offset in node.rows]
+            others += [] if node.rows else [(node, own)]
+        else:
+            others.append((node, own))
+    return rows, others
+
+
+def _without_repetition(rows: Sequence[LabelRow], label: Label) -> list[LabelRow]:
+    """Rows of which one at most has ``label``, with a coefficient of 1 or -1 there.
+
+    The row with fewest labels is subtracted from the others that have it.
+    """
+    having = [each for each in rows if each[0].get(label, 0) in (1, -1)]
+    if not having:
+        return list(rows)
+    pivot = min(having, key=lambda each: len(each[0]))
+    reduced = [pivot]
+    for each in rows:
+        factor = each[0].get(label, 0)
+        if each is pivot:
+            continue
+        if not isinstance(factor, int):
+            return list(rows)
+        factor *= pivot[0][label]
+        labels = dict.fromkeys([*each[0], *pivot[0]])
+        terms = {x: each[0].get(x, 0) - factor * pivot[0].get(x, 0) for x in labels}
+        reduced.append((terms, each[1] - factor * pivot[1]))
+    return reduced
+
+
+def _delta(row: LabelRow, sizes: Mapping[Label, Any]) -> Factor:
+    labels = tuple(x for x, c in row[0].items() if not (isinstance(c, int) and c == 0))
+    coefficients = tuple(row[0][x] for x in labels)
+    return Delta(((coefficients, row[1]),), tuple(sizes[x] for x in labels)), labels
 
 
 def _affine_patterns(terms: Sequence[Term]) -> tuple[Pattern, ...]:
