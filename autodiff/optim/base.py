@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph import GraphError, Tensor, enable_grad
 from ..graph.calls import on_arrays
-from ..graph.placement import beside, target_of
+from ..graph.placement import beside, moved, target_of
 
 
 class Optimizer:
@@ -158,16 +158,17 @@ class Optimizer:
 
     # -- saving -------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
-        """State and options as plain numbers and arrays; parameters are named by position."""
+        """State and options as plain numbers and NumPy arrays; parameters named by position."""
         position = {id(p): k for k, p in enumerate(self.parameters())}
+        hosted = {
+            position[id(p)]: {name: moved(value, "cpu") for name, value in state.items()}
+            for p, state in self.state.items()
+        }
         groups = []
         for group in self.param_groups:
             own = [position[id(p)] for p in group["params"]]
             groups.append({**group, "params": own})
-        return {
-            "state": {position[id(p)]: dict(s) for p, s in self.state.items()},
-            "param_groups": groups,
-        }
+        return {"state": hosted, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue from a :meth:`state_dict` of an optimizer with the same groups.

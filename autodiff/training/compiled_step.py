@@ -22,7 +22,7 @@ from .. import pytrees
 from ..arguments import arguments_of
 from ..graph import Tensor
 from ..graph.operations import Program
-from ..graph.placement import kept
+from ..graph.placement import beside, kept
 from ..nn.module import functional_call
 from ..optim.base import Optimizer
 from ..optim.clipping import clip_factor, total_norm
@@ -94,7 +94,7 @@ class CompiledStep:
             self.model.to("cuda")
         arrays = tuple([kept(x.data if isinstance(x, Tensor) else x) for x in batch])
         layout, numbers = self._layout()
-        key = (layout, tuple([(x.shape, x.dtype) for x in arrays]))
+        key = (layout, tuple([(x.shape, x.dtype, type(x)) for x in arrays]))
         step = self._steps.get(key)
         values = self._values(layout, numbers, arrays)
         if step is None:
@@ -159,6 +159,8 @@ class CompiledStep:
 
     def _own(self, name: str, value: Any) -> Any:
         """An array that may be overwritten: what a step has made, a copy of what it has not."""
+        if isinstance(value, np.ndarray):  # as a state that was loaded
+            value = beside(self.parameters[name].data, value)
         if any(value is made for made in self._made.get(name, ())):
             return value
         return np.array(value, order="C") if isinstance(value, np.ndarray) else value
