@@ -349,3 +349,37 @@ def test_an_error_in_backward_names_the_layer_and_the_line():
 def test_a_module_without_forward_says_so():
     with pytest.raises(TypeError, match="defines no forward"):
         nn.Module()(1)
+
+
+class Packed:
+    """Stands for torch's packed sequences."""
+
+    batch_sizes = (2, 1)
+
+    def __repr__(self):
+        return "Packed(...)"
+
+
+@pytest.mark.parametrize(
+    ("layer", "given", "parts"),
+    [
+        (nn.Linear(3, 2), "hello", ["Linear takes arrays of numbers, not str", "input: 'hello'"]),
+        (nn.Flatten(), {"a": 1}, ["Flatten takes arrays of numbers, not dict"]),
+        (nn.Sequential(nn.ReLU()), None, ["ReLU takes arrays", "in layer Sequential.0 (ReLU)"]),
+        (nn.Linear(3, 2), [[1.0, 2.0, 3.0]], ["not list", "np.asarray"]),
+        (nn.LSTM(3, 4), Packed(), ["LSTM takes", "not Packed", "packed sequences are not taken"]),
+    ],
+)
+def test_what_is_no_array_is_refused_by_name(layer, given, parts):
+    with pytest.raises(TraceError) as caught:
+        layer(given)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_modules_of_users_take_what_they_like():
+    class Field(nn.Module):
+        def forward(self, record):
+            return record["x"]
+
+    assert nn.Sequential(Field(), nn.ReLU())({"x": np.array([-1.0, 1.0])}).data.tolist() == [0, 1]

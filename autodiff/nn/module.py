@@ -19,6 +19,7 @@ from tensorcalc.nodes import Node
 
 from ..graph.modes import Scope, extend, path_of, scope
 from ..graph.placement import moved
+from .inputs import wrong_input
 from .parameter import Parameter, traced_buffers
 
 #: Tables and drawings; set by :mod:`autodiff.nn.summary`, which comes later.
@@ -63,9 +64,14 @@ class Module:
         try:
             result = self.forward(*args, **kwargs)
         except Exception as error:
-            if not getattr(error, "_layer", None):
-                error._layer = self  # type: ignore[attr-defined]
-                extend(error, [f"in layer {path_of(scope.get())}: {self!r}".split("\n")[0]])
+            if getattr(error, "_layer", None):
+                raise
+            wrong: Any = wrong_input(self, args)
+            shown: Any = wrong or error
+            shown._layer = self
+            extend(shown, [f"in layer {path_of(scope.get())}: {self!r}".split("\n")[0]])
+            if wrong:
+                raise wrong from error
             raise
         finally:
             scope.reset(token)
