@@ -11,7 +11,7 @@ from backends.cuda.arrays import ArrayOnDevice, is_on_device
 
 from .. import pytrees
 from . import tensor
-from .modes import extend, recording
+from .modes import GraphError, extend, recording
 from .placement import ARRAYS, kept, target_of
 from .plans import PLAN_LIMIT, Plan, Slice, make_plan, plans_by_key
 from .record import Record
@@ -119,11 +119,27 @@ def _leaf_key(leaf: Any, on: bool) -> Any:
 def _new_plan(key: Any, function: Any, leaves: list[Any], definition: Any, on: bool) -> Plan:
     wanted = [k for k, x in enumerate(leaves) if on and isinstance(x, Tensor) and x._requires_grad]
     arrays = [leaf.data if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    if target_of(arrays) != "numpy":
+        _check_places(function, [leaves[k] for k in wanted])
     plan = make_plan(function, arrays, definition, wanted)
     if len(plans_by_key) >= PLAN_LIMIT:
         plans_by_key.clear()
     plans_by_key[key] = plan
     return plan
+
+
+def _check_places(function: Any, wanted: Sequence[Tensor]) -> None:
+    """Adjoints stay on the device, so whoever wants one must lie there."""
+    name = getattr(function, "__name__", type(function).__name__)
+    for leaf in wanted:
+        if isinstance(leaf.data, np.ndarray):
+            raise GraphError(
+                f"{name}: a tensor in the host's memory that requires gradients meets one on a "
+                "device",
+                [f"tensor: {leaf.name or type(leaf).__name__}, shape {leaf.shape}"],
+                "move it before, t.to('cuda') or model.to('cuda'); arrays that require no "
+                "gradients may lie anywhere",
+            )
 
 
 def run(plan: Plan, arrays: Sequence[Any], tensors: Sequence[Tensor]) -> Any:

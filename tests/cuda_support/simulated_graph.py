@@ -116,6 +116,19 @@ def test_hooks_checkpoints_and_functions(device: SimulatedDevice) -> None:
     same(there.grad, host.grad)
 
 
+def test_a_host_tensor_that_wants_gradients_is_refused_beside_the_device() -> None:
+    host, there = pair(3)
+    with pytest.raises(ad.GraphError) as caught:
+        np.multiply(host, there)
+    assert str(caught.value) == (
+        "multiply: a tensor in the host's memory that requires gradients meets one on a device\n"
+        "  tensor: Tensor, shape (3,)\n"
+        "  hint: move it before, t.to('cuda') or model.to('cuda'); arrays that require no "
+        "gradients may lie anywhere"
+    )
+    same((host.detach() * there).data, host.data * host.data)
+
+
 def test_moving_is_not_recorded() -> None:
     _, there = pair(2)
     with pytest.raises(ad.GraphError, match=r"t.to\('cpu'\) of a result"):
