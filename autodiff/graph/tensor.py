@@ -295,7 +295,7 @@ class Tensor(NDArrayOperatorsMixin):
         if dtype == self.data.dtype:
             return self
         if dtype.kind != "f":
-            return untracked(self.data.astype(dtype))
+            return untracked(kept(self.data, dtype))
         result = record(np.positive, (self,))
         result.data = result.data.astype(dtype)
         return result

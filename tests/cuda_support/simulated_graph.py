@@ -75,6 +75,7 @@ def test_arrays_of_other_libraries_are_wrapped_not_copied(device: SimulatedDevic
     np.sum(t**2).backward()
     same(t.grad, 2 * values)
     np.testing.assert_array_equal(t.numpy(), values)
+    same(t.astype(int).data, values.astype(int))
     assert ad.Tensor(Foreign(device, np.ones(2, np.float32)), dtype=float).dtype == np.float64
 
 
