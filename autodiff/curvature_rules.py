@@ -242,7 +242,7 @@ def _as_stored(found: BlockSystem, dense: Positions) -> BlockSystem:
     """The system with those blocks dense that are stored so.
 
     These are diagonal blocks whose structure is larger, and couplings: they are not symmetric, and
-    of their structures zero, low rank and what is sparse are of use to a solve.
+    of their structures zero and what is sparse are of use to a solve.
     """
     rows = [
         [
@@ -260,7 +260,7 @@ def _as_dense(found: Structure) -> Dense:
 
 
 def _stored_dense(block: Structure, p: int, q: int, dense: Positions) -> bool:
-    return p in dense if p == q else not isinstance(block, (Zero, LowRank, *SPARSE))
+    return p in dense if p == q else not isinstance(block, (Zero, *SPARSE))
 
 
 def wasteful(

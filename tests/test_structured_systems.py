@@ -63,7 +63,13 @@ SYSTEMS: list[tuple[Any, dict[str, Any], tuple[Any, ...], str, tuple[int, ...]]]
     (factors_and_biases, {"U": U, "b": b}, (V, T), "sparse by affine patterns", (0, 1)),
     (two_factors, {"U": U, "W": W}, (V, T), "block diagonal", (0, 1)),
     (groups_and_entries, {"b": b, "u": u}, (y, groups), "sparse by index arrays", (0, 1)),
-    (mixed_effects, {"u": u, "w": w}, (y, X, groups), "low rank product", (0,)),
+    (
+        mixed_effects,
+        {"u": u, "w": w},
+        (y, X, groups),
+        "low rank product, stored as a dense matrix",
+        (0,),
+    ),
     (smooth_difference, {"a": a, "b": b}, (y,), "banded", (0, 1)),
     (reversed_sum, {"a": a, "b": b}, (y,), "sparse by affine patterns", (0, 1)),
 ]

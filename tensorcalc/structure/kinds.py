@@ -362,8 +362,9 @@ class BlockSystem:
 
     @property
     def cores(self) -> tuple[Node, ...]:
-        """The cores of all blocks, each once."""
-        return _distinct([core for row in self.blocks for block in row for core in block.cores])
+        """The cores of the blocks on and above the diagonal, each once: the others mirror them."""
+        upper = [block for p, row in enumerate(self.blocks) for block in row[p:]]
+        return _distinct([core for block in upper for core in block.cores])
 
     @property
     def name(self) -> str:
