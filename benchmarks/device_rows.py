@@ -69,6 +69,7 @@ def _row(
 
 def _set_goals(row: Row) -> None:
     """What is wanted on a GPU, in place of the goals for processors."""
+    row.reason = ""  # those that are stored were found on processors
     row.targets = {"JAX": 1.0} if row.result.startswith("Hessian") else {}
     if (row.problem, row.result, row.size) == FACTORIZATION:
         row.targets = dict(FACTORIZATION_GOALS)
