@@ -22,6 +22,7 @@ from .memory import check_memory, largest_value
 from .numpy_writer import NumpyWriter
 from .output_arrays import written
 from .program import Program
+from .signed_grams import signed_grams
 from .step_costs import Cost, cost
 
 #: Signatures remembered per function; beyond it all are forgotten.
@@ -55,7 +56,7 @@ class Variant:
 
     def prepared(self, program: Program) -> Program:
         """The steps as the target wants them."""
-        return program
+        return signed_grams(program)
 
     def suits(self, sizes: Mapping[str, int]) -> bool:
         """Whether no other order of contractions is better for these sizes."""

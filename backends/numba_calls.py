@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from .numba_contractions import NumbaContractions
 from .numba_nests import DTYPES
-from .steps import FROM_FACTORS, Call, Value
+from .steps import FROM_FACTORS, SIGNED_GRAM, Call, Value
 
 
 class Compiled(NamedTuple):
@@ -58,6 +58,10 @@ class NumbaCalls(NumbaContractions):
             return self._solve(step)
         if step.name in FROM_FACTORS:
             return self._from_factors(step)
+        if step.operation == SIGNED_GRAM:
+            names = [f"np.ascontiguousarray({self.laid_out(v)})" for v in step.arguments]
+            self.line(f"{SIGNED_GRAM}({', '.join([*names, self.new_array(step.value)])})")
+            return True
         row = COMPILED.get(step.name)
         if row is None or step.arguments[0].kind not in row.kinds:
             return False

@@ -30,12 +30,13 @@ from .steps import (
 )
 
 #: Lines from which a kernel ends after a step: LLVM takes too long for very long functions.
-LINES = 400
+LINES = 200
 
 #: Names that the text of kernels uses.
 TAKEN = set(
     "np math real vm prange range min max abs select int dot matrix_vector vector_matrix "
-    "matrix_matrix batched gram row_gram clear empty njit f kernel rows matrices".split()
+    "matrix_matrix batched gram row_gram signed_gram clear empty njit f kernel rows "
+    "matrices".split()
 )
 
 

@@ -49,6 +49,30 @@ def row_gram(a, out):
 
 
 @_compiled
+def signed_gram(a, d, out):
+    """``out[i, j] = sum d[k] a[k, i] a[k, j]``: rows with negative weights apart, each by syrk."""
+    rows = np.empty(a.shape, a.dtype)
+    first, last = 0, a.shape[0]
+    for k in range(a.shape[0]):
+        if d[k] < 0:
+            last -= 1
+            place = last
+        else:
+            place = first
+            first += 1
+        root = np.sqrt(abs(d[k]))
+        for i in range(a.shape[1]):
+            rows[place, i] = root * a[k, i]
+    gram(rows[:first], out)
+    if first < a.shape[0]:
+        other = np.empty(out.shape, out.dtype)
+        gram(rows[first:], other)
+        for i in range(out.shape[0]):
+            for j in range(out.shape[1]):
+                out[i, j] -= other[i, j]
+
+
+@_compiled
 def _small_gram(a, out):
     clear(out)
     for k in range(a.shape[0]):

@@ -27,9 +27,9 @@ from .row_tiles import pairwise_values, tiled, without
 from .standalone import bundled
 from .steps import Nest
 
-#: Operations of a loop nest from which several cores are worth waking, a millisecond or more of one:
-#: what ``python -m benchmarks.parallel_cores`` prints, with room for a machine whose other cores are
-#: busy, where a loop on all of them waits until they are free.
+#: Operations of a loop nest from which several cores are worth waking: a millisecond of one, which
+#: is more than ``python -m benchmarks.parallel_cores`` finds on an idle machine; where other
+#: programs hold the other cores, a loop on all of them waits for those.
 PARALLEL_FROM = 2_000_000
 
 #: Parallel kernels run one at a time: they use all cores, and not every threading layer of numba

@@ -16,6 +16,7 @@ from .numba_terms import spelling
 from .numpy_scope import SizeText
 from .program import Program
 from .row_tiles import Tile
+from .signed_grams import signed_grams
 from .steps import Call, Term
 
 HEAD = """\
@@ -27,7 +28,7 @@ import backends.numba_matrices as matrices
 import backends.numba_rows as rows
 import backends.vector_math as vm
 from backends.numba_runtime import (
-    batched, clear, dot, gram, matrix_matrix, matrix_vector, row_gram, vector_matrix
+    batched, clear, dot, gram, matrix_matrix, matrix_vector, row_gram, signed_gram, vector_matrix
 )
 from backends.vector_math.primitives import select
 
@@ -44,7 +45,8 @@ PARALLEL = (
 
 def prepared(program: Program) -> Program:
     """The program as loops want it: fused, grouped, with what they cannot say between them."""
-    return grouped(fused(with_host_calls(shared_factorizations(program), can_say)))
+    program = signed_grams(shared_factorizations(program))
+    return grouped(fused(with_host_calls(program, can_say)))
 
 
 def can_say(term: Term) -> bool:

@@ -9,6 +9,7 @@ from tensorcalc.cost import ITEM, Cost, row_flops, volume
 from .steps import (
     FACTORS,
     FROM_FACTORS,
+    SIGNED_GRAM,
     Call,
     Contract,
     Input,
@@ -47,6 +48,8 @@ def _call_flops(step: Call) -> Any:
         matrix, side = step.arguments
         both = 2 * matrix.extents[-1] * volume(side.extents)
         return row_flops("solve", [matrix.extents]) + both
+    if step.name == SIGNED_GRAM:
+        return volume(step.arguments[0].extents) * step.value.extents[0]
     if step.name in FROM_FACTORS:
         size = step.arguments[0].extents[-1]
         if step.name == FACTORS:

@@ -302,3 +302,5 @@ ASKED_OF_TRANSPOSE = ASKED | {
 }
 FACTORS = "factors"
 FROM_FACTORS = {FACTORS, *ASKED.values(), *ASKED_OF_TRANSPOSE.values()}
+#: ``A' diag(d) A`` of a matrix and weights of any sign (backends.signed_grams).
+SIGNED_GRAM = "signed_gram"

@@ -125,6 +125,24 @@ def test_factors_in_pairs_are_contracted_one_by_one_where_that_is_less():
     np.testing.assert_allclose(function(**large), tc.evaluate(few, **large), rtol=1e-9)
 
 
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("shape", [(0, 3), (30, 5), (40, 520)])
+def test_weights_of_any_sign_are_taken_by_syrk(target, shape):
+    """``X' diag(d) X``: rows with negative weights apart."""
+    X, d = tc.variables("X: m n, d: m")
+    weighted = tc.einsum("mi,m,mj->ij", X, d**3 - d, X)
+    arrays = {"X": RNG.normal(size=shape), "d": RNG.normal(size=shape[0])}
+    function = agrees(weighted, arrays, target)
+    assert names_of_calls(function) == ["signed_gram"]
+
+
+def test_weights_that_are_not_numbers_stay_so():
+    X, d = tc.variables("X: m n, d: m")
+    function = backends.compile(tc.einsum("mi,m,mj->ij", X, d, X))
+    found = function(X=np.ones((4, 520)), d=np.full(4, np.nan))
+    assert np.isnan(found).all()
+
+
 # -- factorizations -------------------------------------------------------------------------------
 ASKED = ("inv(A)", "logdet(A)", "det(A)", "inv(A)*b", "inv(A')*b", "inv(A)*B", "inv(A')")
 
