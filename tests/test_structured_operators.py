@@ -412,3 +412,23 @@ def test_products_alone_are_solved_by_iteration_with_a_preconditioner():
     assert preconditioned < len(counted)
     indefinite = ProductOperator(lambda v: H @ v - 50 * v, (40,), definite=False)
     np.testing.assert_allclose(H @ indefinite.solve(b) - 50 * indefinite.solve(b), b, atol=1e-5)
+
+
+@pytest.mark.parametrize("shift", [0.0, -1.5])
+def test_the_smallest_eigenvalue_of_a_large_sparse_matrix_is_found(shift):
+    n = 900
+    chain = sparse.diags_array(
+        [-np.ones(n - 1), np.full(n, 2 + shift), -np.ones(n - 1)], offsets=[-1, 0, 1]
+    )
+    expected = 2 - 2 * np.cos(np.pi / (n + 1)) + shift
+    op = SparseOperator(chain, (n,))
+    assert op.smallest_eigenvalue() == pytest.approx(expected, abs=1e-10)
+    halves = SystemOperator(
+        [SparseOperator(chain.tocsr()[s, s], (n // 2,)) for s in (slice(n // 2), slice(n // 2, n))],
+        {(0, 1): chain.tocsr()[: n // 2, n // 2 :]},
+    )
+    assert halves.smallest_eigenvalue() == pytest.approx(expected, abs=1e-10)
+    if shift < 0:
+        with pytest.raises(NotPositiveDefinite) as raised:
+            halves.logdet()
+        assert raised.value.smallest == pytest.approx(expected, abs=1e-10)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
-from .base import NotPositiveDefinite, StructuredOperator
+from .base import SMALL, NotPositiveDefinite, StructuredOperator
 
 
 class BandedOperator(StructuredOperator):
@@ -171,6 +171,19 @@ class SparseOperator(StructuredOperator):
 
     def _diagonal(self) -> Any:
         return self.matrix.diagonal()
+
+    def smallest_eigenvalue(self) -> float:
+        """The least eigenvalue: Lanczos on the inverse, shifted by Gershgorin's lower bound."""
+        n = self.shape[0]
+        if n <= SMALL:
+            return super().smallest_eigenvalue()
+        diagonal = self.matrix.diagonal()
+        radii = abs(self.matrix).sum(axis=1) - np.abs(diagonal)
+        bound = float((diagonal - radii).min())
+        below = bound - 1e-3 * (1 + abs(bound))
+        inverse = LinearOperator((n, n), self._factorized(-below).solve, dtype=float)
+        found = eigsh(self.matrix, 1, sigma=below, OPinv=inverse, return_eigenvectors=False)
+        return float(found[0])
 
     def todense(self) -> Any:
         """The whole matrix, zeros written out."""

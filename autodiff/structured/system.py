@@ -164,6 +164,10 @@ class SystemOperator(StructuredOperator):
         _, _, head = self._factors(damping)
         return self._inner._log_determinant(damping) + head._log_determinant(damping)
 
+    def smallest_eigenvalue(self) -> float:
+        """The least eigenvalue; where all parameters are sparse, that of one sparse matrix."""
+        return super().smallest_eigenvalue() if self._others else self._inner.smallest_eigenvalue()
+
     def _diagonal(self) -> Any:
         return np.concatenate([block._diagonal() for block in self.blocks])
 
