@@ -334,8 +334,9 @@ def compile_step(
     """A whole training step, traced into one program for any target.
 
     ``step(*inputs, target)`` changes the model's parameters and the optimizer's state and returns
-    the loss; see :class:`CompiledStep`. ``target="auto"`` is "numpy": a target that is chosen by
-    measuring would change the last bits from run to run.
+    the loss; see :class:`CompiledStep`. ``target="auto"`` is "numpy", with the updates of many
+    parameters as loops of numba where that is installed: a target that is chosen by measuring
+    would change the last bits from run to run.
 
     >>> import numpy as np, autodiff as ad
     >>> _ = ad.manual_seed(0)
