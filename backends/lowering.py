@@ -407,8 +407,7 @@ class Lowering:
 def _as_in_memory(term: Term, output: Labels, given: Container[Value]) -> Labels:
     """Output labels in the order in which most arrays that have all of them lie.
 
-    Of orders that are as frequent, that of an array that is ``given``, else one that is not the
-    node's: a product of matrices has made it.
+    Of orders that are as frequent, that of an array that is ``given``, else that of the node.
     """
     fixed = {own for value, own in term.loads() if value in given}
     votes = Counter(
@@ -416,7 +415,7 @@ def _as_in_memory(term: Term, output: Labels, given: Container[Value]) -> Labels
         for _, own in term.loads()
         if set(output) <= set(own)
     )
-    weights = {order: (votes[order], order in fixed, order != output) for order in votes}
+    weights = {order: (votes[order], order in fixed, order == output) for order in votes}
     return max(weights, key=weights.__getitem__, default=output)
 
 
