@@ -27,7 +27,7 @@ from . import pytrees
 from .arguments import ARRAYS, Arguments, arguments_of, is_traced, kind_of, leaf_names, unique_name
 from .pytrees import Definition
 from .random_numbers import without_random_numbers
-from .scipy_functions import taking_expressions
+from .undispatched import taking_expressions
 from .user_code import located
 from .watching import Watch
 
@@ -259,13 +259,15 @@ class _Binder:
     ) -> None:
         self._trace, self._names, self._taken, self._sizes = trace, names, taken, sizes
         self._known: dict[int, Variable] = {}
+        self._held: list[Any] = []
 
     def __call__(self, array: Any) -> Node:
-        if id(array) not in self._known:  # the trace holds the array, so its id stays its own
+        if id(array) not in self._known:
+            self._held.append(array)  # so its id stays its own
             name = unique_name(self._names.get(id(array), f"c{len(self._known)}"), self._taken)
             variable = _variable(array, name, self._sizes)
             self._known[id(array)] = variable
-            self._trace.bound[variable] = array
+            self._trace.bound[variable] = np.asarray(array)
         return self._known[id(array)]
 
 

@@ -151,7 +151,7 @@ class Variable(Node):
     ) -> Variable:
         """The variable of these fields; a ``value`` is compared by identity."""
         extents, flags = tuple(extents), frozenset(flags)
-        key = (cls, name, extents, flags, None if value is None else id(value))
+        key = (cls, name, extents, flags, None if value is None else _Identity(id(value)))
         return _intern(key, cls, extents, name=name, flags=flags, value=value)
 
 
@@ -274,6 +274,13 @@ def _intern(key: tuple[Any, ...], cls: type, extents: Extents, **fields: Any) ->
         found.digest = _digest(key)
         _table[key] = found
     return found
+
+
+class _Identity(int):
+    """The address of an array, which another process has elsewhere."""
+
+    def __str__(self) -> str:
+        return "met"
 
 
 def _digest(key: tuple[Any, ...]) -> bytes:

@@ -1,5 +1,9 @@
 """Declarations of variables, and index notation in Python."""
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -185,3 +189,21 @@ def test_a_restriction_in_index_notation_is_the_diagonal():
     H = tc.hessian(np.sum(np.exp(X @ w)), w)
     (i,) = [tc.indices("i")]
     assert tc.simplify(H[i, i][i]) is tc.diagonal(H)
+
+
+def test_arrays_met_in_an_expression_are_named_in_their_order():
+    x, first, second = tc.variables("x: 2"), np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    names = [str(np.sum(x * array)) for array in (first, second, first)]
+    numbers = [int(re.search(r"array_(\d+)", name).group(1)) for name in names]
+    assert numbers[0] == numbers[2] == numbers[1] - 1
+
+
+def test_digests_are_the_same_in_every_process():
+    code = (
+        "import numpy as np, tensorcalc as tc; pad = [np.ones(k) for k in range({})];"
+        "x = tc.variables('x: 2 2'); print((x @ np.array([[1.0, 2], [3, 4]]) @ x).digest.hex())"
+    )
+    found = {
+        subprocess.check_output([sys.executable, "-c", code.format(k)], text=True) for k in (1, 500)
+    }
+    assert len(found) == 1

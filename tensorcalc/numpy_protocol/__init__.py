@@ -7,11 +7,12 @@ NumPy functions and its dispatch), then the functions by what they do, then the 
 
 from . import convert, ufuncs, functions
 from . import shapes, indexing, joining, reductions, selections, windows, tensor_products
-from . import without_nan, sorted_search, linear_algebra, special, activations, methods
+from . import creation, without_nan, sorted_search, linear_algebra, special, activations, methods
 
 __all__ = [
     "activations",
     "convert",
+    "creation",
     "functions",
     "indexing",
     "joining",

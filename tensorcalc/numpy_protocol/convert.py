@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import weakref
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 from ..errors import ShapeError, TraceError
 from ..extents import Extent, is_equal, same_extents
 from ..nodes import Constant, Node, Variable, as_expression, extent_scalar
-from ..products import broadcast, product
+from ..products import broadcast, kronecker, product, scale
 
 #: What becomes of an array met on the way; a trace replaces it to bind the array to a name.
 array_variable: ContextVar[Callable[[Any], Node]] = ContextVar("array_variable")
@@ -32,7 +34,9 @@ def as_node(value: Any) -> Node:
         return extent_scalar(value)
     if isinstance(value, (list, tuple)) and holds_node(value):
         return np.stack([as_node(v) for v in value])  # type: ignore[return-value]
-    array = np.asarray(value)
+    if isinstance(value, Constants) and (known := _multiple_of_identity(value)) is not None:
+        return known
+    array = value if isinstance(value, Constants) else np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TraceError(
             f"an array of dtype {array.dtype} cannot be part of an expression",
@@ -51,6 +55,29 @@ def holds_node(value: Any) -> bool:
     return isinstance(value, (Node, Extent))
 
 
+class Constants(np.ndarray):
+    """An array of numbers made inside a traced function: the same at every call.
+
+    An expression can index it, ``np.eye(10)[labels]``.
+    """
+
+    def __getitem__(self, key: Any) -> Any:
+        """The entries; an expression for an index that is one."""
+        if holds_node(key):
+            return as_node(self)[key]
+        return super().__getitem__(key)
+
+
+def _multiple_of_identity(array: Any) -> Node | None:
+    """``c δ[i,j]`` for a matrix of numbers that is one."""
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or not array.size:
+        return None
+    factor = array.item(0)
+    if not np.array_equal(array, factor * np.eye(len(array))):
+        return None
+    return scale(factor, kronecker(array.shape[:1]))
+
+
 def _met_array(array: Any) -> Node:
     """A variable that stands for an array met outside a trace; constant arrays become constants."""
     constant = constant_array(array)
@@ -59,15 +86,24 @@ def _met_array(array: Any) -> Node:
     return Variable(_array_name(array), array.shape, _flags(array), array)
 
 
+#: Numbers in the names of arrays met outside a trace, in the order in which they were met.
+_numbers: dict[int, tuple[Any, int]] = {}
+_count = itertools.count()
+
+
+def _array_name(array: Any) -> str:
+    """The name of an array as long as it lives."""
+    key = id(array)
+    if key not in _numbers:
+        _numbers[key] = weakref.ref(array, lambda _: _numbers.pop(key, None)), next(_count)
+    return f"array_{_numbers[key][1]}"
+
+
 def constant_array(array: Any) -> Node | None:
     """An array with one value everywhere as a broadcast constant."""
     if 0 < array.size <= 65536 and (array == array.flat[0]).all():
         return broadcast(Constant(float(array.flat[0])), (), array.shape)
     return None
-
-
-def _array_name(array: Any) -> str:
-    return f"array_{id(array):x}"
 
 
 def _flags(array: Any) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from ..extents import floor_divide
 from ..nodes import Constant, Node, extent_scalar
 from ..products import is_boolean, multiply, product, scale, transpose
 from ..sums import add, subtract
-from .convert import as_node, broadcast_to
+from .convert import as_node, broadcast_operands, broadcast_to
 from .functions import described, implements, normal_axes, normal_axis
 from .joining import concatenate
 from .shapes import affine_view, expand_dims, moveaxis, ravel, reshape
@@ -39,7 +39,9 @@ def divided(node: Node, count: Any) -> Node:
 def where_chosen(a: Any, where: Any, neutral: float) -> Node:
     """``a`` where a reduction's option ``where`` chooses it, elsewhere what leaves it unchanged."""
     node = as_node(a)
-    return node if where is True else np.where(as_node(where), node, neutral)
+    if where is True:
+        return node
+    return apply("where", *broadcast_operands(truth(as_node(where)), node, Constant(neutral)))
 
 
 # -- contractions ---------------------------------------------------------------------------------
@@ -73,7 +75,8 @@ def _mean(node: Node, axis: Any, keepdims: bool, where: Any, correction: Any) ->
     chosen = broadcast_to(truth(as_node(where)), node.extents)
     count = sum_over(chosen, axis, keepdims) - correction
     mean = divided(sum_over(node, axis, keepdims, where=where), count)
-    return np.where(count > 0, mean, math.nan)
+    counted = apply("greater", count, broadcast_to(Constant(0), count.extents))
+    return apply("where", counted, mean, broadcast_to(Constant(math.nan), mean.extents))
 
 
 @implements(np.average)

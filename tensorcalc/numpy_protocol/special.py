@@ -71,7 +71,9 @@ def _logaddexp_reduce(
 ) -> Node:
     """``np.logaddexp.reduce``."""
     result = reduced("logsumexp", where_chosen(a, where, -math.inf), axis, keepdims)
-    return result if initial is None else np.logaddexp(result, as_node(initial))
+    if initial is None:
+        return result
+    return apply("logaddexp", result, broadcast_to(as_node(initial), result.extents))
 
 
 REDUCTIONS["logaddexp"] = _logaddexp_reduce

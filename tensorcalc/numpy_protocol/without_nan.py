@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from ..applications import apply
 from ..nodes import Node
 from .convert import as_node
 from .functions import implements
+from .selections import where
 
 
 def _numbers(a: Any) -> Node:
-    return np.logical_not(np.isnan(as_node(a)))
+    return apply("logical_not", apply("isnan", as_node(a)))
 
 
 @implements(np.nansum)
@@ -61,4 +63,4 @@ def nanmin(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
 def _extremum(reduction: Any, neutral: float, a: Any, axis: Any, keepdims: bool) -> Node:
     numbers, options = _numbers(a), {"axis": axis, "keepdims": keepdims}
     found = reduction(np.where(numbers, a, neutral), **options)
-    return np.where(np.any(numbers, **options), found, math.nan)
+    return where(np.any(numbers, **options), found, math.nan)

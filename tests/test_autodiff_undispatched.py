@@ -1,4 +1,4 @@
-"""Functions of SciPy that are no ufuncs, inside functions that are differentiated."""
+"""Functions that no protocol of NumPy reaches, inside functions that are differentiated."""
 
 from __future__ import annotations
 
@@ -102,3 +102,58 @@ def test_other_threads_compute_numbers_while_a_function_is_traced():
 def test_an_option_that_expressions_cannot_have_is_named():
     with pytest.raises(TraceError, match="logsumexp with return_sign= cannot be traced"):
         ad.grad(lambda z: logsumexp(z, return_sign=True)[0])(Z)
+
+
+# -- arrays made inside a function ----------------------------------------------------------------
+def row_of_ones(x):
+    return np.ones(x.shape[0])
+
+
+MADE = {
+    "eye": lambda x: x @ np.eye(x.shape[0]) @ x,
+    "eye above": lambda x: x @ np.eye(x.shape[0], k=1) @ x,
+    "eye not square": lambda x: np.sum(x @ np.eye(x.shape[0], x.shape[0] + 2, k=1) ** 3),
+    "identity": lambda x: np.sum((x[:, None] * np.identity(x.shape[0])) ** 3),
+    "ones": lambda x: row_of_ones(x) @ x**3,
+    "full": lambda x: np.sum(np.full(x.shape, 2.0) * x**2),
+    "tri": lambda x: np.sum((np.tri(x.shape[0], k=-1) @ x) ** 2),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_arrays_of_a_symbolic_size_are_those_of_numpy_and_pin_nothing(name):
+    function = MADE[name]
+    slope, curvature = ad.grad(function), ad.hessian(function)
+    for n in (3, 4, 6):
+        at = RNG.normal(size=n)
+        step = 1e-6 * np.eye(n)
+        differences = [(function(at + e) - function(at - e)) / 2e-6 for e in step]
+        np.testing.assert_allclose(slope(at), differences, rtol=1e-6, atol=1e-6)
+        differences = [(slope(at + e) - slope(at - e)) / 2e-6 for e in step]
+        np.testing.assert_allclose(curvature(at), differences, rtol=1e-6, atol=1e-6)
+    assert slope.traces == 1
+
+
+def test_rows_of_an_identity_are_chosen_by_labels():
+    def loss(weights, inputs, labels):
+        scores = inputs @ weights
+        return -np.sum(np.eye(3)[labels] * (scores - logsumexp(scores, axis=1, keepdims=True)))
+
+    weights, inputs = RNG.normal(size=(4, 3)), RNG.normal(size=(9, 4))
+    labels = RNG.integers(0, 3, size=9)
+    found = ad.grad(loss)(weights, inputs, labels)
+    wanted = inputs.T @ (softmax(inputs @ weights, axis=1) - np.eye(3)[labels])
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+def test_a_multiple_of_an_identity_is_one_in_the_formula():
+    hessian = ad.hessian(lambda x: x @ (2 * np.eye(4)) @ x, structured=True)
+    assert "multiple of the identity" in repr(hessian(np.ones(4)))
+
+
+def test_an_identity_of_a_closure_may_change():
+    matrix = np.eye(2)
+    slope = ad.grad(lambda x: x @ matrix @ x)
+    np.testing.assert_array_equal(slope(np.ones(2)), [2.0, 2.0])
+    matrix[0, 0] = 5.0
+    np.testing.assert_array_equal(slope(np.ones(2)), [10.0, 2.0])

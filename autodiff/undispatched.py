@@ -1,16 +1,17 @@
-"""SciPy's functions of Python inside a traced function.
+"""Functions that no protocol reaches, inside a traced function.
 
 ``scipy.special.softmax`` and a few others are no ufuncs: they turn their argument into an array of
-numbers, and no protocol of NumPy reaches them, by whatever name a user's module holds them. So
-while a function is traced they run other code: expressions go to tensorcalc's function of the same
-name, numbers go to SciPy's own code, also in other threads.
+numbers. ``np.eye(x.shape[0])`` has no expression among its arguments at all. Users' modules hold
+these functions by names of their own. So while a function is traced they run other code:
+expressions and extents go to what tensorcalc means by that name, numbers go to the code that was
+there, also in other threads.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from inspect import signature
@@ -19,13 +20,18 @@ from typing import Any, NamedTuple
 
 import tensorcalc as tc
 from tensorcalc.errors import TraceError
-from tensorcalc.numpy_protocol.convert import holds_node
+from tensorcalc.numpy_protocol.convert import Constants, holds_node
+from tensorcalc.numpy_protocol.creation import eye, full, identity, ones, tri
 
-#: The functions, by the module that users import them from.
-MODULES = {
-    "scipy.special": ("logsumexp", "softmax", "log_softmax", "polygamma"),
-    "scipy.linalg": ("expm",),
+#: The functions with their meanings, by the module that users import them from.
+MODULES: dict[str, dict[str, Callable[..., Any]]] = {
+    "numpy": {f.__name__: f for f in (eye, identity, ones, full, tri)},
+    "scipy.special": {
+        f.__name__: f for f in (tc.logsumexp, tc.softmax, tc.log_softmax, tc.polygamma)
+    },
+    "scipy.linalg": {"expm": tc.expm},
 }
+MEANINGS = {name: meaning for meanings in MODULES.values() for name, meaning in meanings.items()}
 
 
 class _Replaced(NamedTuple):
@@ -75,7 +81,7 @@ def _dispatcher(name: str) -> CodeType:
 
 
 def _call(*args: Any, **kwargs: Any) -> Any:
-    from autodiff.scipy_functions import called  # this code runs in the namespace of SciPy's module
+    from autodiff.undispatched import called  # this code runs in the namespace of another module
 
     return called("name", args, kwargs)
 
@@ -86,13 +92,14 @@ def called(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     Raises TraceError for an option that expressions cannot have.
     """
     if not any(map(holds_node, (*args, *kwargs.values()))):
-        return _replaced[name].own(*args, **kwargs)
-    meaning = getattr(tc, name)
+        result = _replaced[name].own(*args, **kwargs)
+        return result.view(Constants) if name in MODULES["numpy"] else result
+    meaning = MEANINGS[name]
     options = signature(meaning).parameters
     refused = sorted(kwargs.keys() - options.keys())
     if refused:
         raise TraceError(
-            f"scipy's {name} with {', '.join(f'{key}=' for key in refused)} cannot be traced",
+            f"{name} with {', '.join(f'{key}=' for key in refused)} cannot be traced",
             [f"options that can: {', '.join(list(options)[1:])}"],
             "leave the option out",
         )
