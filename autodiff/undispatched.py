@@ -13,9 +13,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import partial
 from inspect import signature
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import tensorcalc as tc
@@ -35,7 +35,7 @@ MEANINGS = {name: meaning for meanings in MODULES.values() for name, meaning in 
 
 
 class _Replaced(NamedTuple):
-    """A function that runs the code of a dispatcher, and one with the code that was its own."""
+    """A function that runs other code, and one with the code and the defaults that were its own."""
 
     function: Any
     own: Any
@@ -63,6 +63,7 @@ def taking_expressions() -> Iterator[None]:
             if not _traces:
                 for function, own in _replaced.values():
                     function.__code__ = own.__code__
+                    function.__kwdefaults__ = own.__kwdefaults__
 
 
 def _replace(name: str, function: Any) -> None:
@@ -71,19 +72,14 @@ def _replace(name: str, function: Any) -> None:
         own = FunctionType(code, namespace, name, function.__defaults__, function.__closure__)
         own.__kwdefaults__ = function.__kwdefaults__
         _replaced[name] = _Replaced(function, own)
-    function.__code__ = _dispatcher(name)
+    # The defaults of both, at every moment: another thread may be about to call.
+    defaults = _replaced[name].own.__kwdefaults__ or {}
+    function.__kwdefaults__ = {**defaults, "_called": partial(called, name)}
+    function.__code__ = _call.__code__
 
 
-@cache
-def _dispatcher(name: str) -> CodeType:
-    constants = tuple(name if each == "name" else each for each in _call.__code__.co_consts)
-    return _call.__code__.replace(co_consts=constants)
-
-
-def _call(*args: Any, **kwargs: Any) -> Any:
-    from autodiff.undispatched import called  # this code runs in the namespace of another module
-
-    return called("name", args, kwargs)
+def _call(*args: Any, _called: Any, **kwargs: Any) -> Any:
+    return _called(args, kwargs)
 
 
 def called(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

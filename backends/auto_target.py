@@ -25,6 +25,10 @@ from .numba_target import NumbaFunction, Recipe
 #: Calls, and seconds in them, after which a signature is worth compiling.
 CALLS = 10
 SECONDS = 0.2
+#: Lines of numba code that are worth compiling: 30 ms each, and the end of the process waits. The
+#: Hessian of bundle adjustment has 4,966 and takes 150 s of CPU, its gradient 677 and 14 s
+#: (``python -m benchmarks --suite models --problem "bundle adjustment"`` prints first calls).
+LINES = 2000
 #: Rounds of the comparison; the least time counts, since other threads go on working.
 ROUNDS = 12
 
@@ -135,6 +139,8 @@ class AutoFunction(CompiledFunction):
             recipe, count = self._recipe(arguments)
         except Exception as error:
             self._failed(error)
+            return
+        if recipe.source.count("\n") > LINES:
             return
         _WORKER.submit(lambda: self._compare(trial, recipe, arguments, count))
 

@@ -208,6 +208,18 @@ def logistic() -> tuple[list[Any], dict[str, Any]]:
     return [loss, tc.gradient(loss, w), tc.hessian(loss, w)], arrays
 
 
+def test_long_programs_stay_on_numpy(monkeypatch: Any) -> None:
+    monkeypatch.setattr(auto_target, "SECONDS", 0.0)
+    monkeypatch.setattr(auto_target, "LINES", 20)
+    x = tc.variables("x: n")
+    function = backends.compile(np.sum(np.sin(x) * np.exp(x)), "auto")
+    for _ in range(auto_target.CALLS + 1):
+        function(x=np.ones(3))
+    auto_target.finish_compiling()
+    assert function.target == "numpy"
+    assert function.failure is None
+
+
 def test_the_automatic_target_starts_on_numpy_and_goes_over(monkeypatch: Any) -> None:
     monkeypatch.setattr(auto_target, "SECONDS", 0.0)
     roots, arrays = logistic()
