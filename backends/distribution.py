@@ -1,8 +1,9 @@
-"""Products distributed over sums that are mostly zero.
+"""Products distributed over sums that are mostly zero, or that only one vector meets.
 
 ``sum(S[a,i,k] x[a,j] over a)`` with ``S[a,i,k] = u[a,i] δ[i,k] + v[a,i] δ[i,k+m]`` is contracted
 term by term: the entries between the diagonals are neither stored nor multiplied. Sums of such
-sums are one sum, whose terms are written into one array.
+sums are one sum, whose terms are written into one array. ``(A + A')[i,j] x[j]`` with stored ``A``
+is two products with a vector, which read the matrix: the sum would be written and read again.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tensorcalc.applications import apply
+from tensorcalc.broadcasts import permutation_of
 from tensorcalc.deltas import solved_for, substituted
 from tensorcalc.extents import evaluate, symbols_of
-from tensorcalc.nodes import Apply, Delta, Node, Product, Sum, postorder, use_counts
+from tensorcalc.nodes import Apply, Delta, Node, Product, Sum, Variable, postorder, use_counts
 from tensorcalc.products import product, scale, split_coefficient
 from tensorcalc.sums import add
 
@@ -52,7 +54,9 @@ def _rewritten(node: Node, new: Mapping[Node, Node], uses: Mapping[Node, int]) -
         return made if changed else node
     if isinstance(node, Product):
         for k, operand in enumerate(operands):
-            if single[k] and isinstance(operand, Sum) and _contracts(node, k) and sparse(operand):
+            if not single[k] or not isinstance(operand, Sum) or not _contracts(node, k):
+                continue
+            if sparse(operand) or _meets_vectors(node, k, operand):
                 return _over_sum(node, operands, k)
         if changed:
             return product(operands, node.subscripts, node.output, node.label_extents())
@@ -72,6 +76,20 @@ def _contracts(node: Product, position: int) -> bool:
     summed = set(node.subscripts[position]) - set(node.output)
     others = [own for k, own in enumerate(node.subscripts) if k != position]
     return any(label in own for label in summed for own in others)
+
+
+def _meets_vectors(node: Product, position: int, operand: Sum) -> bool:
+    """Whether a sum of stored arrays is larger than its product and all other factors."""
+    labels = set(node.subscripts[position])
+    others = [own for k, own in enumerate(node.subscripts) if k != position]
+    largest = all(set(own) < labels for own in (*others, node.output))
+    return largest and all(map(_is_stored, operand.operands))
+
+
+def _is_stored(term: Node) -> bool:
+    """Whether a term is an argument, up to its sign or size and the order of its axes."""
+    _, rest = split_coefficient(term)
+    return isinstance(rest.operands[0] if permutation_of(rest) else rest, Variable)
 
 
 def _over_sum(node: Product, operands: Sequence[Node], position: int) -> Node:

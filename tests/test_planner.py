@@ -11,7 +11,7 @@ import autodiff as ad
 import backends
 import tensorcalc as tc
 from backends.hoisting import hoisted
-from backends.steps import Call, Contract
+from backends.steps import Call, Contract, Input
 from tensorcalc.extents import evaluate
 from tensorcalc.nodes import Product
 
@@ -218,3 +218,15 @@ def test_summed_labels_of_terms_with_a_delta_in_common():
     values = {"X": rng.normal(size=(3, 4)), "x": rng.normal(size=4), "y": rng.normal(size=3)}
     for root, found in zip(roots, backends.compile(roots)(**values), strict=True):
         np.testing.assert_allclose(found, tc.evaluate(root, **values), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_sum_of_stored_matrices_is_not_formed_for_a_vector(target):
+    A, x = tc.variables("A: n n, x: n")
+    quadratic = x @ A @ x
+    arrays = {"A": RNG.normal(size=(5, 5)), "x": RNG.normal(size=5)}
+    slope = agrees(tc.gradient(quadratic, x), arrays, target)
+    assert all(step.value.ndim < 2 or isinstance(step, Input) for step in slope.program.steps)
+    both = [tc.gradient(quadratic, x), tc.hessian(quadratic, x)]
+    value, hessian = backends.compile(both, target)(**arrays)
+    np.testing.assert_allclose(value, hessian @ arrays["x"])
