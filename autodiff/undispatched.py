@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from inspect import signature
 from types import FunctionType
@@ -44,6 +45,8 @@ class _Replaced(NamedTuple):
 _replaced: dict[str, _Replaced] = {}
 _lock = threading.Lock()
 _traces = 0
+#: Whether it is this thread that traces.
+_inside: ContextVar[bool] = ContextVar("inside", default=False)
 
 
 @contextmanager
@@ -55,9 +58,11 @@ def taking_expressions() -> Iterator[None]:
         for module, names in MODULES.items():
             for name in names if module in sys.modules else ():
                 _replace(name, getattr(sys.modules[module], name))
+    token = _inside.set(True)
     try:
         yield
     finally:
+        _inside.reset(token)
         with _lock:
             _traces -= 1
             if not _traces:
@@ -89,7 +94,7 @@ def called(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """
     if not any(map(holds_node, (*args, *kwargs.values()))):
         result = _replaced[name].own(*args, **kwargs)
-        return result.view(Constants) if name in MODULES["numpy"] else result
+        return result.view(Constants) if _inside.get() and name in MODULES["numpy"] else result
     meaning = MEANINGS[name]
     options = signature(meaning).parameters
     refused = sorted(kwargs.keys() - options.keys())

@@ -79,7 +79,7 @@ def test_after_a_trace_the_functions_are_scipys_own_also_if_it_failed():
 
 def test_other_threads_compute_numbers_while_a_function_is_traced():
     inside, done = threading.Event(), threading.Event()
-    found = []
+    found, made = [], []
 
     def loss(z):
         inside.set()
@@ -89,13 +89,15 @@ def test_other_threads_compute_numbers_while_a_function_is_traced():
     def outside():
         inside.wait(10)
         found.append(logsumexp(Z))
+        made.append(np.ones(3))
         done.set()
 
     thread = threading.Thread(target=outside)
     thread.start()
     slope = ad.grad(loss)(Z)
     thread.join()
-    np.testing.assert_allclose(found, logsumexp(Z))
+    np.testing.assert_allclose(found, [logsumexp(Z)])
+    assert type(made[0]) is np.ndarray
     np.testing.assert_allclose(slope, softmax(Z))
 
 
