@@ -146,3 +146,16 @@ def test_what_fit_and_the_options_refuse():
     with pytest.raises(ValueError, match="decay=1"):
         KFAC(model, CROSS_ENTROPY, decay=1)
     assert repr(NewtonCG(model, CROSS_ENTROPY)) == "NewtonCG(lr=1, damping=0.1)"
+
+
+@pytest.mark.parametrize("scale", [1e-19, 1e-21, 1e-23])
+def test_conjugate_gradients_end_where_the_precision_ends(scale):
+    b = np.full(5, scale, np.float32)
+    found = _conjugate_gradients(lambda v: np.float32(1e-3) * v, b, np.zeros_like(b), 20, 5e-4)
+    assert np.isfinite(found).all()
+
+
+def test_conjugate_gradients_take_no_step_of_negative_curvature():
+    b = np.array([0.0, 1.0])
+    found = _conjugate_gradients(lambda v: np.array([1.0, -1.0]) * v, b, np.zeros(2), 20, 5e-4)
+    np.testing.assert_array_equal(found, [0.0, 0.0])

@@ -97,7 +97,10 @@ def _conjugate_gradients(
         if squared == 0:
             break
         curved = product(direction)
-        length = squared / (direction @ curved)
+        curvature = direction @ curved
+        if not curvature > 0:  # too small for the precision, or lost in rounding
+            break
+        length = squared / curvature
         x = x + length * direction
         residual = residual - length * curved
         values.append(float(-(x @ (b + residual)) / 2))
