@@ -148,7 +148,7 @@ def test_what_fit_and_the_options_refuse():
     assert repr(NewtonCG(model, CROSS_ENTROPY)) == "NewtonCG(lr=1, damping=0.1)"
 
 
-@pytest.mark.parametrize("scale", [1e-19, 1e-21, 1e-23])
+@pytest.mark.parametrize("scale", [1e-19, 1e-21, 1e-22, 1e-23])
 def test_conjugate_gradients_end_where_the_precision_ends(scale):
     b = np.full(5, scale, np.float32)
     found = _conjugate_gradients(lambda v: np.float32(1e-3) * v, b, np.zeros_like(b), 20, 5e-4)
