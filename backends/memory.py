@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tensorcalc.errors import TensorcalcError
@@ -79,19 +81,21 @@ def _remedy(step: Step, sizes: Mapping[str, int], item: int) -> str:
 
 
 def available() -> int:
-    """Bytes that can still be allocated without swapping."""
+    """Bytes that can still be allocated without swapping; all there are if the system is silent.
+
+    Linux says it in a file that macOS and Windows lack, or a container may not read.
+    """
     try:
-        with open("/proc/meminfo") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return _physical()
+        report = Path("/proc/meminfo").read_text()
+    except (FileNotFoundError, PermissionError):
+        return _physical()
+    found = re.search(r"^MemAvailable:\s*(\d+) kB$", report, re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else _physical()
 
 
 def _physical() -> int:
-    names: Any = os.sysconf_names
+    """Bytes of the machine; where it does not say, no limit, so that nothing is refused."""
+    names: Any = getattr(os, "sysconf_names", {})
     if "SC_PHYS_PAGES" in names:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return 2**63

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import backends
 import tensorcalc as tc
+from backends import memory
 from backends.binding import ArgumentError
 from backends.memory import SizeError
 from backends.program import Program, ProgramError
@@ -139,6 +141,12 @@ def test_a_hessian_that_does_not_fit_is_refused_with_the_remedy(monkeypatch: Any
         "  shape: (m, k, m, k)",
         "  available: 8.0 GB",
     ]
+
+
+def test_where_the_free_memory_is_not_told_all_of_it_counts(monkeypatch: Any) -> None:
+    """As on macOS, which has no /proc."""
+    monkeypatch.setattr("backends.memory.Path", lambda name: Path("nowhere" + name))
+    assert memory.available() == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 # -- sharing and shape of the code ----------------------------------------------------------------
