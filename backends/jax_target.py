@@ -24,7 +24,7 @@ class JaxVariant(Variant):
     """The code for one order of contractions."""
 
     def prepared(self, program: Program) -> Program:
-        """XLA finds by itself what factorizations have in common."""
+        """As it is: how many rows have negative weights only values say; XLA needs shapes."""
         return program
 
     def code(self, pooled: bool = False) -> Code:

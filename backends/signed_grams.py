@@ -13,7 +13,7 @@ from tensorcalc.operations.helpers import helper
 
 from .cores import multiplied
 from .program import Program
-from .steps import SIGNED_GRAM, Call, Contract, Nest, Step, Term, Value
+from .steps import SIGNED_GRAM, Call, Contract, Labels, Nest, Step, Term, Value
 
 
 def signed_grams(program: Program) -> Program:
@@ -29,38 +29,34 @@ def signed_grams(program: Program) -> Program:
             steps.append(step)
             continue
         matrix, weighted, weights = found
-        if isinstance(weights, Nest):
-            steps.append(weights)
-            weights = weights.value
-        steps.append(Call(step.value, SIGNED_GRAM, (matrix, weights)))
+        steps += [weights, Call(step.value, SIGNED_GRAM, (matrix, weights.value))]
         if readers[weighted] == 1:
             gone.add(weighted)
-    if not any(isinstance(step, Call) and step.name == SIGNED_GRAM for step in steps):
-        return program
     result = Program([step for step in steps if step.value not in gone], program.outputs)
     result.verify()
     return result
 
 
-def _parts(step: Contract, nests: dict[Value, Nest]) -> tuple[Value, Value, Nest | Value] | None:
+def _parts(step: Contract, nests: dict[Value, Nest]) -> tuple[Value, Value, Nest] | None:
     """The matrix, its weighted self and the weights, if that is what a contraction multiplies."""
     pairs = list(zip(step.operands(), step.subscripts, strict=True))
     for (matrix, own), (weighted, other) in (pairs, pairs[::-1]):
-        nest = nests.get(weighted)
-        is_gram = matrix.ndim == 2 and len(other) == 2 and own[0] == other[0]
-        if (
-            nest is None
-            or not is_gram
-            or step.output not in ((own[1], other[1]), (other[1], own[1]))
-        ):
+        if weighted not in nests or not _is_gram(own, other, step.output):
             continue
+        nest = nests[weighted]
         weights = _weights(nest, matrix)
-        if weights is not None and own[1] != other[1]:
+        if weights is not None:
             value = Value(f"{weighted.name}_weights", (matrix.extents[0],))
             row = nest.output[0]
-            sizes = {row: nest.sizes[row]}
-            return matrix, weighted, Nest(value, weights, (row,), (), sizes)
+            return matrix, weighted, Nest(value, weights, (row,), (), {row: nest.sizes[row]})
     return None
+
+
+def _is_gram(own: Labels, other: Labels, output: Labels) -> bool:
+    """Whether two matrices are contracted over their rows."""
+    if len(own) != 2 or len(other) != 2 or own[0] != other[0] or own[1] == other[1]:
+        return False
+    return output in ((own[1], other[1]), (other[1], own[1]))
 
 
 def _weights(nest: Nest, matrix: Value) -> Term | None:
