@@ -62,6 +62,8 @@ class Operation:
     #: Parameters that the generated tests use.
     test_params: dict[str, Any] = field(default_factory=dict, kw_only=True)
     result: Literal["real", "boolean", "integer"] = field(default="real", kw_only=True)
+    #: Whether real results are whole numbers: "always", if all operands are, "never".
+    integral: Literal["never", "inherited", "always"] = field(default="never", kw_only=True)
     #: Interval that contains every value, for curvature certificates; see :meth:`value_range`.
     range: Any = field(default=(-math.inf, math.inf), kw_only=True)
     #: +1 nondecreasing, -1 nonincreasing, 0 neither, in each operand.

@@ -122,11 +122,6 @@ def _integer_index(node: Node, index: Node) -> Any:
     return index
 
 
-#: Operations whose results are integers, and those whose results are if their operands are.
-ROUNDING = frozenset({"floor", "ceil", "rint", "trunc", "sign"})
-CHOOSING = frozenset({"maximum", "minimum", "abs", "where"})
-
-
 def is_integer(node: Node) -> bool:
     """Whether every entry is an integer by construction."""
     if isinstance(node, Constant):
@@ -134,9 +129,9 @@ def is_integer(node: Node) -> bool:
     if isinstance(node, Variable):
         return bool(node.flags & {"integer", "boolean"})
     if isinstance(node, Apply):
-        if node.operation.name in ROUNDING or node.operation.result in ("integer", "boolean"):
+        if node.operation.integral == "always" or node.operation.result != "real":
             return True
-        return node.operation.name in CHOOSING and all(map(is_integer, node.operands))
+        return node.operation.integral == "inherited" and all(map(is_integer, node.operands))
     return isinstance(node, Delta) or all(map(is_integer, node.operands))
 
 

@@ -24,6 +24,7 @@ row(
     range=(0, INF),
     convexity=1,
     source="derivative 0 at 0",
+    integral="inherited",
 )
 row(
     "sign",
@@ -34,6 +35,7 @@ row(
     latex=r"\operatorname{{sign}}({0})",
     range=(-1, 1),
     monotone=(1,),
+    integral="always",
 )
 row(
     "copysign",
@@ -75,6 +77,7 @@ row(
     monotone=(1, 1),
     convexity=1,
     source="at a tie each operand gets half of the adjoint",
+    integral="inherited",
 )
 row(
     "minimum",
@@ -90,6 +93,7 @@ row(
     monotone=(1, 1),
     convexity=-1,
     source="at a tie each operand gets half of the adjoint",
+    integral="inherited",
 )
 row(
     "relu",
@@ -135,6 +139,7 @@ row(
     latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
     domain=("boolean", (-2.0, 2.0), (-2.0, 2.0)),
     monotone=(0, 1, 1),
+    integral="inherited",
 )
 
 # -- rounding: derivatives are zero ---------------------------------------------------------------
@@ -153,6 +158,7 @@ for _name, _latex in [
         cuda=f"{_name}({{0}})",
         latex=_latex,
         monotone=(1,),
+        integral="always",
     )
 row(
     "floor_divide",
@@ -163,6 +169,7 @@ row(
     numba="({0} // {1})",
     latex=r"\left\lfloor \frac{{{0}}}{{{1}}} \right\rfloor",
     domain=((-5.0, 5.0), (0.5, 2.0)),
+    integral="always",
 )
 row(
     "remainder",
@@ -175,6 +182,7 @@ row(
     numba="({0} % {1})",
     latex=r"{0} \bmod {1}",
     domain=((-5.0, 5.0), (0.5, 2.0)),
+    integral="inherited",
 )
 row(
     "fmod",
@@ -188,4 +196,5 @@ row(
     cuda="math.fmod({0}, {1})",
     latex=r"\operatorname{{fmod}}({0}, {1})",
     domain=((-5.0, 5.0), (0.5, 2.0)),
+    integral="inherited",
 )

@@ -127,6 +127,7 @@ row(
     numpy="np.multiply.reduce({0}, axis=-1)",
     jax="jnp.prod({0}, axis=-1)",
     latex=r"\prod {0}",
+    integral="inherited",
 )
 
 
@@ -259,6 +260,7 @@ row(
     jax="jnp.sort({0}, axis=-1)",
     latex=r"\operatorname{{sort}}({0})",
     source="locally a permutation of the entries",
+    integral="inherited",
 )
 row(
     "sort_permutation",
