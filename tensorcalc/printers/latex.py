@@ -269,8 +269,6 @@ def _row_template(formula: Call) -> tuple[str, int]:
         base, exponent = _base(formula.operands[0]), params["exponent"]
         return _superscripted(base, exponent), POWER
     column = operation.latex
-    if formula.function in _WITHOUT_ZERO and _is_zero(formula.operands[-1]):
-        column = _WITHOUT_ZERO[formula.function]
     if not isinstance(column, str) or not column:
         joined = ", ".join(map(_latex, formula.operands))
         return rf"\operatorname{{{formula.function}}}\left({joined}\right)", ATOM
@@ -281,6 +279,9 @@ def _row_template(formula: Call) -> tuple[str, int]:
     ]
     if re.search(r"\{\d\}_", column):  # the template adds a subscript of its own
         operands = [rf"\left[{o}\right]" if _has_own_subscript(o) else o for o in operands]
+    for k, operand in enumerate(formula.operands):
+        if isinstance(operand, Number) and operand.value == 0:
+            column = column.replace(f" - {{{k}}}", "")
     for old, new in _SYNONYMS.items():
         column = column.replace(old, new)
     text = column.format(*operands, **params)
@@ -288,14 +289,6 @@ def _row_template(formula: Call) -> tuple[str, int]:
         return text, POWER
     closed = column.endswith((")", "|", "]", "}")) and not column.startswith(r"\frac")
     return text, ATOM if closed else PRODUCT
-
-
-#: Columns for a last operand that is 0.
-_WITHOUT_ZERO = {"step": r"\operatorname{{step}}({0})"}
-
-
-def _is_zero(formula: Formula) -> bool:
-    return isinstance(formula, Number) and formula.value == 0
 
 
 def _is_enclosed(column: str, position: int) -> bool:
