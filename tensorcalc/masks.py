@@ -1,29 +1,16 @@
-"""Masks among the factors of products and of all terms of a sum.
+"""Masks that all terms of a sum have.
 
 A mask selects: where it is 0 the other factors of its product have no effect, not even as
 infinity or NaN. So it has to stand beside all of them: :mod:`tensorcalc.products` takes masks out
-of the sums and nested products that it multiplies.
+of the sums, as of the nested products, that it multiplies.
 """
 
 from __future__ import annotations
 
 from . import products
-from .nodes import Apply, Constant, Node, Product, Sum
-from .products import broadcast, is_boolean, product, scale, split_coefficient
-
-#: A boolean application, and its axes in the node of which it is a factor.
-Mask = tuple[Node, tuple[int, ...]]
-
-
-def masks_of(node: Node) -> dict[Mask, None]:
-    """The masks among the factors of ``node`` along its axes."""
-    own = tuple(range(node.ndim))
-    pairs = zip(node.operands, node.subscripts, strict=True) if isinstance(node, Product) else ()
-    return {
-        (factor, labels): None
-        for factor, labels in (pairs or [(node, own)])
-        if isinstance(factor, Apply) and is_boolean(factor) and set(labels) <= set(own)
-    }
+from .nodes import Constant, Node, Product, Sum
+from .normal_form import Mask, masks_of
+from .products import broadcast, product, scale, split_coefficient
 
 
 def common_masks(node: Sum) -> tuple[dict[Mask, None], Node]:

@@ -16,6 +16,8 @@ from .nodes import Apply, Constant, Delta, Node, Product, Sum, Variable
 
 Label = Hashable
 Factor = tuple[Node, tuple[Label, ...]]
+#: A boolean application, and its axes in the node of which it is a factor.
+Mask = tuple[Node, tuple[int, ...]]
 
 #: Merges equal factors into powers; set by :mod:`tensorcalc.applications`, which comes later.
 power_of: Any = None
@@ -138,6 +140,17 @@ def is_boolean(node: Node) -> bool:
     if isinstance(node, Product):
         return all(map(is_boolean, node.operands)) and not _freely_summed(node)
     return False
+
+
+def masks_of(node: Node) -> dict[Mask, None]:
+    """The masks among the factors of ``node`` along its axes."""
+    own = tuple(range(node.ndim))
+    pairs = zip(node.operands, node.subscripts, strict=True) if isinstance(node, Product) else ()
+    return {
+        (factor, labels): None
+        for factor, labels in (pairs or [(node, own)])
+        if isinstance(factor, Apply) and is_boolean(factor) and set(labels) <= set(own)
+    }
 
 
 def is_view(node: Product) -> bool:

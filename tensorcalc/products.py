@@ -36,6 +36,7 @@ from .normal_form import (
     is_symmetric,
     is_view,
     is_zero,
+    masks_of,
     powers_merged,
     split_coefficient,
 )
@@ -65,8 +66,7 @@ sum_of: Any = None
 canonical_sum: Any = None
 #: Whether a sum has a term with a negative coefficient; set likewise.
 has_negative_terms: Any = None
-#: Masks among factors; masks of all terms and the sum without them; of :mod:`tensorcalc.masks`.
-masks_of: Any = None
+#: Masks that all terms of a sum have, and the sum without them; set likewise.
 common_masks: Any = None
 
 
@@ -258,8 +258,11 @@ class _Work:
         settled, self.factors = self.factors, []
         for node, labels in settled:
             masks, rest = common_masks(node) if isinstance(node, Sum) else ((), node)
-            self.add(rest, labels, ((), (), ()))
-            self._add_masks(masks, labels)
+            if masks:
+                self.add(rest, labels, ((), (), ()))
+                self._add_masks(masks, labels)
+            else:
+                self.factors.append((node, labels))
 
     def _normalise_sums(self) -> None:
         """Sums among other factors have a canonical orientation and sign."""

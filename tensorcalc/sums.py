@@ -157,7 +157,7 @@ def _terms(operand: Node) -> list[tuple[float, Node]]:
     return [(coefficient, rest)]
 
 
-products.masks_of, products.common_masks = masks.masks_of, masks.common_masks
+products.common_masks = masks.common_masks
 products.sum_of = lambda terms: add(*terms)
 products.canonical_sum = canonical_sum
 products.has_negative_terms = has_negative_terms
