@@ -13,54 +13,38 @@ from .convert import as_node
 from .functions import implements
 from .selections import where
 
+#: NumPy's functions by what they are of the entries that are numbers.
+PLAIN = {
+    np.nansum: np.sum,
+    np.nanprod: np.prod,
+    np.nanmean: np.mean,
+    np.nanvar: np.var,
+    np.nanstd: np.std,
+}
+#: Extrema, with the value of entries that are none; NaN where there is no number at all.
+EXTREMA = {np.nanmax: (np.max, -math.inf), np.nanmin: (np.min, math.inf)}
+
 
 def _numbers(a: Any) -> Node:
     return apply("logical_not", apply("isnan", as_node(a)))
 
 
-@implements(np.nansum)
-def nansum(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
-    """``np.sum`` of the entries that are numbers."""
-    return np.sum(a, axis=axis, keepdims=keepdims, where=_numbers(a))
+def _register_plain(function: Any, plain: Any) -> None:
+    @implements(function)
+    def reduction(a: Any, axis: Any = None, keepdims: bool = False, ddof: Any = None) -> Node:
+        options = {} if ddof is None else {"ddof": ddof}  # NumPy lets the last two alone have it
+        return plain(a, axis=axis, keepdims=keepdims, where=_numbers(a), **options)
 
 
-@implements(np.nanprod)
-def nanprod(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
-    """``np.prod`` of the entries that are numbers."""
-    return np.prod(a, axis=axis, keepdims=keepdims, where=_numbers(a))
+def _register_extremum(function: Any, plain: Any, neutral: float) -> None:
+    @implements(function)
+    def reduction(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
+        numbers = _numbers(a)
+        found = plain(np.where(numbers, a, neutral), axis=axis, keepdims=keepdims)
+        return where(np.any(numbers, axis=axis, keepdims=keepdims), found, math.nan)
 
 
-@implements(np.nanmean)
-def nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
-    """``np.mean`` of the entries that are numbers, NaN where there is none."""
-    return np.mean(a, axis=axis, keepdims=keepdims, where=_numbers(a))
-
-
-@implements(np.nanvar)
-def nanvar(a: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False) -> Node:
-    """``np.var`` of the entries that are numbers."""
-    return np.var(a, axis=axis, ddof=ddof, keepdims=keepdims, where=_numbers(a))
-
-
-@implements(np.nanstd)
-def nanstd(a: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False) -> Node:
-    """``np.std`` of the entries that are numbers."""
-    return np.std(a, axis=axis, ddof=ddof, keepdims=keepdims, where=_numbers(a))
-
-
-@implements(np.nanmax)
-def nanmax(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
-    """``np.max`` of the entries that are numbers, NaN where there is none."""
-    return _extremum(np.max, -math.inf, a, axis, keepdims)
-
-
-@implements(np.nanmin)
-def nanmin(a: Any, axis: Any = None, keepdims: bool = False) -> Node:
-    """``np.min`` of the entries that are numbers, NaN where there is none."""
-    return _extremum(np.min, math.inf, a, axis, keepdims)
-
-
-def _extremum(reduction: Any, neutral: float, a: Any, axis: Any, keepdims: bool) -> Node:
-    numbers, options = _numbers(a), {"axis": axis, "keepdims": keepdims}
-    found = reduction(np.where(numbers, a, neutral), **options)
-    return where(np.any(numbers, **options), found, math.nan)
+for _function, _plain in PLAIN.items():
+    _register_plain(_function, _plain)
+for _function, (_plain, _neutral) in EXTREMA.items():
+    _register_extremum(_function, _plain, _neutral)
