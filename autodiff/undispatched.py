@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from inspect import signature
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import tensorcalc as tc
-from tensorcalc.errors import TraceError
 from tensorcalc.numpy_protocol.convert import Constants, holds_node
 from tensorcalc.numpy_protocol.creation import eye, full, identity, ones, tri
+from tensorcalc.numpy_protocol.functions import Meaning
 
 #: The functions with their meanings, by the module that users import them from.
 MODULES: dict[str, dict[str, Callable[..., Any]]] = {
@@ -32,7 +31,6 @@ MODULES: dict[str, dict[str, Callable[..., Any]]] = {
     },
     "scipy.linalg": {"expm": tc.expm},
 }
-MEANINGS = {name: meaning for meanings in MODULES.values() for name, meaning in meanings.items()}
 
 
 class _Replaced(NamedTuple):
@@ -40,9 +38,10 @@ class _Replaced(NamedTuple):
 
     function: Any
     own: Any
+    meaning: Meaning
 
 
-_replaced: dict[str, _Replaced] = {}
+_replaced: dict[Any, _Replaced] = {}
 _lock = threading.Lock()
 _traces = 0
 #: Whether it is this thread that traces.
@@ -55,9 +54,9 @@ def taking_expressions() -> Iterator[None]:
     global _traces
     with _lock:
         _traces += 1
-        for module, names in MODULES.items():
-            for name in names if module in sys.modules else ():
-                _replace(name, getattr(sys.modules[module], name))
+        for module, meanings in MODULES.items():
+            for name in meanings if module in sys.modules else ():
+                _replace(getattr(sys.modules[module], name), meanings[name])
     token = _inside.set(True)
     try:
         yield
@@ -66,20 +65,21 @@ def taking_expressions() -> Iterator[None]:
         with _lock:
             _traces -= 1
             if not _traces:
-                for function, own in _replaced.values():
+                for function, own, _ in _replaced.values():
                     function.__code__ = own.__code__
                     function.__kwdefaults__ = own.__kwdefaults__
 
 
-def _replace(name: str, function: Any) -> None:
-    if name not in _replaced:
+def _replace(function: Any, meaning: Callable[..., Any]) -> None:
+    if function not in _replaced:
         code, namespace = function.__code__, function.__globals__
-        own = FunctionType(code, namespace, name, function.__defaults__, function.__closure__)
+        own = FunctionType(code, namespace, None, function.__defaults__, function.__closure__)
         own.__kwdefaults__ = function.__kwdefaults__
-        _replaced[name] = _Replaced(function, own)
+        _replaced[function] = _Replaced(function, own, Meaning(own, meaning))
+    replaced = _replaced[function]
     # The defaults of both, at every moment: another thread may be about to call.
-    defaults = _replaced[name].own.__kwdefaults__ or {}
-    function.__kwdefaults__ = {**defaults, "_called": partial(called, name)}
+    defaults = replaced.own.__kwdefaults__ or {}
+    function.__kwdefaults__ = {**defaults, "_called": partial(_called_while_tracing, replaced)}
     function.__code__ = _call.__code__
 
 
@@ -87,21 +87,11 @@ def _call(*args: Any, _called: Any, **kwargs: Any) -> Any:
     return _called(args, kwargs)
 
 
-def called(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a call of a function of :data:`MODULES` gives while something is traced.
-
-    Raises TraceError for an option that expressions cannot have.
-    """
-    if not any(map(holds_node, (*args, *kwargs.values()))):
-        result = _replaced[name].own(*args, **kwargs)
-        return result.view(Constants) if _inside.get() and name in MODULES["numpy"] else result
-    meaning = MEANINGS[name]
-    options = signature(meaning).parameters
-    refused = sorted(kwargs.keys() - options.keys())
-    if refused:
-        raise TraceError(
-            f"{name} with {', '.join(f'{key}=' for key in refused)} cannot be traced",
-            [f"options that can: {', '.join(list(options)[1:])}"],
-            "leave the option out",
-        )
-    return meaning(*args, **kwargs)
+def _called_while_tracing(
+    replaced: _Replaced, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    if any(map(holds_node, (*args, *kwargs.values()))):
+        return replaced.meaning(args, kwargs)
+    result = replaced.own(*args, **kwargs)
+    made = _inside.get() and replaced.function.__module__.startswith("numpy")
+    return result.view(Constants) if made else result

@@ -159,3 +159,12 @@ def test_an_identity_of_a_closure_may_change():
     np.testing.assert_array_equal(slope(np.ones(2)), [2.0, 2.0])
     matrix[0, 0] = 5.0
     np.testing.assert_array_equal(slope(np.ones(2)), [10.0, 2.0])
+
+
+def test_a_dtype_that_would_change_numbers_is_refused():
+    with pytest.raises(TraceError, match=r"np\.full with dtype= cannot be traced"):
+        ad.grad(lambda x: np.sum(np.full(x.shape, 2.5, dtype=int) * x))(np.ones(3))
+    with pytest.raises(TraceError, match=r"np\.full with dtype= cannot be traced"):
+        ad.grad(lambda x: np.sum(np.full(x.shape, 2.5, int) * x))(np.ones(3))
+    mask = ad.grad(lambda x: np.sum(x[:, None] * np.where(np.eye(x.shape[0], dtype=bool), x, 0)))
+    np.testing.assert_array_equal(mask(np.arange(3.0)), [0.0, 2.0, 4.0])

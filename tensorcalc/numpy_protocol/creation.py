@@ -25,7 +25,7 @@ def identity(n: Size, dtype: Any = None) -> Node:
     return eye(n)
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Node:
+def full(shape: Any, fill_value: Any) -> Node:
     """``fill_value`` everywhere."""
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     return broadcast_to(as_node(fill_value), sizes)

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -49,16 +50,20 @@ class Meaning:
     function: Any
     implementation: Callable[..., Any]
 
+    @property
+    def _code(self) -> CodeType:
+        return inspect.unwrap(self.implementation).__code__
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Parameters that the meaning takes."""
-        code = self.implementation.__code__
+        code = self._code
         return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
     @cached_property
     def positions(self) -> tuple[str, ...]:
         """NumPy's names of positional arguments from the first on that is not at its own place."""
-        code = self.implementation.__code__
+        code = self._code
         if code.co_flags & inspect.CO_VARARGS:
             return ()
         try:
@@ -69,7 +74,7 @@ class Meaning:
 
     def bound(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Positional arguments whose place differs from NumPy's are passed by NumPy's name."""
-        own = self.implementation.__code__.co_varnames
+        own = self._code.co_varnames
         places = list(zip(self.positions, own, strict=False))[1:]
         agree = 1 + next((k for k, (a, b) in enumerate(places) if a != b), len(args))
         if not self.positions or len(args) <= agree:
@@ -78,6 +83,28 @@ class Meaning:
             **dict(zip(self.positions[agree:], args[agree:], strict=False)),
             **kwargs,
         }
+
+    def __call__(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """The expression of a call of the function.
+
+        Raises TraceError for an option that cannot be traced.
+        """
+        if len(args) > 1:
+            args, kwargs = self.bound(args, kwargs)
+        options = {
+            key: value
+            for key, value in kwargs.items()
+            if value is not _NOT_GIVEN and (key in self.names or not _neutral(key, value))
+        }
+        refused = sorted(options.keys() - set(self.names))
+        if refused:
+            raise TraceError(
+                f"{spelled(self.function)} with {', '.join(f'{key}=' for key in refused)} "
+                "cannot be traced",
+                [f"options that can: {', '.join(self.names[1:]) or 'none'}"],
+                "leave the option out, or write its effect as an operation of its own",
+            )
+        return self.implementation(*args, **options)
 
 
 #: Meaning of each NumPy function.
@@ -101,22 +128,7 @@ def dispatch(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """
     if function not in TABLE:
         raise _unsupported(function)
-    meaning = TABLE[function]
-    if len(args) > 1:
-        args, kwargs = meaning.bound(args, kwargs)
-    options = {
-        key: value
-        for key, value in kwargs.items()
-        if value is not _NOT_GIVEN and (key in meaning.names or not _neutral(key, value))
-    }
-    refused = sorted(options.keys() - set(meaning.names))
-    if refused:
-        raise TraceError(
-            f"{spelled(function)} with {', '.join(f'{key}=' for key in refused)} cannot be traced",
-            [f"options that can: {', '.join(meaning.names[1:]) or 'none'}"],
-            "leave the option out, or write its effect as an operation of its own",
-        )
-    return meaning.implementation(*args, **options)
+    return TABLE[function](args, kwargs)
 
 
 FUNCTIONS["dispatch"] = dispatch
