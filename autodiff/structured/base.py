@@ -238,6 +238,22 @@ class StructuredOperator(LinearOperator, ABC):
     __str__ = __repr__
 
 
+class FactorizedOperator(StructuredOperator):
+    """An operator that solves by a factorization, of which the last one is kept."""
+
+    _kept: tuple[float, Any] | None = None
+
+    @abstractmethod
+    def _factorized(self, damping: float) -> Any:
+        """The factors of ``H + damping I``; raises NotPositiveDefinite."""
+
+    def _factors(self, damping: float) -> Any:
+        """What :meth:`_factorized` gives, made anew only for another damping."""
+        if self._kept is None or self._kept[0] != damping:
+            self._kept = damping, self._factorized(damping)
+        return self._kept[1]
+
+
 def _wanted(values: Any, k: int, which: str) -> Any:
     """Positions of ``k`` eigenvalues: largest or smallest, algebraically or by magnitude."""
     key = np.abs(values) if which.endswith("M") else values

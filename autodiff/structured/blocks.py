@@ -9,11 +9,11 @@ import numpy as np
 from scipy import sparse
 
 from .arrangement import arrangement
-from .base import NotPositiveDefinite, StructuredOperator, require_positive
+from .base import FactorizedOperator, NotPositiveDefinite, require_positive
 from .cholesky import cholesky_factor, cholesky_solve
 
 
-class BlocksOperator(StructuredOperator):
+class BlocksOperator(FactorizedOperator):
     """``H[t..., r..., t..., c...] = core[t_batch..., r..., c...]`` for the tied axes ``t``.
 
     Stores the blocks and solves with all of them at once.
@@ -32,7 +32,6 @@ class BlocksOperator(StructuredOperator):
         self._arrangement = arrangement(self.parameter_shape, groups)
         self.blocks, self.size, self.repeats = self._arrangement.sizes
         self.core = core.reshape(self.blocks, self.size, self.size)
-        self._kept: tuple[float, Any] | None = None
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -52,26 +51,20 @@ class BlocksOperator(StructuredOperator):
     def _damped(self, damping: float) -> Any:
         return self.core + damping * np.eye(self.size) if damping else self.core
 
-    def _cholesky(self, damping: float) -> Any:
-        """The lower factors of the blocks, of which the last ones are kept."""
-        if self._kept is None or self._kept[0] != damping:
-            try:
-                factors = self._factorized(damping)
-            except np.linalg.LinAlgError:
-                smallest = self.smallest_eigenvalue() + damping
-                what = f"a block of the matrix ({self.name})"
-                raise NotPositiveDefinite(what, smallest) from None
-            self._kept = damping, factors
-        return self._kept[1]
-
     def _factorized(self, damping: float) -> Any:
+        """The lower factors of the blocks."""
         blocks = self._damped(damping)
-        if self.blocks == 1:
-            return cholesky_factor(blocks[0])[None]
-        return np.linalg.cholesky(blocks)
+        try:
+            if self.blocks == 1:
+                return cholesky_factor(blocks[0])[None]
+            return np.linalg.cholesky(blocks)
+        except np.linalg.LinAlgError:
+            smallest = self.smallest_eigenvalue() + damping
+            what = f"a block of the matrix ({self.name})"
+            raise NotPositiveDefinite(what, smallest) from None
 
     def _solution(self, V: Any, damping: float) -> Any:
-        factors = self._cholesky(damping)
+        factors = self._factors(damping)
         W = self._gathered(V)
         if self.blocks == 1:
             solved = cholesky_solve(factors[0], W[0])
@@ -87,8 +80,8 @@ class BlocksOperator(StructuredOperator):
         return self._scattered(vectors @ (rotated / magnitudes[:, :, None]), V.shape[1])
 
     def _log_determinant(self, damping: float) -> float:
-        factor = self._cholesky(damping)
-        pivots = np.diagonal(factor, axis1=1, axis2=2)
+        factors = self._factors(damping)
+        pivots = np.diagonal(factors, axis1=1, axis2=2)
         return 2 * self.repeats * np.log(pivots).sum()
 
     def _spread_diagonal(self, values: Any) -> Any:
@@ -98,7 +91,7 @@ class BlocksOperator(StructuredOperator):
         return self._spread_diagonal(np.diagonal(self.core, axis1=1, axis2=2))
 
     def _inverse_diagonal(self, damping: float) -> Any:
-        self._cholesky(damping)
+        self._factors(damping)  # raises where a block is not definite
         inverse = np.linalg.inv(self._damped(damping))
         return self._spread_diagonal(np.diagonal(inverse, axis1=1, axis2=2))
 

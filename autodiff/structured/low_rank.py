@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-from .base import NotPositiveDefinite, StructuredOperator
+from .base import FactorizedOperator, NotPositiveDefinite, StructuredOperator
 from .simple import DenseOperator, DiagonalOperator, ZeroOperator
 
 #: Eigenvalues of ``I + R' M R`` below this are rounding of a zero.
 SINGULAR = 1e-13
 
 
-class PlusLowRankOperator(StructuredOperator):
+class PlusLowRankOperator(FactorizedOperator):
     """``H = D + Z' M Z`` with ``Z`` of ``r`` rows and a symmetric ``M``.
 
     With ``G = Z inv(D) Z' = R R'`` and ``S = I + R' M R`` (both ``r`` by ``r``) it holds that
@@ -27,7 +27,6 @@ class PlusLowRankOperator(StructuredOperator):
         self.base = base
         self.Z = np.asarray(Z).reshape(-1, self.shape[0])
         self.M = np.asarray(M)
-        self._kept: tuple[float, Any] | None = None
         self._range: tuple[Any, Any] | None = None
 
     @property
@@ -47,13 +46,8 @@ class PlusLowRankOperator(StructuredOperator):
             return DiagonalOperator(np.asarray(float(damping)), self.parameter_shape), 0.0
         return self.base, damping
 
-    def _factors(self, damping: float) -> Any:
-        """``inv(D) Z'``, ``R`` and the Cholesky factor of ``S``, or a dense factorization."""
-        if self._kept is None or self._kept[0] != damping:
-            self._kept = damping, self._factorized(damping)
-        return self._kept[1]
-
     def _factorized(self, damping: float) -> Any:
+        """``inv(D) Z'``, ``R`` and the Cholesky factor of ``S``, or a dense factorization."""
         anchor, rest = self._anchor(damping)
         if len(self.Z) >= self.shape[0]:
             return self._densely(damping)
@@ -89,7 +83,7 @@ class PlusLowRankOperator(StructuredOperator):
         )
         dense = DenseOperator(self.todense(), self.parameter_shape)
         dense.structure = self.structure
-        dense._cholesky(damping)
+        dense._factors(damping)
         return dense
 
     def _solution(self, V: Any, damping: float) -> Any:

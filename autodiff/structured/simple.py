@@ -9,6 +9,7 @@ import numpy as np
 from scipy import linalg
 
 from .base import (
+    FactorizedOperator,
     NotPositiveDefinite,
     StructuredOperator,
     diagonal_array,
@@ -76,13 +77,12 @@ class ZeroOperator(DiagonalOperator):
         super().__init__(np.zeros(()), parameter_shape)
 
 
-class DenseOperator(StructuredOperator):
-    """A stored symmetric matrix, factorized by Cholesky; the last factor is kept."""
+class DenseOperator(FactorizedOperator):
+    """A stored symmetric matrix, factorized by Cholesky."""
 
     def __init__(self, matrix: Any, parameter_shape: Sequence[int]) -> None:
         super().__init__(parameter_shape, np.result_type(matrix, np.float32))
         self.matrix = np.asarray(matrix).reshape(self.shape)
-        self._factor: tuple[float, Any] | None = None
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -91,11 +91,6 @@ class DenseOperator(StructuredOperator):
 
     def _product(self, V: Any) -> Any:
         return self.matrix @ V
-
-    def _cholesky(self, damping: float) -> Any:
-        if self._factor is None or self._factor[0] != damping:
-            self._factor = damping, self._factorized(damping)
-        return self._factor[1]
 
     def _factorized(self, damping: float) -> Any:
         require_symmetric(
@@ -110,10 +105,10 @@ class DenseOperator(StructuredOperator):
             raise NotPositiveDefinite(f"the matrix ({self.name})", smallest) from None
 
     def _solution(self, V: Any, damping: float) -> Any:
-        return cholesky_solve(self._cholesky(damping), V)
+        return cholesky_solve(self._factors(damping), V)
 
     def _log_determinant(self, damping: float) -> float:
-        return 2 * np.log(np.diagonal(self._cholesky(damping))).sum()
+        return 2 * np.log(np.diagonal(self._factors(damping))).sum()
 
     def _diagonal(self) -> Any:
         return np.array(np.diagonal(self.matrix))

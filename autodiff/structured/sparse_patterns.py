@@ -10,10 +10,10 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
-from .base import SMALL, NotPositiveDefinite, StructuredOperator
+from .base import SMALL, FactorizedOperator, NotPositiveDefinite
 
 
-class BandedOperator(StructuredOperator):
+class BandedOperator(FactorizedOperator):
     """``H[i, i + low + b] = band[i, b]``."""
 
     is_sparse = True
@@ -21,7 +21,6 @@ class BandedOperator(StructuredOperator):
     def __init__(self, band: Any, low: int, parameter_shape: Sequence[int]) -> None:
         super().__init__(parameter_shape, np.result_type(band, np.float32))
         self.band, self.low = np.asarray(band), low
-        self._factor: tuple[float, Any] | None = None
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -60,27 +59,24 @@ class BandedOperator(StructuredOperator):
         lower[0] += damping
         return lower
 
-    def _cholesky(self, damping: float) -> Any:
-        if self._factor is None or self._factor[0] != damping:
-            try:
-                factor = linalg.cholesky_banded(self._lower(damping), lower=True)
-            except np.linalg.LinAlgError:
-                smallest = self.smallest_eigenvalue() + damping
-                raise NotPositiveDefinite(f"the matrix ({self.name})", smallest) from None
-            self._factor = damping, factor
-        return self._factor[1]
+    def _factorized(self, damping: float) -> Any:
+        try:
+            return linalg.cholesky_banded(self._lower(damping), lower=True)
+        except np.linalg.LinAlgError:
+            smallest = self.smallest_eigenvalue() + damping
+            raise NotPositiveDefinite(f"the matrix ({self.name})", smallest) from None
 
     def _solution(self, V: Any, damping: float) -> Any:
-        return linalg.cho_solve_banded((self._cholesky(damping), True), V)
+        return linalg.cho_solve_banded((self._factors(damping), True), V)
 
     def _log_determinant(self, damping: float) -> float:
-        return 2 * np.log(self._cholesky(damping)[0]).sum()
+        return 2 * np.log(self._factors(damping)[0]).sum()
 
     def _diagonal(self) -> Any:
         return self._lower()[0]
 
     def _inverse_diagonal(self, damping: float) -> Any:
-        return diagonal_of_inverse(self._cholesky(damping))
+        return diagonal_of_inverse(self._factors(damping))
 
     def _spectrum(self) -> tuple[Any, Any]:
         if not self.fits_densely:  # the eigenvectors are dense
@@ -117,7 +113,7 @@ def diagonal_of_inverse(factor: Any) -> Any:
     return result
 
 
-class SparseOperator(StructuredOperator):
+class SparseOperator(FactorizedOperator):
     """A sparse symmetric matrix, factorized by sparse LU in a symmetric order without pivoting."""
 
     is_sparse = True
@@ -125,7 +121,6 @@ class SparseOperator(StructuredOperator):
     def __init__(self, matrix: Any, parameter_shape: Sequence[int]) -> None:
         super().__init__(parameter_shape, np.result_type(matrix.dtype, np.float32))
         self.matrix = sparse.csr_array(matrix)
-        self._factor: tuple[float, Any] | None = None
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -140,14 +135,8 @@ class SparseOperator(StructuredOperator):
         return self.matrix @ V
 
     def _factorized(self, damping: float) -> Any:
-        if self._factor is None or self._factor[0] != damping:
-            n = self.shape[0]
-            damped = sparse.csc_array(self.matrix + damping * sparse.eye_array(n))
-            self._factor = damping, self._positive_factor(damped, damping)
-        return self._factor[1]
-
-    def _positive_factor(self, damped: Any, damping: float) -> Any:
         """LU without row exchanges; positive pivots say positive definite."""
+        damped = sparse.csc_array(self.matrix + damping * sparse.eye_array(self.shape[0]))
         try:
             factor = splu(
                 damped,
@@ -164,10 +153,10 @@ class SparseOperator(StructuredOperator):
         return factor
 
     def _solution(self, V: Any, damping: float) -> Any:
-        return self._factorized(damping).solve(np.ascontiguousarray(V, dtype=float))
+        return self._factors(damping).solve(np.ascontiguousarray(V, dtype=float))
 
     def _log_determinant(self, damping: float) -> float:
-        return np.log(self._factorized(damping).U.diagonal()).sum()
+        return np.log(self._factors(damping).U.diagonal()).sum()
 
     def _diagonal(self) -> Any:
         return self.matrix.diagonal()
@@ -181,7 +170,7 @@ class SparseOperator(StructuredOperator):
         radii = abs(self.matrix).sum(axis=1) - np.abs(diagonal)
         bound = float((diagonal - radii).min())
         below = bound - 1e-3 * (1 + abs(bound))
-        inverse = LinearOperator((n, n), self._factorized(-below).solve, dtype=float)
+        inverse = LinearOperator((n, n), self._factors(-below).solve, dtype=float)
         found = eigsh(self.matrix, 1, sigma=below, OPinv=inverse, return_eigenvectors=False)
         return float(found[0])
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .base import NotPositiveDefinite, StructuredOperator
+from .base import FactorizedOperator, NotPositiveDefinite, StructuredOperator
 from .simple import DenseOperator
 from .sparse_patterns import SparseOperator
 
 
-class SystemOperator(StructuredOperator):
+class SystemOperator(FactorizedOperator):
     """A symmetric block system: ``coupling[p, q]`` joins parameters ``p < q``.
 
     Diagonal blocks are structured operators, couplings arrays or sparse arrays of shape
@@ -34,7 +34,6 @@ class SystemOperator(StructuredOperator):
             for pair, B in coupling.items()
             if B is not None
         }
-        self._kept: tuple[float, Any] | None = None
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -127,21 +126,18 @@ class SystemOperator(StructuredOperator):
         return result
 
     # -- solves ---------------------------------------------------------------------------------
-    def _factors(self, damping: float) -> Any:
+    def _factorized(self, damping: float) -> Any:
         """The border, the inner solution for it and the Schur complement."""
-        if self._kept is None or self._kept[0] != damping:
-            border = self._border()
-            try:
-                spread = self._spread(border, damping)
-                schur = self._rest() - border.T @ spread
-                head = DenseOperator(schur, (len(schur),))
-                head._cholesky(damping)
-            except NotPositiveDefinite:
-                raise NotPositiveDefinite(
-                    "the block system", self.smallest_eigenvalue() + damping
-                ) from None
-            self._kept = damping, (border, spread, head)
-        return self._kept[1]
+        border = self._border()
+        try:
+            spread = self._spread(border, damping)
+            schur = self._rest() - border.T @ spread
+            head = DenseOperator(schur, (len(schur),))
+            head._factors(damping)
+        except NotPositiveDefinite:
+            smallest = self.smallest_eigenvalue() + damping
+            raise NotPositiveDefinite("the block system", smallest) from None
+        return border, spread, head
 
     def _spread(self, border: Any, damping: float) -> Any:
         """The inner solution for the border; without one the inner matrix is factorized as well."""
