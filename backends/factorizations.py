@@ -26,9 +26,7 @@ def shared_factorizations(program: Program) -> Program:
         return program
     for step in program.steps:
         work.add(step)
-    result = Program(work.steps, program.outputs)
-    result.verify()
-    return result
+    return program.with_steps(work.steps)
 
 
 class _Sharing:

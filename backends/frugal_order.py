@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Any
 
 from .program import Program
-from .steps import Nest, Reshape, Step, Term, Value, View, load
+from .steps import Nest, Step, Term, Value, View, load, shares_memory
 
 #: Bytes from which a value counts (entries of arguments have four or eight).
 LARGE = 2**16
@@ -38,10 +38,7 @@ def frugal(program: Program) -> Program:
         return program
     steps = _sunk(program.steps)
     steps = _again(steps, program.outputs)
-    steps = _raised(steps, program.outputs)
-    result = Program(steps, program.outputs)
-    result.verify()
-    return result
+    return program.with_steps(_raised(steps, program.outputs))
 
 
 def _bytes(value: Value) -> int:
@@ -57,7 +54,7 @@ class _Uses:
         self.read: dict[Value, list[int]] = {}
         for position, step in enumerate(steps):
             self.made[step.value] = position
-            if isinstance(step, Reshape) or (isinstance(step, View) and step.inside):
+            if shares_memory(step):
                 self.base[step.value] = self.owner(step.source)
             for value in {*step.operands(), *map(self.owner, step.operands())}:
                 self.read.setdefault(value, []).append(position)
@@ -180,14 +177,7 @@ def _renamed(step: Step, names: Mapping[Value, Value]) -> Step:
         if isinstance(own, Value):
             changes[field.name] = names.get(own, own)
         elif isinstance(own, Term):
-            changes[field.name] = _reading(own, names)
+            changes[field.name] = own.with_loads(lambda v, axes: load(names.get(v, v), axes))
         elif field.name == "arguments":
             changes[field.name] = tuple(names.get(each, each) for each in own)
     return replace(step, **changes)
-
-
-def _reading(term: Term, names: Mapping[Value, Value]) -> Term:
-    if term.operator == "load":
-        value, labels = term.payload
-        return load(names.get(value, value), labels)
-    return term._replace(arguments=tuple(_reading(each, names) for each in term.arguments))

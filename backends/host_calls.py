@@ -16,9 +16,7 @@ def with_host_calls(program: Program, can_say: Callable[[Term], bool]) -> Progra
     splitting = _Splitting(can_say)
     for step in program.steps:
         splitting.add(step)
-    result = Program(splitting.steps, program.outputs)
-    result.verify()
-    return result
+    return program.with_steps(splitting.steps)
 
 
 class _Splitting:

@@ -13,7 +13,7 @@ from tensorcalc.errors import TensorcalcError
 from tensorcalc.extents import evaluate, symbols_of
 
 from .program import Program
-from .steps import Input, Insert, Reshape, Step, Value, View
+from .steps import Input, Insert, Reshape, Step, Value, View, shares_memory
 
 #: Values below this many bytes are not worth asking the system.
 UNQUESTIONED = 2**30
@@ -55,7 +55,7 @@ def _named_results(program: Program, names: Sequence[str]) -> dict[Value, str]:
 def _largest(program: Program, sizes: Mapping[str, int], item: int) -> tuple[int, Step | None]:
     found: tuple[int, Step | None] = (0, None)
     for step in program.steps:
-        if isinstance(step, (Input, Reshape)) or (isinstance(step, View) and step.inside):
+        if isinstance(step, Input) or shares_memory(step):
             continue
         needed = bytes_of(step.value, sizes, item)
         if needed > found[0]:

@@ -29,9 +29,7 @@ def fused(program: Program) -> Program:
         for step in reversed(steps):
             if isinstance(step, Nest) and not step.reduced and step.value not in outputs:
                 steps = _moved(steps, step.value)
-    result = Program(steps, program.outputs)
-    result.verify()
-    return result
+    return program.with_steps(steps)
 
 
 def _moved(steps: list[Step], value: Value) -> list[Step]:
@@ -102,11 +100,11 @@ def _visits_once(value: Value, reader: Nest) -> bool:
 
 
 def _substituted(term: Term, nest: Nest) -> Term:
-    if term.operator == "load":
-        value, own = term.payload
-        return nest.term.renamed(_names(nest.output, own)) if value is nest.value else term
-    arguments = tuple(_substituted(argument, nest) for argument in term.arguments)
-    return Term(term.operator, arguments, term.payload)
+    def inside(value: Value, own: Labels) -> Term:
+        is_own = value is nest.value
+        return nest.term.renamed(_names(nest.output, own)) if is_own else load(value, own)
+
+    return term.with_loads(inside)
 
 
 def _names(inner: Labels, outer: Labels) -> dict[int, int]:

@@ -31,9 +31,7 @@ def grouped(program: Program) -> Program:
     for step in program.steps:
         if not (isinstance(step, Nest) and _joined(items, step)):
             items.append([step])
-    result = Program([step for item in items for step in item], program.outputs)
-    result.verify()
-    return result
+    return program.with_steps(step for item in items for step in item)
 
 
 def groups(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:

@@ -188,10 +188,11 @@ def _numbered_form(term: Term) -> str:
 
 
 def _numbered(term: Term, slots: Mapping[Any, int]) -> Term:
-    if term.operator == "load":
-        slot: Any = slots[term.payload[0]]
-        return load(slot, (0,) if term.payload[0].axes else ())
-    return term._replace(arguments=tuple(_numbered(each, slots) for each in term.arguments))
+    def numbered(operand: Any, _: Labels) -> Term:
+        slot: Any = slots[operand]
+        return load(slot, (0,) if operand.axes else ())
+
+    return term.with_loads(numbered)
 
 
 def _is_elementwise(step: Nest) -> bool:
@@ -326,9 +327,7 @@ class _Terms(NumbaTerms):
 
     def valued(self, term: Term) -> Term:
         """A term with values in place of numbers."""
-        if term.operator == "load":
-            return load(self.values[term.payload[0]], term.payload[1])
-        return term._replace(arguments=tuple(map(self.valued, term.arguments)))
+        return term.with_loads(lambda slot, own: load(self.values[slot], own))  # type: ignore[index]
 
 
 class Loop:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .step_costs import cost
@@ -39,6 +40,12 @@ class Program:
     def inputs(self) -> list[Input]:
         """The arguments."""
         return [step for step in self.steps if isinstance(step, Input)]
+
+    def with_steps(self, steps: Iterable[Step]) -> Program:
+        """The same results by other steps, verified."""
+        result = Program(list(steps), self.outputs)
+        result.verify()
+        return result
 
     def verify(self) -> None:
         """Check single assignment, definition before use, and the shapes of every step.

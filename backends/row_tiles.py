@@ -17,7 +17,7 @@ from tensorcalc.cost import volume
 from tensorcalc.extents import Extent, same_extents, symbol
 
 from .program import Program
-from .steps import Call, Contract, Input, Labels, Nest, Step, Term, Value, load
+from .steps import Call, Contract, Input, Labels, Nest, Step, Value, load
 from .transposed_sums import split
 
 
@@ -209,8 +209,7 @@ def _ordered(
             before.append(step)
     if {s.value for s in after} & {v for step in region for v in step.operands()}:
         return None
-    ordered = Program([*before, *region, *after], program.outputs)
-    ordered.verify()
+    ordered = program.with_steps([*before, *region, *after])
     return ordered, _tile(region, rows, pairs, _needed(after, program), extent)
 
 
@@ -270,15 +269,8 @@ def _rewritten(step: Step, rows: Rows, local: dict[Value, Value], tile: Tile) ->
         return replace(step, value=made, arguments=arguments)
     assert isinstance(step, Nest)
     sizes = {**step.sizes, label: tile.rows}
-    return replace(step, value=made, term=_relabelled(step.term, part), sizes=sizes)
-
-
-def _relabelled(term: Term, part: Any) -> Term:
-    if term.operator == "load":
-        value, own = term.payload
-        return load(part(value, own), own)
-    arguments = tuple(_relabelled(argument, part) for argument in term.arguments)
-    return Term(term.operator, arguments, term.payload)
+    term = step.term.with_loads(lambda value, own: load(part(value, own), own))
+    return replace(step, value=made, term=term, sizes=sizes)
 
 
 def _with_rows(value: Value, axis: int, rows: Extent, suffix: str = "") -> Value:

@@ -32,9 +32,7 @@ def signed_grams(program: Program) -> Program:
         steps += [weights, Call(step.value, SIGNED_GRAM, (matrix, weights.value))]
         if readers[weighted] == 1:
             gone.add(weighted)
-    result = Program([step for step in steps if step.value not in gone], program.outputs)
-    result.verify()
-    return result
+    return program.with_steps(step for step in steps if step.value not in gone)
 
 
 def _parts(step: Contract, nests: dict[Value, Nest]) -> tuple[Value, Value, Nest] | None:

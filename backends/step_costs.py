@@ -15,10 +15,9 @@ from .steps import (
     Input,
     Insert,
     Nest,
-    Reshape,
     Scatter,
     Step,
-    View,
+    shares_memory,
 )
 
 
@@ -61,7 +60,7 @@ def _call_flops(step: Call) -> Any:
 
 def moved(step: Step) -> Any:
     """Bytes read and written; a view moves none, nor does an argument."""
-    if isinstance(step, (Input, Reshape)) or (isinstance(step, View) and step.inside):
+    if isinstance(step, Input) or shares_memory(step):
         return 0
     distinct = {operand.name: operand for operand in step.operands()}
     return ITEM * sum(volume(v.extents) for v in (*distinct.values(), step.value))

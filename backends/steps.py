@@ -21,9 +21,9 @@ to a step. Sizes are extents, so a program holds for all sizes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 from tensorcalc.nodes import Variable
 from tensorcalc.table import Operation
@@ -96,13 +96,16 @@ class Term(NamedTuple):
                 yield term.payload
             stack.extend(reversed(term.arguments))
 
+    def with_loads(self, change: Callable[[Value, Labels], Term]) -> Term:
+        """The expression with ``change(value, labels)`` in the place of every load."""
+        if self.operator == "load":
+            return change(*self.payload)
+        arguments = tuple(argument.with_loads(change) for argument in self.arguments)
+        return Term(self.operator, arguments, self.payload)
+
     def renamed(self, names: Mapping[int, int]) -> Term:
         """The expression with its labels renamed."""
-        if self.operator == "load":
-            value, labels = self.payload
-            return load(value, tuple(names[label] for label in labels))
-        arguments = tuple(argument.renamed(names) for argument in self.arguments)
-        return Term(self.operator, arguments, self.payload)
+        return self.with_loads(lambda value, own: load(value, tuple(names[x] for x in own)))
 
     def size(self) -> int:
         """Number of operations."""
@@ -200,6 +203,11 @@ class Reshape(Step):
     def operands(self) -> list[Value]:
         """The array whose entries they are."""
         return [self.source]
+
+
+def shares_memory(step: Step) -> TypeGuard[View | Reshape]:
+    """Whether the step only looks at an array: what leaves its bounds needs a copy."""
+    return isinstance(step, Reshape) or (isinstance(step, View) and step.inside)
 
 
 @dataclass(frozen=True, eq=False)

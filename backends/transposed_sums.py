@@ -29,11 +29,9 @@ def split(program: Program, pairs: set[Value]) -> Program:
             steps += _apart(step, makers[own[0]], own[0])
         else:
             steps.append(step)
-    result = Program(steps, program.outputs)
     if any(value in step.operands() for step in steps for value in sums):
         return program
-    result.verify()
-    return result
+    return program.with_steps(steps)
 
 
 def _is_sum_of_orders(step: Step, pairs: set[Value]) -> bool:
