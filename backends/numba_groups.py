@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .numba_nests import NumbaNests
 from .numba_terms import Loops, indices
-from .steps import Nest
+from .steps import Nest, Term
 
 #: Partial sums run over this many terms before they are added up: errors stay small.
 BLOCK = 1024
@@ -47,7 +47,7 @@ class NumbaGroups(NumbaNests):
         first = f"i{order[0]}"
         self.unsigned = {first}
         for member in members:
-            member.compute(loops)
+            member.compute(loops, blocks)
         self.reads -= {member.name for member in members if not member.keep}
         self._emit(loops, 0)
         outer = self.size(nests[0].sizes[order[0]])
@@ -87,13 +87,18 @@ class NumbaGroups(NumbaNests):
         start = f"{counter}_start"
         self.line(f"{start} = {BLOCK} * {counter}")
         self._zeros(members, "sum")
-        self.line(f"for {counter}_k in range(min({BLOCK}, {extent} - {start})):")
+        for member in members:
+            member.before_block()
+        count = f"min({BLOCK}, {extent} - {start})"
+        self.line(f"for {counter}_k in range({count}):")
         self.indent += 1
         self.line(f"i{label} = np.uint64({start} + {counter}_k)")
         self._emit(loops, 1)
         for member in members:
-            member.innermost()
+            member.innermost(f"{counter}_k")
         self.indent -= 1
+        for member in members:
+            member.after_block(count)
 
     def _nested(
         self, order: Sequence[int], nest: Nest, members: Sequence[_Member], loops: Loops
@@ -133,16 +138,22 @@ class _Member:
         self.is_scalar = not nest.output
         self.name = writer.new_array(nest.value) if nest.output and keep else writer.fresh()
         self.result = ""
+        #: Array of the e^-|x| of a block whose softplus(x) are summed.
+        self.powers = ""
 
     @property
     def target(self) -> str:
         """The entry at hand."""
         return f"{self.name}[{', '.join(indices(self.nest.output))}]"
 
-    def compute(self, loops: Loops) -> None:
+    def compute(self, loops: Loops, blocks: bool) -> None:
         """Write the term; whoever loads the entry inside the group finds it computed."""
-        kind = self.nest.value.kind
-        self.result = self.writer.term(self.nest.term, loops, kind)
+        kind, term = self.nest.value.kind, self.nest.term
+        if blocks and self.is_scalar and _is_softplus(term):
+            self.powers = f"{self.name}_powers"
+            self.result = self.writer.term(term.arguments[0], loops)
+            return
+        self.result = self.writer.term(term, loops, kind)
         if not self.nest.reduced:
             self.writer.arrays.setdefault(self.nest.value, (self.name, self.nest_axes()))
             entry = self.writer.load(self.nest.value, indices(self.nest.output))
@@ -164,9 +175,23 @@ class _Member:
         if self.has_sum and depth == max(self.depth, 1) and depth < rank - 1:
             self.writer.line(f"{self.name}_row = {self.writer.number(0)}")
 
-    def innermost(self) -> None:
-        """Add the term, or store it."""
-        if self.has_sum:
+    def before_block(self) -> None:
+        """Make room for what the sum of a block keeps of each term."""
+        if self.powers:
+            self.writer.line(f"{self.powers} = np.empty({BLOCK}, real)")
+
+    def after_block(self, count: str) -> None:
+        """Add what the block kept."""
+        if self.powers:
+            self.writer.line(f"{self.name}_sum += vm.sum_of_log1p({self.powers}, {count})")
+
+    def innermost(self, place: str = "") -> None:
+        """Add the term, or store it; ``place`` counts the terms of a block."""
+        if self.powers:
+            parts = f"{self.name}_part, {self.powers}[{place}]"
+            self.writer.line(f"{parts} = vm.softplus_parts({self.result})")
+            self.writer.line(f"{self.name}_sum += {self.name}_part")
+        elif self.has_sum:
             self.writer.line(f"{self.name}_sum += {self.result}")
         elif self.keep:
             self.writer.line(f"{self.target} = {self.result}")
@@ -199,6 +224,10 @@ class _Member:
             write(f"    {name} += {name}_parts[{counter}]")
         if self.is_scalar:
             self.writer.arrays[self.nest.value] = self.name, ()
+
+
+def _is_softplus(term: Term) -> bool:
+    return term.operator == "apply" and term.payload[0].name == "softplus"
 
 
 __all__ = ["NumbaGroups"]

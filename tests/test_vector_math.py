@@ -277,6 +277,27 @@ def _has_fused_multiply_add():
     return llvmlite.binding.get_host_cpu_features().get("fma", False)
 
 
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("count", [0, 1, 8, 9, 1023, 1024])
+def test_sums_of_softplus_take_one_logarithm_for_eight_terms(dtype, count):
+    @numba.njit(error_model="numpy")
+    def total(x):
+        powers = np.empty(1024, x.dtype)
+        first = x.dtype.type(0)
+        for k in range(x.size):
+            part, powers[k] = vector_math.softplus_parts(x[k])
+            first += part
+        return first + vector_math.sum_of_log1p(powers, x.size)
+
+    highest = 700 if dtype is np.float64 else 80
+    draw = np.random.default_rng(count).uniform
+    rows = [draw(-highest, low, count) for low in (-0.9 * highest, 0, highest)]
+    rows += [np.full(count, value) for value in (0.0, -np.inf, np.inf, np.nan)]
+    for x in np.array(rows, dtype):
+        exact = float(mpmath.fsum(_softplus(mpmath.mpf(float(v))) for v in x))
+        np.testing.assert_allclose(total(x), exact, rtol=40 * np.finfo(dtype).eps)
+
+
 @pytest.mark.skipif(not X86, reason="the names of vector registers are those of x86-64")
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("name", [*TABLE, "power"])

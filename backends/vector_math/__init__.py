@@ -32,6 +32,7 @@ from backends.vector_math.error_function import erf
 from backends.vector_math.exponential import cosh, exp, expm1, sigmoid, sinh, tanh
 from backends.vector_math.logarithm import log, log1p, softplus
 from backends.vector_math.powers import power
+from backends.vector_math.sums import softplus_parts, sum_of_log1p
 from backends.vector_math.trigonometric import (
     cos,
     cos_moderate,
@@ -58,6 +59,8 @@ __all__ = [
     "sin_moderate",
     "sinh",
     "softplus",
+    "softplus_parts",
+    "sum_of_log1p",
     "tan",
     "tan_moderate",
     "tanh",
