@@ -25,13 +25,20 @@ _counter = itertools.count()
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """``coefficient * sum(prod(factors))`` over labels that are neither rows, columns nor batch."""
+    """``coefficient * sum(prod(factors))`` over labels that are neither rows, columns nor batch.
+
+    Nested products are opened; with ``weights_closed`` not those that are sums of their own and
+    join nothing of the rows with anything of the columns, as ``(sum_b K[b] w[a + b])**2`` in
+    ``A[i,a] A[j,a]``: what such weights sum is no evidence of structure, and summed inside of the
+    product it costs more.
+    """
 
     coefficient: float
     factors: tuple[Factor, ...]
     rows: tuple[Label, ...]
     columns: tuple[Label, ...]
     batch: tuple[Label, ...] = ()
+    weights_closed: bool = False
 
     @property
     def output(self) -> tuple[Label, ...]:
@@ -72,16 +79,17 @@ def collected(
     return product([node for node, _ in everything], [own for _, own in everything], kept, sizes)
 
 
-def form_of(node: Node, rows: Sequence[int], columns: Sequence[int]) -> Form:
+def form_of(
+    node: Node, rows: Sequence[int], columns: Sequence[int], weights_closed: bool = False
+) -> Form:
     """The form of ``node`` with the given axes as rows and columns, the others as batch."""
-    batch = [axis for axis in range(node.ndim) if axis not in (*rows, *columns)]
-    return opened(
-        Form(1, ((node, tuple(range(node.ndim))),), tuple(rows), tuple(columns), tuple(batch))
-    )
+    batch = tuple(axis for axis in range(node.ndim) if axis not in (*rows, *columns))
+    factors = ((node, tuple(range(node.ndim))),)
+    return opened(Form(1, factors, tuple(rows), tuple(columns), batch, weights_closed))
 
 
 def opened(form: Form) -> Form:
-    """Coefficients taken out and all nested products with axes opened."""
+    """Coefficients taken out and nested products with axes opened, where no weights are kept."""
     coefficient = form.coefficient
     factors: list[Factor] = []
     pending = list(reversed(form.factors))
@@ -89,11 +97,44 @@ def opened(form: Form) -> Form:
         node, labels = pending.pop()
         own, rest = split_coefficient(node)
         coefficient *= own
-        if isinstance(rest, Product) and rest.ndim:
+        if isinstance(rest, Product) and rest.ndim and not _may_stay(form, rest, labels):
             pending.extend(reversed(_inside(rest, labels)))
         elif not isinstance(rest, Constant):
             factors.append((rest, labels))
+        if not pending:
+            joining = _joining(form, factors)
+            pending = [f for k in joining for f in _inside(*factors[k])]
+            factors = [f for k, f in enumerate(factors) if k not in joining]
     return replace(form, coefficient=coefficient, factors=tuple(factors))
+
+
+def _may_stay(form: Form, node: Product, labels: Sequence[Label]) -> bool:
+    """Whether a nested product may be weights: a sum over axes that are not of the result."""
+    inside = {x for own in node.subscripts for x in own}
+    return form.weights_closed and len(inside) > node.ndim and not set(labels) & set(form.output)
+
+
+def _joining(form: Form, factors: Sequence[Factor]) -> list[int]:
+    """Positions of closed products that reach what the others join with one side alone."""
+    closed = [k for k, (node, _) in enumerate(factors) if isinstance(node, Product)]
+    if not closed:
+        return []
+    joins = [set(own) for node, own in factors if not (isinstance(node, Product) or is_ones(node))]
+    one_sided: set[Label] = set()
+    for joined in _connected([*joins, *({x} for x in form.output)]):
+        if bool(joined & set(form.rows)) != bool(joined & set(form.columns)):
+            one_sided |= joined
+    return [k for k in closed if one_sided & set(factors[k][1])]
+
+
+def _connected(groups: Sequence[set[Label]]) -> list[set[Label]]:
+    """Unions of the groups that have labels in common."""
+    found: list[set[Label]] = []
+    for group in groups:
+        touching = [other for other in found if other & group]
+        found = [other for other in found if not other & group]
+        found.append(group.union(*touching))
+    return found
 
 
 def _inside(node: Product, labels: tuple[Label, ...]) -> list[Factor]:

@@ -32,7 +32,8 @@ ONE_HOT_ROWS = frozenset({"one_hot", "argmax_mask", "argmin_mask"})
 
 def single_form(H: Node, rank: int) -> Form:
     """``H`` as one product, sums kept whole."""
-    return ties_found(form_of(H, tuple(range(rank)), tuple(range(rank, H.ndim))))
+    rows, columns = tuple(range(rank)), tuple(range(rank, H.ndim))
+    return ties_found(form_of(H, rows, columns, weights_closed=True))
 
 
 def terms_of(H: Node, rank: int) -> list[Form]:
