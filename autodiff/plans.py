@@ -18,6 +18,7 @@ from tensorcalc.nodes import Node, Variable
 
 from . import pytrees
 from .arguments import ARRAYS, arguments_of, is_traced, normal_leaf
+from .direct_calls import direct, directed, key_of
 from .pytrees import LEAF
 from .rules import Outputs
 from .running import Derived, may_alias
@@ -51,53 +52,81 @@ class Plan:
         self._numbers = _python_floats(leaves, self._positions)
         assemble = made.derivation.assemble
         build = None if assemble is None else lambda values: assemble(values, sizes, shapes)
+        self._definition = definition
+        self._plain = build is None and outputs.aux_definition is None
         self._nest = _nesting(what, definition, outputs, build)
         owners = [None if k is None else leaves[k] for k in made.derivation.dtypes]
         dtypes = [getattr(owner, "dtype", None) for owner in owners]
         dtypes += [None] * (len(made.formulas) - len(dtypes))
         ranks = [formula.ndim for formula in made.formulas]
         self._wanted = list(zip(ranks, may_alias(made.formulas), dtypes, strict=True))
-        self._finish: list[tuple[int, Callable[[Any], Any]]] | None = None
+        #: What a call does: as :meth:`_first` does, in fewer steps once there was a first.
+        self.call: Callable[[Sequence[Any]], Any] = self._first
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         """The result for these leaves of arguments, tangents and adjoints."""
+        return self.call(leaves)
+
+    def _first(self, leaves: Sequence[Any]) -> Any:
         arrays = [leaves[k] for k in self._positions]
         for k, dtype in self._numbers:
             arrays[k] = dtype.type(arrays[k])
-        if self._run is None:
-            self._run = self.derived.compiled.prepared(*arrays, *self._bound)
-        results = self._run(*arrays, *self._bound)
-        if self._finish is None:
-            self._finish = _finishing(results, self._wanted)
-        for k, finish in self._finish:
-            results[k] = finish(results[k])
+        run = self.derived.compiled.prepared(*arrays, *self._bound)
+        results = run(*arrays, *self._bound)
+        finish = _finishing(results, self._wanted)
+        self.call = self._direct(run, len(leaves), finish)
+        for k, function in finish.items():
+            results[k] = function(results[k])
         return self._nest(results)
+
+    def _direct(
+        self, run: Callable[..., Any], count: int, finish: dict[int, Callable[[Any], Any]]
+    ) -> Callable[[Sequence[Any]], Any]:
+        """Pick, run, finish and nest, as code for this plan."""
+        casts = {f"cast{k}": dtype.type for k, dtype in self._numbers}
+        names = casts | {f"bound{k}": value for k, value in enumerate(self._bound)}
+        arguments = [f"leaves[{k}]" for k in self._positions]
+        for k, _ in self._numbers:
+            arguments[k] = f"cast{k}({arguments[k]})"
+        arguments += [f"bound{k}" for k in range(len(self._bound))]
+        if not names and self._positions == list(range(count)):
+            arguments = ["*leaves"]
+        found = direct(run, arguments, self._definition, names, finish) if self._plain else None
+        if found is not None:
+            return found
+        items = "list", None, (LEAF,) * len(self._wanted)
+        call, nest = direct(run, arguments, items, names, finish), self._nest
+        assert call is not None  # a list has a spelling
+        return lambda leaves: nest(call(leaves))
 
 
 def _finishing(
     results: Sequence[Any], wanted: Sequence[tuple[int, bool, Any]]
-) -> list[tuple[int, Callable[[Any], Any]]]:
-    """What must be done to results; their dtypes are those of every call of the same plan.
+) -> dict[int, Callable[[Any], Any]]:
+    """What must be done to results; their types are those of every call of the same plan.
 
     Results on a device stay as they are: they are new, and of the call's precision.
     """
-    steps: list[tuple[int, Callable[[Any], Any]]] = []
+    steps: dict[int, Callable[[Any], Any]] = {}
     if any(isinstance(result, ArrayOnDevice) for result in results):
         return steps
     for k, (result, (rank, copied, dtype)) in enumerate(zip(results, wanted, strict=True)):
         if not rank:
-            steps.append((k, functools.partial(_as_scalar, dtype)))
+            if not _is_scalar(dtype, result):
+                steps[k] = functools.partial(_as_scalar, dtype)
         elif dtype is not None and result.dtype != dtype:
-            steps.append((k, operator.methodcaller("astype", dtype)))
+            steps[k] = operator.methodcaller("astype", dtype)
         elif copied:
-            steps.append((k, np.array))
+            steps[k] = np.array
     return steps
 
 
+def _is_scalar(dtype: Any, result: Any) -> bool:
+    return isinstance(result, np.generic) and (dtype is None or result.dtype == dtype)
+
+
 def _as_scalar(dtype: Any, result: Any) -> Any:
-    if isinstance(result, np.generic) and (dtype is None or result.dtype == dtype):
-        return result
-    return np.asarray(result, dtype)[()]
+    return result if _is_scalar(dtype, result) else np.asarray(result, dtype)[()]
 
 
 def _python_floats(leaves: Sequence[Any], positions: Sequence[int]) -> list[tuple[int, Any]]:
@@ -142,16 +171,13 @@ def with_aux(what: str, value: Any, aux: Any) -> Any:
 # -- signatures ------------------------------------------------------------------------------------
 def signature(args: Sequence[Any], kwargs: dict[str, Any], extra: Any) -> tuple[Any, Sequence[Any]]:
     """What a plan depends on: nesting, shapes, dtypes and constants; and the leaves."""
-    if not kwargs and (extra is None or type(extra) is tuple):
-        plain = array_signature(args)
-        if len(plain) == len(args):
-            if extra is None:
-                return plain, args
-            given = [direction for direction in extra if direction is not None]
-            directions = array_signature(given)
-            if len(directions) == len(given):
-                absent = tuple([direction is None for direction in extra])
-                return ("directions", plain, directions, absent), [*args, *given]
+    if not kwargs and are_arrays(args):
+        if extra is None:
+            return key_of(len(args))(*args), args
+        if type(extra) is tuple:
+            absent = tuple([direction is None for direction in extra])
+            if are_arrays([direction for direction in extra if direction is not None]):
+                return directed(len(args), absent)(*args, *extra)
     key: list[Any] = []
     arguments = arguments_of(args, kwargs)
     end = len(arguments.leaves)
@@ -167,6 +193,6 @@ def signature(args: Sequence[Any], kwargs: dict[str, Any], extra: Any) -> tuple[
     return (arguments.definition, extra_definition, *key), leaves
 
 
-def array_signature(args: Sequence[Any]) -> tuple[Any, ...]:
-    """Shape and dtype of those arguments that are arrays; of all of them in the usual call."""
-    return tuple([(a.shape, a.dtype) for a in args if type(a) is np.ndarray])
+def are_arrays(leaves: Sequence[Any]) -> bool:
+    """Whether all are arrays of NumPy's own class."""
+    return all(type(leaf) is np.ndarray for leaf in leaves)

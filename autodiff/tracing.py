@@ -94,7 +94,8 @@ class Tracer:
 
     def refresh(self) -> None:
         """Drop all traces and plans if something that the function reads was rebound."""
-        if self._watch is not None and self._watch.places and self._watch.changed():
+        watch = self._watch
+        if watch is not None and not watch.same() and watch.changed():
             self._traces.clear()
             for plans in self._plans.values():
                 plans.clear()

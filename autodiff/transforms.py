@@ -21,6 +21,7 @@ from tensorcalc.simplify import rebuilt
 
 from . import curvature_rules, pytrees, rules
 from .arguments import Arguments, arguments_of
+from .direct_calls import directed, key_of
 from .directions import (
     adjoint_leaves,
     adjoint_variables,
@@ -28,7 +29,7 @@ from .directions import (
     tangent_leaves,
     tangent_variables,
 )
-from .plans import Plan, array_signature, signature, with_aux
+from .plans import Plan, signature, with_aux
 from .pytrees import tuple_of
 from .rules import Derivation, Outputs, Selection
 from .running import Derived, derived
@@ -76,12 +77,14 @@ class Transform:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The derivative at these arguments; expressions give an expression."""
         if not kwargs and not tracing():
-            key = array_signature(args)
-            if len(key) == len(args):
-                self._tracer.refresh()
-                plan = self._plans.get(key)
-                if plan is not None:
-                    return plan(args)
+            try:
+                key = key_of(len(args))(*args)
+            except AttributeError:  # not arrays, which the longer way takes
+                return self.run(args, kwargs)
+            self._tracer.refresh()
+            plan = self._plans.get(key)
+            if plan is not None:
+                return plan.call(args)
         return self.run(args, kwargs)
 
     @property
@@ -105,7 +108,7 @@ class Transform:
         self._tracer.refresh()
         plan = self._plans.get(key)
         if plan is not None:
-            return plan(leaves)
+            return plan.call(leaves)
         if any(isinstance(leaf, Node) for leaf in leaves):
             return self._on_nodes(args, kwargs, extra)
         plan = self.plan(args, kwargs, extra)
@@ -401,14 +404,18 @@ def trace_count(fun: Callable[..., Any]) -> int:
 
 def _at_once(transform: tuple[Any, ...], primals: Any, tangents: Any) -> Any:
     """The result of a transform, given by its arguments; only the first call makes one."""
-    fun, _, *identity = transform
+    fun, _, what, argnums, has_aux, target = transform
     if callable(fun) and not tracing():
         tracer = tracer_of(fun)
-        key, leaves = signature(primals, {}, tangents)
+        absent = tuple([tangent is None for tangent in tangents])
+        try:
+            key, leaves = directed(len(primals), absent)(*primals, *tangents)
+        except AttributeError:  # not arrays, which the longer way takes
+            return Transform(*transform).run(primals, {}, tangents)
         tracer.refresh()
-        plan = tracer.plans(_identity(*identity)).get(key)
+        plan = tracer.plans(_identity(what, argnums, has_aux, target)).get(key)
         if plan is not None:
-            return plan(leaves)
+            return plan.call(leaves)
     return Transform(*transform).run(primals, {}, tangents)
 
 
@@ -418,6 +425,8 @@ def _identity(what: str, argnums: Any, has_aux: bool, target: str) -> tuple[Any,
 
 
 def _check_sequences(what: str, primals: Any, tangents: Any) -> None:
+    if isinstance(primals, (tuple, list)) and isinstance(tangents, (tuple, list)):
+        return
     for name, value in (("primals", primals), ("tangents", tangents)):
         if not isinstance(value, (tuple, list)):
             raise TypeError(

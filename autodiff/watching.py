@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 #: Packages whose functions are not looked into: their globals do not change what is traced.
@@ -23,6 +23,9 @@ LIBRARIES = frozenset({"numpy", "scipy", "tensorcalc", "backends", "autodiff"})
 #: Containers with more items are not watched item by item: looking would cost more than the call.
 ITEM_LIMIT = 256
 
+#: Places that are asked for by code of their own; of more, the code would take long to compile.
+SPELLED_LIMIT = 64
+
 _UNSET = object()
 Place = tuple[Callable[..., Any], Any, Any]  # get(container, key) is the present value
 
@@ -30,7 +33,7 @@ Place = tuple[Callable[..., Any], Any, Any]  # get(container, key) is the presen
 class Watch:
     """A snapshot of everything outside its arguments that ``function`` reads."""
 
-    __slots__ = ("named", "places")
+    __slots__ = ("named", "places", "same")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.places: list[tuple[Callable[..., Any], Any, Any, Any]] = []
@@ -42,6 +45,8 @@ class Watch:
             self.places.append((get, container, key, value))
             if hasattr(value, "dtype"):
                 self.named.setdefault(id(value), name)
+        #: Whether every place holds the very object it held: what most calls need to ask.
+        self.same = _identities(self.places)
 
     def values(self) -> Iterator[Any]:
         """What was found in the watched places."""
@@ -54,6 +59,31 @@ class Watch:
             if now is not value and not _same_constant(now, value):
                 return True
         return False
+
+
+def _identities(places: Sequence[tuple[Callable[..., Any], Any, Any, Any]]) -> Callable[[], bool]:
+    """Whether all places hold the same objects, as code that looks at each without a call.
+
+    Of places that are many, the answer is no: :meth:`Watch.changed` then looks at them in a loop.
+    """
+    if len(places) > SPELLED_LIMIT:
+        return lambda: False
+    names: dict[str, Any] = {"unset": _UNSET, "getattr": getattr, "len": len}
+    texts = []
+    for number, (get, container, key, value) in enumerate(places):
+        names |= {f"c{number}": container, f"k{number}": key, f"v{number}": value}
+        texts.append(_SPELLINGS[get].replace("#", str(number)))
+    found = " and ".join(texts) or "True"
+    lines = ["def same():", "    try:", f"        return {found}"]
+    lines += ["    except ValueError:", "        return False"]  # a cell has lost its value
+    text = "\n".join(lines)
+    exec(_code(text), names)  # noqa: S102
+    return names["same"]
+
+
+@functools.lru_cache(maxsize=256)
+def _code(text: str) -> Any:
+    return compile(text, "<tensorcalc watch>", "exec")
 
 
 def _same_constant(left: Any, right: Any) -> bool:
@@ -81,6 +111,16 @@ def _length(container: Any, _: Any) -> int:
 
 def _attribute(owner: Any, name: str) -> Any:
     return getattr(owner, name, _UNSET)
+
+
+#: How code asks whether the place with a number holds the same object as before.
+_SPELLINGS: dict[Callable[..., Any], str] = {
+    _cell_value: "c#.cell_contents is v#",
+    _entry: "c#.get(k#, unset) is v#",
+    _item: "k# < len(c#) and c#[k#] is v#",
+    _length: "len(c#) == v#",
+    _attribute: "getattr(c#, k#, unset) is v#",
+}
 
 
 def _reached(function: Any, seen: set[Any]) -> Iterator[tuple[str, Place]]:
