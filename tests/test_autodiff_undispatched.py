@@ -17,6 +17,8 @@ from tensorcalc.errors import TraceError
 
 RNG = np.random.default_rng(3)
 Z = RNG.normal(size=(4, 3))
+#: Seconds after which a thread hangs, however busy the machine is.
+LONG = 600
 #: A function of SciPy and the same of JAX, by its name.
 CASES = {
     "logsumexp": (lambda z: logsumexp(z), jax.scipy.special.logsumexp),
@@ -83,16 +85,18 @@ def test_other_threads_compute_numbers_while_a_function_is_traced():
 
     def loss(z):
         inside.set()
-        done.wait(10)
+        assert done.wait(LONG)
         return logsumexp(z)
 
     def outside():
-        inside.wait(10)
-        found.append(logsumexp(Z))
-        made.append(np.ones(3))
-        done.set()
+        assert inside.wait(LONG)
+        try:
+            found.append(logsumexp(Z))
+            made.append(np.ones(3))
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=outside)
+    thread = threading.Thread(target=outside, daemon=True)
     thread.start()
     slope = ad.grad(loss)(Z)
     thread.join()

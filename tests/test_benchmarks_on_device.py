@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
+from time import sleep
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,26 +25,50 @@ GOOD = f"print({json.dumps(json.dumps(ROW | {'seconds': {'ours cuda': 1e-5}}))},
 SCRIPTS = {
     "good": f"{GOOD}\n{GOOD}",
     "crashing": f"{GOOD}\nraise RuntimeError('CUDA_ERROR_ILLEGAL_ADDRESS')",
-    "hanging": f"{GOOD}\nprint('half a li', end='', flush=True)\nimport time; time.sleep(60)",
     "killed": "import os; os.kill(os.getpid(), 9)",
 }
+HANGING = f"""import pathlib, sys, time
+{GOOD}
+print('half a li', end='', flush=True)
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(600)"""
 
 
 def script(name: str, _: Any) -> list[str]:
     return [sys.executable, "-c", SCRIPTS[name]]
 
 
-def test_a_model_that_fails_is_a_row_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_device, "EACH", 5.0)
-    good, crashing, hanging, killed = on_device.rows(list(SCRIPTS), 0.1, script)
-    assert [len(rows) for rows in (good, crashing, hanging, killed)] == [2, 2, 2, 1]
-    reasons = [rows[-1].left_out.get("ours cuda", "") for rows in (good, crashing, hanging, killed)]
+def test_a_model_that_fails_is_a_row_with_the_reason() -> None:
+    good, crashing, killed = on_device.rows(list(SCRIPTS), 0.1, script)
+    assert [len(rows) for rows in (good, crashing, killed)] == [2, 2, 1]
+    reasons = [rows[-1].left_out.get("ours cuda", "") for rows in (good, crashing, killed)]
     assert reasons == [
         "",
         "the process ended with 1: RuntimeError: CUDA_ERROR_ILLEGAL_ADDRESS",
-        "stopped after 5 s",
         "the process ended with -9: ",
     ]
+
+
+def test_a_model_that_hangs_is_stopped_and_keeps_its_rows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    printed = tmp_path / "printed"
+
+    class OutOfTime(subprocess.Popen):
+        """Its time is up when it has printed, however long that takes."""
+
+        def communicate(self, *given: Any, timeout: float | None = None) -> Any:
+            if timeout is None:
+                return super().communicate(*given)
+            while self.poll() is None and not printed.exists():
+                sleep(0.01)
+            raise subprocess.TimeoutExpired(self.args, timeout)
+
+    monkeypatch.setattr(on_device.subprocess, "Popen", OutOfTime)
+    command = [sys.executable, "-c", HANGING, str(printed)]
+    ((row, stopped),) = on_device.rows(["hanging"], 0.1, lambda *_: command)
+    assert (row.problem, stopped.problem) == ("a", "hanging")
+    assert stopped.left_out == {"ours cuda": f"stopped after {on_device.EACH:.0f} s"}
 
 
 def test_models_that_there_is_no_time_for_are_rows_too() -> None:

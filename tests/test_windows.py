@@ -37,7 +37,7 @@ def checked(y: Any, *variables: Any) -> Any:
 @given(
     st.integers(1, 3), st.integers(0, 2), st.integers(1, 2), st.integers(1, 3), st.integers(5, 8)
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, derandomize=True)
 def test_convolutions_are_products_with_windows(stride, padding, dilation, width, size):
     x, w = Variable("x", (2, 3, size, 7)), Variable("w", (4, 3, width, 2))
     checked(functional.conv2d(x, w, None, stride, padding, dilation), x, w)
