@@ -22,6 +22,7 @@ from .device_warmup import calls
 from .goals import FACTORIZATION, FACTORIZATION_GOALS, MARGIN
 from .modelling import model_named
 from .options import Options
+from .patience import Patience
 from .peers import load_jax
 from .rows import Row
 from .suites.models import PRECISIONS, measured
@@ -40,17 +41,17 @@ def rows(name: str, seconds: float) -> Iterator[Row]:
     """The rows of a model, as :func:`.device_warmup.calls` has them."""
     model = model_named(name)
     options = Options(seconds=seconds, targets=("cuda",), peers=(jax_on_device() or "no peer",))
-    tired: dict[str, str] = {}
+    patience = Patience()
     for result, size, dtype in calls(model):
-        yield from _row(model, result, size, dtype, options, tired)
+        yield from _row(model, result, size, dtype, options, patience)
 
 
 def _row(
-    model: Any, result: str, size: int, dtype: str, options: Options, tired: dict[str, str]
+    model: Any, result: str, size: int, dtype: str, options: Options, patience: Patience
 ) -> Iterator[Row]:
     """The rows of one call; what goes wrong besides the contestants is the row's text."""
     try:
-        for row in measured(model, result, size, dtype, options, tired):
+        for row in measured(model, result, size, dtype, options, patience):
             _set_goals(row)
             yield row
     except Exception as error:

@@ -55,20 +55,18 @@ def _greatest() -> int:
 
 
 def _status(field: str) -> int | None:
-    """A number of bytes from Linux's description of the process."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
+    """A number of bytes from Linux's description of the process; other systems have none."""
+    described = Path("/proc/self/status")
+    lines = described.read_text().splitlines() if described.exists() else []
     found = [line.split() for line in lines if line.startswith(field + ":")]
     return 1024 * int(found[0][1]) if found else None
 
 
 def _reset() -> bool:
-    """Let the peak start again at what is resident now."""
+    """Let the peak start again at what is resident now, where the system can and allows it."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
+    except (FileNotFoundError, PermissionError):
         return False
     return True
 

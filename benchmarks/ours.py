@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,12 @@ def fresh_loss(model: Model) -> Any:
     return loss
 
 
+@lru_cache(maxsize=8)
+def loss_for(model: Model, result: str, name: str) -> Any:
+    """The loss of one contestant, who traces it and derives from it once for all sizes."""
+    return fresh_loss(model)
+
+
 def ours(
     model: Model, result: str, arguments: tuple[Any, ...], direction: Any, target: str
 ) -> Call:
@@ -51,7 +58,7 @@ def ours(
 def _call(
     model: Model, result: str, arguments: tuple[Any, ...], direction: Any, target: str
 ) -> Call:
-    loss = fresh_loss(model)
+    loss = loss_for(model, result, target)
     if result in TRANSFORMS:
         function = TRANSFORMS[result](loss, target=target)
         return lambda: function(*arguments)
@@ -65,6 +72,7 @@ def _call(
     return lambda: compiled.call(*arguments)
 
 
+@lru_cache(maxsize=4)
 def newton_step(loss: Any) -> Any:
     """Gradient, dense Hessian and solve, in NumPy: traced and compiled as one function."""
     gradient, hessian = ad.grad(loss), ad.hessian(loss)
@@ -81,7 +89,12 @@ def newton_step(loss: Any) -> Any:
 def value_function(loss: Any, arguments: tuple[Any, ...], target: str) -> backends.CompiledFunction:
     """The compiled loss itself."""
     trace = tracer_of(loss).trace(loss, arguments_of(arguments, {}))
-    return backends.compile(trace.outputs[0], target, variables=trace.inputs)
+    return _compiled(trace.outputs[0], target, tuple(trace.inputs))
+
+
+@lru_cache(maxsize=8)
+def _compiled(output: Any, target: str, inputs: tuple[Any, ...]) -> backends.CompiledFunction:
+    return backends.compile(output, target, variables=inputs)
 
 
 def structured(model: Model, result: str, arguments: tuple[Any, ...], target: str) -> Call:
@@ -89,7 +102,7 @@ def structured(model: Model, result: str, arguments: tuple[Any, ...], target: st
 
     Raises Refused where that is the dense matrix.
     """
-    loss = fresh_loss(model)
+    loss = loss_for(model, result, f"{target} structured")
     hessian = ad.hessian(loss, target=target, structured=True)
     if hessian(*arguments).name == "dense":
         raise Refused("the formula has no structure")
@@ -101,10 +114,10 @@ def structured(model: Model, result: str, arguments: tuple[Any, ...], target: st
 
 def least_work(model: Model, result: str, arguments: tuple[Any, ...], found: Any) -> Work | None:
     """What the program of a result cannot avoid; None where it is more than one program."""
-    loss = fresh_loss(model)
+    loss = loss_for(model, result, "numpy")
     if result == "value":
         trace = tracer_of(loss).trace(loss, arguments_of(arguments, {}))
-        compiled = backends.compile(trace.outputs[0], variables=trace.inputs)
+        compiled = value_function(loss, arguments, "numpy")
         return work(compiled, trace.sizes_for(arguments), arguments, found)
     if result not in TRANSFORMS:
         return None

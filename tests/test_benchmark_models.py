@@ -11,7 +11,7 @@ import pytest
 
 import benchmarks
 from autodiff.tracing import arguments_of, tracer_of
-from benchmarks import calling, goals, limits, memory, profiling
+from benchmarks import calling, goals, limits, memory, patience, profiling
 from benchmarks.__main__ import all_suites, main
 from benchmarks.discovery import modules
 from benchmarks.modelling import RESULTS, all_models, model_named
@@ -140,6 +140,44 @@ def test_what_we_refuse_stays_in_the_table(monkeypatch):
     assert row.left_out == {"ours numpy": "too hard"}
     assert row.misses() == ["not computed: too hard"]
     assert "MISSED: not computed" in str(row)
+
+
+def test_who_took_too_long_is_left_out_of_the_rows_that_follow():
+    model, slow = model_named("kernel density"), patience.Patience()
+    slow.began("JAX", 10, patience.FIRST + 1)
+    with pytest.raises(calling.Refused, match=r"its first call took 21 s at size 10"):
+        slow.check(model, "Hessian", 100, "float64", "JAX")
+    slow.called("torch.func", 100, patience.LATER + 1)
+    with pytest.raises(calling.Refused, match=r"a call took 3 s at size 100"):
+        slow.check(model, "Hessian", 1000, "float64", "torch.func")
+    slow.called("ours numpy", 100, 1e-5)
+    slow.check(model, "Hessian", 1000, "float64", "ours numpy")
+
+
+@pytest.mark.parametrize("why", ["", "no result after 20 s"])
+def test_who_may_take_too_long_is_tried_in_a_process_of_its_own(monkeypatch, why):
+    tried = []
+    monkeypatch.setattr(patience, "trial", lambda *about: tried.append(about) or why)
+    model, own = model_named("kernel density"), patience.Patience()
+    own.called("JAX", 100, 0.01)
+    for _ in range(2):
+        if why:
+            with pytest.raises(calling.Refused, match="no result after 20 s at size 1000"):
+                own.check(model, "Hessian", 1000, "float64", "JAX")
+        else:
+            own.check(model, "Hessian", 1000, "float64", "JAX")
+    assert tried == [("kernel density", "Hessian", 1000, "float64", "JAX")]
+
+
+def test_a_trial_says_why_there_is_no_result(monkeypatch):
+    def hanging(command, timeout, **_):
+        raise patience.subprocess.TimeoutExpired(command, timeout)
+
+    about = "quadratic form", "value", 10, "float64"
+    assert patience.trial(*about, "ours numpy") == ""
+    assert patience.trial("no such problem", *about[1:], "ours numpy") == "its process ended with 1"
+    monkeypatch.setattr(patience.subprocess, "run", hanging)
+    assert patience.trial(*about, "JAX") == "no result after 20 s"
 
 
 def test_goals_are_those_of_the_row():

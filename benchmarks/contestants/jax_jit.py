@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from ..calling import Call
@@ -13,7 +14,16 @@ PACKAGE = "jax"
 
 
 def contestant(model: Model, result: str, arguments: tuple[Any, ...], direction: Any) -> Call:
-    """The jitted function of the arguments."""
+    """A call of the jitted function with these arguments; a new size is compiled anew."""
+    jax, jitted = load_jax(), _jitted(model, result)
+    given = (direction, *arguments) if result == "Hessian product" else arguments
+    placed = [jax.numpy.asarray(array) for array in given]
+    return lambda: jax.block_until_ready(jitted(*placed))
+
+
+@lru_cache(maxsize=2)
+def _jitted(model: Model, result: str) -> Any:
+    """The function of the arguments, and of a direction before them for a Hessian product."""
     jax = load_jax()
     own = model.variant("jax")
 
@@ -35,7 +45,4 @@ def contestant(model: Model, result: str, arguments: tuple[Any, ...], direction:
         "Hessian product": product,
         "Newton step": newton,
     }
-    jitted = jax.jit(functions[result])
-    given = (direction, *arguments) if result == "Hessian product" else arguments
-    placed = [jax.numpy.asarray(array) for array in given]
-    return lambda: jax.block_until_ready(jitted(*placed))
+    return jax.jit(functions[result])

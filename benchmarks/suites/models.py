@@ -17,13 +17,12 @@ from ..memory import peaks
 from ..modelling import RESULTS, Model, all_models
 from ..options import Options
 from ..ours import least_work, ours, own_name, structured
+from ..patience import Patience
 from ..rows import WRONG, Row
 
 DEFAULT = False
 PRECISIONS = ("float64", "float32")
 STRUCTURED = "structured"
-#: Seconds of a first call, and of a later one, after which larger sizes are not waited for.
-PATIENCE, LATER_PATIENCE = 60.0, 2.0
 #: Peers that the goals name; the others take part at sizes up to this one.
 MAIN_PEERS, SMALL = ("JAX", "torch.func"), 100
 
@@ -42,15 +41,15 @@ def run(options: Options) -> Iterator[Row]:
 
 def _sizes(model: Model, result: str, options: Options) -> Iterator[Row]:
     """Rows of one result; who took too long at a size is left out of the larger ones."""
-    tired: dict[str, str] = {}
+    patience = Patience()
     sizes = model.sizes(result)
     for size in sizes[:1] if options.quick else sizes:
         for dtype in PRECISIONS[: 1 if options.quick else 2]:
-            yield from measured(model, result, size, dtype, options, tired)
+            yield from measured(model, result, size, dtype, options, patience)
 
 
 def measured(
-    model: Model, result: str, size: int, dtype: str, options: Options, tired: dict[str, str]
+    model: Model, result: str, size: int, dtype: str, options: Options, patience: Patience
 ) -> Iterator[Row]:
     """A row for our compiled function, and one for the operator where there is structure.
 
@@ -58,25 +57,27 @@ def measured(
     """
     arguments = model.arguments(size, dtype)
     row = Row("models", model.name, size, dtype, {}, result=result)
-    wanted = _reference(model, result, arguments, tired)
     calls: dict[str, Call] = {}
+    found: dict[str, Any] = {}
     for name in _names(result, options):
         try:
-            _check_turn(name, size, options, tired)
-            call, row.first[name], found = _first(model, result, arguments, name)
-            dense = found.todense() if hasattr(found, "todense") else found
+            _check_turn(name, size, options)
+            patience.check(model, result, size, dtype, name)
+            calls[name], row.first[name], found[name] = _first(model, result, arguments, name)
+            patience.began(name, size, row.first[name])
+        except Exception as error:
+            row.left_out[name] = _sentence(error)
+    wanted = _reference(model, result, arguments, calls)
+    for name, own in found.items():
+        try:
+            dense = own.todense() if hasattr(own, "todense") else own
             check_all(f"{model.name}, {name}, {result}, size {size}, {dtype}", dense, wanted)
         except Exception as error:
             row.left_out[name] = _sentence(error)
-            continue
-        finally:
-            if row.first.get(name, 0.0) > PATIENCE:
-                tired[name] = f"its first call took {row.first[name]:.0f} s at size {size}"
-        calls[name] = call
+            del calls[name]
     row.seconds = interleaved(calls, options.seconds)
     for name, seconds in row.seconds.items():
-        if seconds > LATER_PATIENCE:
-            tired[name] = f"a call took {seconds:.0f} s at size {size}"
+        patience.called(name, size, seconds)
     if options.memory and size == model.sizes(result)[-1] and dtype == "float64":
         row.memory = peaks(row)
     row.own = _fastest(row, options)
@@ -110,10 +111,8 @@ def _names(result: str, options: Options) -> list[str]:
     return [*own, *(name for name in peers() if not options.peers or name in options.peers)]
 
 
-def _check_turn(name: str, size: int, options: Options, tired: dict[str, str]) -> None:
-    """Raise Refused if a contestant is not to be waited for."""
-    if name in tired:
-        raise Refused(tired[name])
+def _check_turn(name: str, size: int, options: Options) -> None:
+    """Raise Refused for a peer that the goals do not name, at large sizes."""
     secondary = name in peers() and name not in (*MAIN_PEERS, *options.peers)
     if secondary and size > SMALL:
         raise Refused(f"timed up to size {SMALL} unless named by --peer")
@@ -139,12 +138,12 @@ def _first(model: Model, result: str, arguments: tuple[Any, ...], name: str) -> 
 
 
 def _reference(
-    model: Model, result: str, arguments: tuple[Any, ...], tired: dict[str, str]
+    model: Model, result: str, arguments: tuple[Any, ...], calls: dict[str, Call]
 ) -> tuple[Any, ...]:
-    """The result in float64, in the dtype wanted: by JAX, or ours where that takes too long."""
+    """The result in float64, in the dtype wanted: by JAX, or ours where JAX is left out."""
     dtype = arguments[0].dtype
     exact = tuple(np.asarray(a, np.float64) for a in arguments)
-    name = "JAX" if "JAX" in peers() and "JAX" not in tired else own_name("numpy")
+    name = "JAX" if "JAX" in calls else own_name("numpy")
     found = contestant(model, result, exact, name)()
     each = found if isinstance(found, (tuple, list)) else (found,)
     return tuple(np.asarray(one, dtype) for one in each)
