@@ -40,7 +40,7 @@ POWERS = {
 }
 #: Functions of :mod:`.vector_math` in a spelling.
 FUNCTION = re.compile(
-    r"(?<![\w.])((?:cosh?|erf|expm1|exp|log1p|log|power|sigmoid|sinh?|softplus|tanh?)\()"
+    r"(?<![\w.])((?:cosh?|erfc?|expm1|exp|log1p|log|power|sigmoid|sinh?|softplus|tanh?)\()"
 )
 #: Numbers in a spelling; those in single precision must say so, or numba computes in double.
 NUMBER = re.compile(r"(?<![\w.{])(\d+\.?\d*(?:[eE][+-]?\d+)?)(?![\w}.])")

@@ -37,6 +37,10 @@ def _math_erf(x):
     return np.array([math.erf(v) for v in x], dtype=x.dtype)
 
 
+def _math_erfc(x):
+    return np.array([math.erfc(v) for v in x], dtype=x.dtype)
+
+
 # name: exact function, NumPy's, and per width the interval outside of which it is trivial
 TABLE = {
     "exp": (mpmath.exp, np.exp, (-746, 710), (-104, 89)),
@@ -53,6 +57,7 @@ TABLE = {
     "cos_moderate": (mpmath.cos, np.cos, (-(2.0**40), 2.0**40), (-(2.0**17), 2.0**17)),
     "tan_moderate": (mpmath.tan, np.tan, (-(2.0**40), 2.0**40), (-(2.0**17), 2.0**17)),
     "erf": (mpmath.erf, _math_erf, (-6.5, 6.5), (-4.5, 4.5)),
+    "erfc": (mpmath.erfc, _math_erfc, (-6.5, 27.3), (-4.5, 10.1)),
     "log": (mpmath.log, np.log, (0, np.inf), (0, np.inf)),
     "log1p": (mpmath.log1p, np.log1p, (-1, np.inf), (-1, np.inf)),
 }

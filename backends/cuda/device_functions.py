@@ -59,7 +59,7 @@ def namespace(precision: str) -> dict[str, Any]:
 
 def _elementary() -> dict[str, Any]:
     """CUDA's functions by the plain names of the table's spellings."""
-    names = ["cos", "cosh", "erf", "exp", "expm1", "log", "log1p", "sin", "sinh", "tan", "tanh"]
+    names = "cos cosh erf erfc exp expm1 log log1p sin sinh tan tanh".split()
     return {**{name: getattr(math, name) for name in names}, "power": math.pow}
 
 

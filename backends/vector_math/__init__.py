@@ -28,7 +28,7 @@ All need fused multiply-add instructions to be fast (every x86-64-v3 and 64-bit 
 them); without these they are correct and slow.
 """
 
-from backends.vector_math.error_function import erf
+from backends.vector_math.error_function import erf, erfc
 from backends.vector_math.exponential import cosh, exp, expm1, sigmoid, sinh, tanh
 from backends.vector_math.logarithm import log, log1p, softplus
 from backends.vector_math.powers import power
@@ -48,6 +48,7 @@ __all__ = [
     "cos_moderate",
     "cosh",
     "erf",
+    "erfc",
     "exp",
     "expm1",
     "is_moderate",

@@ -57,6 +57,21 @@ def _log_erfc(x):
     return mpmath.log(mpmath.erfc(x))
 
 
+def _scaled_erfc(x):
+    """e^(x^2) erfc(x) (1 + 2 x), which is between 1 and 1.25."""
+    return mpmath.exp(x**2) * mpmath.erfc(x) * (1 + 2 * x)
+
+
+def _scaled_erfc_slope(end, degrees):
+    """Its slope from x = 4 on, by s = (x - 4)/(x + 4)."""
+
+    def slope(s):
+        return (_scaled_erfc(4 * (1 + s) / (1 - s)) - _scaled_erfc(mpf(4))) / s
+
+    low, high = ((x - 4) / (x + 4) for x in (mpf("0.46"), mpf(end)))
+    return Target(slope, lambda s: s, low, high, degrees)
+
+
 HALF_LN2 = mpmath.log(2) / 2 * mpf("1.0001")
 QUARTER_PI_SQUARED = (mp.pi / 4 * mpf("1.0001")) ** 2
 S_SQUARED = ((mpmath.sqrt(2) - 1) / (mpmath.sqrt(2) + 1)) ** 2 * mpf("1.0001")
@@ -123,6 +138,9 @@ TARGETS = {
     # erf x = 1 - exp(p(x)) from 1 to where erf rounds to 1
     "erf_tail:64": Target(_log_erfc, mpmath.erfc, mpf("0.999"), mpf(6), {64: 18}),
     "erf_tail:32": Target(_log_erfc, mpmath.erfc, mpf("0.999"), mpf(4), {32: 8}),
+    # erfc x = exp(-x^2)/(1 + 2 x) (c + s p(s)), s = (x-4)/(x+4), from 0.46 to where it rounds to 0
+    "erfc_slope:64": _scaled_erfc_slope("27.4", {64: 20}),
+    "erfc_slope:32": _scaled_erfc_slope("10.2", {32: 9}),
 }
 
 CONSTANTS = {
@@ -131,6 +149,7 @@ CONSTANTS = {
     "two_thirds": (mpf(2) / 3, 2),
     "two_over_pi": (2 / mp.pi, 1),
     "half_pi": (mp.pi / 2, 4),
+    "scaled_erfc_at_four": (_scaled_erfc(mpf(4)), 2),
 }
 
 

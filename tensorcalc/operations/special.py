@@ -66,7 +66,7 @@ _special(
 _special(
     "erfc",
     lambda out, x: _gaussian(x, -1, -2 / ROOT_PI),
-    numba="math.erfc({0})",
+    numba="erfc({0})",
     range=(0, 2),
     monotone=(-1,),
     source="DLMF 7.2.2",
@@ -94,7 +94,7 @@ _special(
     "ndtr",
     lambda out, x: _gaussian(x, -0.5, 1 / ROOT_2_PI),
     numpy="ndtr({0})",
-    numba="(0.5 * math.erfc(-0.7071067811865476 * {0}))",
+    numba="(0.5 * erfc(-0.7071067811865476 * {0}))",
     latex=r"\Phi({0})",
     range=(0, 1),
     monotone=(1,),
