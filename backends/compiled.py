@@ -18,7 +18,7 @@ from .binding import MISSING, argument_names, as_arrays, check_names, conversion
 from .buffers import SMALLEST, BufferPool
 from .frugal_order import frugal
 from .lowering import Lowered, lower
-from .memory import check_memory, largest_value
+from .memory import UNQUESTIONED, check_memory, largest_value
 from .numpy_writer import NumpyWriter
 from .output_arrays import written
 from .program import Program
@@ -221,6 +221,8 @@ class CompiledFunction:
         self._choose_variant(sizes)
         dtypes = conversions(self.variables, arrays)
         item = max([array.dtype.itemsize for array in arrays], default=8)
+        if sizes and largest_value(self.program, sizes, item) >= UNQUESTIONED:
+            self._shrink(sizes, item)
         check_memory(self.program, sizes, item, self.result_names)
         self._pooled = largest_value(self.program, sizes, item) >= SMALLEST
         function = self._variants[0].code(self._pooled).function
@@ -231,6 +233,12 @@ class CompiledFunction:
         suitable = next((v for v in self._variants if v.suits(sizes)), None)
         chosen = suitable or self._variant(sizes)
         self._variants = [chosen, *(v for v in self._variants if v is not chosen)]
+
+    def _shrink(self, sizes: Mapping[str, int], item: int) -> None:
+        """Put a variant first whose views were chosen at these sizes, if its arrays are smaller."""
+        made = self._variant(sizes)
+        if largest_value(made.program, sizes, item) < largest_value(self.program, sizes, item):
+            self._variants.insert(0, made)
 
     def cost(self, **arguments: Any) -> Cost:
         """Operations and bytes of a call with these arguments."""

@@ -189,6 +189,59 @@ def test_convolutions_are_bands_of_windows(name):
     np.testing.assert_allclose(H @ H.solve(b), b, atol=1e-9)
 
 
+def windows(x):
+    return np.lib.stride_tricks.sliding_window_view(x, 4)
+
+
+#: Weights that are windows themselves, and windows of windows, with the word for the Hessian.
+WEIGHTED = {
+    "correlation": (lambda x, c: np.sum(np.correlate(x, c, mode="same") ** 4), "banded"),
+    "kernel first": (lambda x, c: np.sum(np.correlate(c, x, mode="valid") ** 4), "banded"),
+    "strided windows": (lambda x, c: np.sum((windows(x)[::2] @ c) ** 4), "banded"),
+    "central differences": (lambda x, c: np.sum(np.gradient(x) ** 4), "sparse by affine patterns"),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_weights_that_are_windows_are_computed_in_linear_memory(name):
+    function, word = WEIGHTED[name]
+    rng = np.random.default_rng(0)
+    hessian = ad.hessian(function, structured=True)
+    x = rng.normal(size=11)
+    H = hessian(x, KERNEL)
+    close(H.todense(), ad.hessian(function)(x, KERNEL))
+    assert H.structure.name == word
+    x = rng.normal(size=100_000)
+    assert hessian(x, KERNEL).nbytes <= 12 * x.nbytes
+
+
+def test_a_filter_after_a_filter_is_a_wider_band():
+    def loss(x, c):
+        inner = np.tanh(np.convolve(x, c, mode="same"))
+        return np.sum(np.convolve(inner, c, mode="same") ** 4)
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=40)
+    H = ad.hessian(loss, structured=True)(x, KERNEL)
+    close(H.todense(), ad.hessian(loss)(x, KERNEL))
+    assert H.structure.name == "banded" and H.nbytes == 8 * 40 * 13
+
+
+def test_two_dimensional_windows_are_sparse():
+    def loss(x, c):
+        inside = np.lib.stride_tricks.sliding_window_view(x, (2, 3))
+        return np.sum(np.einsum("abuv,uv->ab", inside, c) ** 4)
+
+    rng = np.random.default_rng(0)
+    x, c = rng.normal(size=(6, 5)), rng.normal(size=(2, 3))
+    hessian = ad.hessian(loss, structured=True)
+    H = hessian(x, c)
+    close(H.todense(), ad.hessian(loss)(x, c).reshape(30, 30))
+    assert H.structure.name == "sparse by affine patterns"
+    x = rng.normal(size=(100, 80))
+    assert hessian(x, c).nbytes < 32 * x.nbytes
+
+
 @pytest.mark.parametrize("name", SMOOTH)
 def test_bands_are_computed_from_their_entries(name):
     rng = np.random.default_rng(0)

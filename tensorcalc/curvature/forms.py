@@ -102,9 +102,7 @@ def opened(form: Form) -> Form:
         elif not isinstance(rest, Constant):
             factors.append((rest, labels))
         if not pending:
-            joining = _joining(form, factors)
-            pending = [f for k in joining for f in _inside(*factors[k])]
-            factors = [f for k, f in enumerate(factors) if k not in joining]
+            factors, pending = _parted(form, factors)
     return replace(form, coefficient=coefficient, factors=tuple(factors))
 
 
@@ -114,17 +112,28 @@ def _may_stay(form: Form, node: Product, labels: Sequence[Label]) -> bool:
     return form.weights_closed and len(inside) > node.ndim and not set(labels) & set(form.output)
 
 
-def _joining(form: Form, factors: Sequence[Factor]) -> list[int]:
-    """Positions of closed products that reach what the others join with one side alone."""
-    closed = [k for k, (node, _) in enumerate(factors) if isinstance(node, Product)]
-    if not closed:
-        return []
+def _parted(form: Form, factors: list[Factor]) -> tuple[list[Factor], list[Factor]]:
+    """What stays, and what is inside of the products that reach a label of one side alone."""
+    if not any(isinstance(node, Product) for node, _ in factors):
+        return factors, []
+    one_sided = _one_sided(form, factors)
+    stay: list[Factor] = []
+    inside: list[Factor] = []
+    for node, labels in factors:
+        if isinstance(node, Product) and one_sided & set(labels):
+            inside += _inside(node, labels)
+        else:
+            stay.append((node, labels))
+    return stay, inside
+
+
+def _one_sided(form: Form, factors: Sequence[Factor]) -> set[Label]:
+    """Labels that what is not a product joins with rows alone or with columns alone."""
     joins = [set(own) for node, own in factors if not (isinstance(node, Product) or is_ones(node))]
-    one_sided: set[Label] = set()
-    for joined in _connected([*joins, *({x} for x in form.output)]):
-        if bool(joined & set(form.rows)) != bool(joined & set(form.columns)):
-            one_sided |= joined
-    return [k for k in closed if one_sided & set(factors[k][1])]
+    connected = _connected([*joins, *({x} for x in form.output)])
+    rows, columns = set(form.rows), set(form.columns)
+    alone = [joined for joined in connected if bool(joined & rows) != bool(joined & columns)]
+    return set().union(*alone)
 
 
 def _connected(groups: Sequence[set[Label]]) -> list[set[Label]]:

@@ -6,17 +6,17 @@ enumerates the entries: their positions are affine in the free labels or stand i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..curvature.forms import Factor, Form, Label, collected, distributed, sum_positions
-from ..deltas import LabelRow, solved_for, substituted
+from ..deltas import LabelRow
 from ..extents import is_nonnegative
 from ..nodes import Apply, Constant, Delta, Node, Sum
 from ..simplify import simplify
 from ..sums import add
 from .kinds import Affine, Pattern
-from .terms import Term, term_of, ties_found
+from .terms import Term, affine_rows, solved_labels, term_of, ties_found
 
 #: A matrix whose sizes are numbers is sparse if it has at most one in so many entries.
 SPARSE = 4
@@ -67,8 +67,7 @@ def pattern_of(term: Term) -> Pattern | None:
     """Positions and values over the free labels, if these are fewer than rows and columns."""
     form = term.form
     outer = list(dict.fromkeys((*form.rows, *form.columns)))
-    known = _Known(_indexed(form, outer), {})
-    _solve(form, outer, known)
+    known = _known(form, outer)
     free = list(dict.fromkeys(_free(outer, known)))
     sizes = form.extents()
     if form.batch or not _is_sparse([sizes[x] for x in free], form, known):
@@ -81,6 +80,12 @@ def pattern_of(term: Term) -> Pattern | None:
     )
     determined = term.crossed or bool(known.indexed or known.affine)
     return Pattern(places, values, determined)
+
+
+def _known(form: Form, outer: Sequence[Label]) -> _Known:
+    known = _Known(_indexed(form, outer), {})
+    kept = known.arguments() | set(known.indexed)
+    return known._replace(affine=solved_labels(affine_rows(form.factors), outer, kept))
 
 
 def _indexed(form: Form, outer: Sequence[Label]) -> dict[Label, Factor]:
@@ -102,43 +107,6 @@ def _selected(factor: Factor) -> tuple[Label, set[Label]]:
     if isinstance(node, Apply) and node.operation.name == "one_hot":
         return own[-1], set(own[:-1])
     return None, set()
-
-
-def _solve(form: Form, outer: Sequence[Label], known: _Known) -> None:
-    """Every affine row is solved for a row or column that is not determined yet."""
-    kept = known.arguments() | set(known.indexed)
-    for row in _rows(form.factors):
-        for label, (terms, offset) in known.affine.items():
-            row = substituted(row, label, terms, offset)
-        for label in outer:
-            if label in known.affine or label in kept or not _appears(row, label):
-                continue
-            solution = solved_for(row, label)
-            if solution is not None:
-                for other, own in known.affine.items():
-                    known.affine[other] = _shortened(substituted(own, label, *solution))
-                known.affine[label] = _shortened(solution)
-                break
-
-
-def _rows(factors: Iterable[Factor]) -> Iterator[LabelRow]:
-    for node, own in factors:
-        if isinstance(node, Delta) and len(set(own)) == len(own):
-            for coefficients, offset in node.rows:
-                yield dict(zip(own, coefficients, strict=True)), offset
-
-
-def _appears(row: LabelRow, label: Label) -> bool:
-    return label in row[0] and not _vanishes(row[0][label])
-
-
-def _vanishes(coefficient: Any) -> bool:
-    return isinstance(coefficient, int) and coefficient == 0
-
-
-def _shortened(row: LabelRow) -> LabelRow:
-    """The row without the labels whose coefficients cancelled."""
-    return {label: c for label, c in row[0].items() if not _vanishes(c)}, row[1]
 
 
 def _free(outer: Sequence[Label], known: _Known) -> Iterator[Label]:

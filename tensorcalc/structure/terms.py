@@ -7,7 +7,7 @@ rows or the columns but not both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from ..curvature.forms import (
     tied,
 )
 from ..deltas import LabelRow, solved_for, substituted, value_range
-from ..extents import is_nonnegative
+from ..extents import is_nonnegative, symbols_of
 from ..nodes import Apply, Constant, Delta, Node, Sum
 from ..products import is_boolean, is_ones, kronecker, split_coefficient
 
@@ -209,7 +209,9 @@ def band_limits(term: Term, axis: int) -> tuple[Any, Any] | None:
     if row == column:
         return 0, 0
     extents = form.extents()
-    difference = _difference(_affine_rows(form), row, column, extents)
+    narrow = [x for x, extent in extents.items() if _is_narrow(extent, extents[row])]
+    solved = solved_labels(affine_rows(form.factors), (*form.columns, *form.rows), narrow)
+    difference = _difference(solved, row, column)
     if difference is None:
         return None
     bounds = value_range(*difference, extents)
@@ -220,34 +222,70 @@ def band_limits(term: Term, axis: int) -> tuple[Any, Any] | None:
     return None if grows or is_nonnegative(width - n) else bounds
 
 
-def _affine_rows(form: Form) -> list[LabelRow]:
+def _is_narrow(extent: Any, n: Any) -> bool:
+    """Whether an extent does not grow with ``n``, as that of a kernel: a number, other symbols."""
+    if isinstance(n, int):
+        return isinstance(extent, int) and 4 * extent < n
+    return not symbols_of(extent) & symbols_of(n)
+
+
+def _difference(solved: Mapping[Label, LabelRow], row: Label, column: Label) -> LabelRow | None:
+    """``column - row`` as an affine form of other labels."""
+    form: LabelRow = ({column: 1, row: -1}, 0)
+    for label in (column, row):
+        if label in solved:
+            form = substituted(form, label, *solved[label])
+    terms, offset = without_zeros(form)
+    return None if row in terms or column in terms else (terms, offset)
+
+
+def affine_rows(factors: Iterable[Factor]) -> list[LabelRow]:
+    """What the affine deltas among the factors say of labels."""
     return [
         (dict(zip(own, coefficients, strict=True)), offset)
-        for node, own in form.factors
+        for node, own in factors
         if isinstance(node, Delta) and len(set(own)) == len(own)
         for coefficients, offset in node.rows
     ]
 
 
-def _difference(rows: list[LabelRow], row: Label, column: Label, extents: Any) -> LabelRow | None:
-    """``column - row`` as an affine form of other labels."""
-    form: LabelRow = ({column: 1, row: -1}, 0)
-    unused = list(rows)
-    for label in (column, row):
-        if label not in form[0] or not _coefficient(form, label):
-            continue
-        for candidate in unused:
-            solution = solved_for(candidate, label) if label in candidate[0] else None
-            if solution is not None:
-                form = substituted(form, label, *solution)
-                unused = [other for other in unused if other is not candidate]
-                break
-        else:
-            return None
-    terms = {label: c for label, c in form[0].items() if not (isinstance(c, int) and c == 0)}
-    return None if row in terms or column in terms else (terms, form[1])
+def solved_labels(
+    rows: Sequence[LabelRow], outer: Sequence[Label], kept: Collection[Label] = ()
+) -> dict[Label, LabelRow]:
+    """Labels as affine forms of others: those of rows and columns, then those inside.
+
+    What is ``kept`` is not solved for. Of the labels inside the ones that no row or column needs
+    come first: a row that is left among needed ones says that they are fewer.
+    """
+    found: dict[Label, LabelRow] = {}
+    for row in rows:
+        _solve(row, [x for x in outer if x not in kept], found)
+    for row in rows:
+        left = _reduced(row, found)
+        needed = {*outer, *(y for x in outer if x in found for y in found[x][0])}
+        inside = sorted((x for x in left[0] if x not in kept), key=needed.__contains__)
+        _solve(left, inside, found)
+    return found
 
 
-def _coefficient(form: LabelRow, label: Label) -> bool:
-    c = form[0][label]
-    return not (isinstance(c, int) and c == 0)
+def _solve(row: LabelRow, labels: Sequence[Label], found: dict[Label, LabelRow]) -> None:
+    """The row solved for the first of the labels that it has, in everything found before."""
+    row = _reduced(row, found)
+    for label in labels:
+        solution = solved_for(row, label) if label in row[0] else None
+        if solution is not None:
+            for other, own in found.items():
+                found[other] = without_zeros(substituted(own, label, *solution))
+            found[label] = solution
+            return
+
+
+def _reduced(row: LabelRow, found: Mapping[Label, LabelRow]) -> LabelRow:
+    for label, solution in found.items():
+        row = substituted(row, label, *solution)
+    return without_zeros(row)
+
+
+def without_zeros(row: LabelRow) -> LabelRow:
+    """The row without the labels whose coefficients cancelled."""
+    return {x: c for x, c in row[0].items() if not (isinstance(c, int) and c == 0)}, row[1]
