@@ -227,6 +227,27 @@ def test_operator_equals_the_dense_matrix(name, seed):
     check(op, dense, rng)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_variances_of_a_sparse_matrix_are_found_inside_of_its_factor(seed):
+    """Also where entries of the factor cancel, as small integers make them do."""
+    rng = np.random.default_rng(seed)
+    root = rng.integers(-1, 2, size=(14, 14)) * (rng.random((14, 14)) < 0.25)
+    dense = (root @ root.T + np.eye(14)).astype(float)
+    op = SparseOperator(sparse.csr_array(dense), (14,))
+    close(op.inverse_diagonal(), np.diagonal(np.linalg.inv(dense)))
+
+
+def test_variances_on_a_grid_are_those_of_single_solves():
+    path = sparse.diags_array([2.0 * np.ones(60), -np.ones(59), -np.ones(59)], offsets=[0, -1, 1])
+    one = sparse.eye_array(60)
+    op = SparseOperator(sparse.kron(path, one) + sparse.kron(one, path), (3600,))
+    variances = op.inverse_diagonal()
+    for k in (0, 1234, 3599):
+        unit = np.zeros(3600)
+        unit[k] = 1
+        close(variances[k], op.solve(unit)[k])
+
+
 @pytest.mark.parametrize("name", INSTANCES)
 def test_spectrum_and_smallest_eigenvalue(name):
     rng = np.random.default_rng(5)

@@ -11,6 +11,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
 from .base import SMALL, FactorizedOperator, NotPositiveDefinite
+from .selected_inverse import inverse_diagonal_of
 
 
 class BandedOperator(FactorizedOperator):
@@ -160,6 +161,10 @@ class SparseOperator(FactorizedOperator):
 
     def _diagonal(self) -> Any:
         return self.matrix.diagonal()
+
+    def _inverse_diagonal(self, damping: float) -> Any:
+        factor = self._factors(damping)
+        return inverse_diagonal_of(factor.L, factor.U.diagonal())[factor.perm_c]
 
     def smallest_eigenvalue(self) -> float:
         """The least eigenvalue: Lanczos on the inverse, shifted by Gershgorin's lower bound."""
