@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.datasets import load_digits
+from threadpoolctl import threadpool_limits
 
 import autodiff as ad
 from autodiff import nn
@@ -332,7 +333,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--eager", action="store_true", help="train through the graph")
     parser.add_argument("--plot", type=Path, default=Path("networks_digits.png"))
-    options = parser.parse_args(arguments)
+    # products of a batch are small: threads would wait longer for each other than they compute
+    with threadpool_limits(1, "blas"):
+        return _run(parser.parse_args(arguments))
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.choose:
         for recipe, found in choose(options.epochs, options.seeds):
             each = ", ".join(f"{accuracy:.2%}" for accuracy in found)

@@ -7,7 +7,7 @@ as a function of a dictionary of parameters in JAX.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -25,18 +25,24 @@ def mlp(nn: Any) -> Any:
     )
 
 
+def convolutions(
+    nn: Any, channels: Sequence[int], kernel: int, activation: str, pooling: str
+) -> list[Any]:
+    """Layers: for each step of ``channels`` a convolution, an activation, pooling by two."""
+    layers = []
+    for before, after in pairwise(channels):
+        layers += [
+            nn.Conv2d(before, after, kernel, padding=kernel // 2),
+            getattr(nn, activation)(),
+            getattr(nn, pooling)(2),
+        ]
+    return [*layers, nn.Flatten()]
+
+
 def cnn(nn: Any) -> Any:
     """32 kernels of 5x5, pool, 64 kernels of 5x5, pool, on 28x28 images."""
-    return nn.Sequential(
-        nn.Conv2d(1, 32, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(64 * 7 * 7, 10),
-    )
+    layers = convolutions(nn, (1, 32, 64), 5, "ReLU", "MaxPool2d")
+    return nn.Sequential(*layers, nn.Linear(64 * 7 * 7, 10))
 
 
 def transformer(nn: Any) -> Any:

@@ -27,6 +27,7 @@ from autodiff import nn
 from autodiff.training import Batches, predict, split
 
 from .measuring import machine
+from .networks_models import convolutions
 
 LOSS = ad.losses.CrossEntropyLoss()
 #: Losses whose first time below is a column of the table.
@@ -74,18 +75,8 @@ def digits(seed: int) -> Data:
 def network(seed: int) -> Any:
     """Two convolutions with tanh and average pooling, two linear layers: 3,658 parameters."""
     ad.manual_seed(seed)
-    return nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1),
-        nn.Tanh(),
-        nn.AvgPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1),
-        nn.Tanh(),
-        nn.AvgPool2d(2),
-        nn.Flatten(),
-        nn.Linear(64, 32),
-        nn.Tanh(),
-        nn.Linear(32, 10),
-    )
+    layers = convolutions(nn, (1, 8, 16), 3, "Tanh", "AvgPool2d")
+    return nn.Sequential(*layers, nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 10))
 
 
 # -- running --------------------------------------------------------------------------------------
