@@ -73,7 +73,7 @@ class NumbaKernels(NumbaTiles):
         self._new_kernel()
 
     def _parameter(self, value: Value) -> str:
-        clash = value.name in TAKEN or re.fullmatch(r"[itv]\d+\w*", value.name)
+        clash = value.name in TAKEN or re.fullmatch(r"([itv]|kernel|run)\d+\w*", value.name)
         return f"{value.name}_" if clash else value.name
 
     def size_names(self) -> dict[str, str]:

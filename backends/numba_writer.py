@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from tensorcalc.extents import Extent
 from tensorcalc.operations.helpers import imports, required
@@ -53,6 +54,16 @@ def can_say(term: Term) -> bool:
     """Whether kernels have a spelling for the operation."""
     operation, params = term.payload
     return bool(spelling(operation, dict(params)))
+
+
+class _Piece(NamedTuple):
+    """Compiled functions, the last of which is called, with the arrays that are lent to it."""
+
+    texts: list[str]
+    name: str
+    parameters: list[str]
+    returns: list[str]
+    filled: dict[str, str]
 
 
 class NumbaWriter(NumbaKernels):
@@ -110,52 +121,70 @@ class NumbaWriter(NumbaKernels):
         return f"{name}.transpose({', '.join(str(axes.index(k)) for k in range(len(axes)))})"
 
     def _assembled(self, known: dict[str, str], results: set[str]) -> tuple[list[str], list[str]]:
-        """The kernels, and the lines that call them and NumPy in turn."""
+        """The compiled functions, and the lines that call them and NumPy in turn."""
         needed = set(results)
-        found: list[tuple[str, str]] = []
+        found: list[tuple[list[str], str]] = []
+        chain: list[_Piece] = []
+        after = set(needed)
         for number in reversed(range(len(self.segments))):
             segment = self.segments[number]
             if isinstance(segment, Kernel):
-                found.append(self._kernel(segment, number, known, needed))
-            else:
-                step, arguments, name = segment
-                needed |= set(arguments)
-                found.append(("", self._host(step, arguments, name)))
+                chain[:0] = self._kernel(segment, number, known, needed)
+                continue
+            found += self._chained(chain, after)
+            step, arguments, name = segment
+            needed |= set(arguments)
+            found.append(([], self._host(step, arguments, name)))
+            chain, after = [], set(needed)
+        found += self._chained(chain, after)
         found.reverse()
-        return [text for text, _ in found if text], [line for _, line in found if line]
+        return [text for texts, _ in found for text in texts], [line for _, line in found]
 
     def _kernel(
         self, kernel: Kernel, number: int, known: dict[str, str], needed: set[str]
-    ) -> tuple[str, str]:
-        """One compiled function and its call; ``needed`` are names wanted after it, then before."""
+    ) -> list[_Piece]:
+        """One compiled function; ``needed`` are names wanted after it, then before."""
         made = _assigned(kernel.lines)
         returns = sorted(made & needed)
         if not returns and not (kernel.filled.keys() | kernel.changed) & needed:
-            return "", ""
+            return []
         sizes = {name: text for name, text in known.items() if name in kernel.sizes}
         reads = {*kernel.reads, *(text.partition(".")[0] for text in sizes.values())} - made
         reads |= kernel.sizes - known.keys() - self.local_sizes
         needed |= reads - kernel.filled.keys()
-        reads |= kernel.filled.keys()
-        parameters = ", ".join(sorted(reads))
+        parameters = sorted(reads | kernel.filled.keys())
         parallel = self.parallel and any("prange" in line for line in kernel.lines)
-        options = f"{OPTIONS}, {PARALLEL}" if parallel else OPTIONS
         head = [f"    {name} = {text}" for name, text in sizes.items()]
         body = "\n".join([*head, *kernel.lines])
         if not parallel:
             body = body.replace("prange(", "range(")
         name = f"kernel{number}" if len(self.segments) > 1 else "kernel"
         body += f"\n    return {_tuple(returns)}\n" if returns else "\n"
-        text = f"@njit({options})\ndef {name}({parameters}):\n{body}"
-        arguments = ", ".join(f"{n}[()]" if n in self._scalars() else n for n in sorted(reads))
-        call = f"{_tuple(returns)} = {name}({arguments})" if returns else f"{name}({arguments})"
+        options = f"{OPTIONS}, {PARALLEL}" if parallel else OPTIONS
+        text = f"@njit({options})\ndef {name}({', '.join(parameters)}):\n{body}"
+        return [_Piece([text], name, parameters, returns, kernel.filled)]
+
+    def _chained(self, pieces: list[_Piece], needed: set[str]) -> list[tuple[list[str], str]]:
+        """Compiled functions with nothing between them, called by one that is compiled as well.
+
+        What passes between them is no Python object then, which would cost half a microsecond
+        for each array. ``needed`` are names wanted after them.
+        """
+        if not pieces:
+            return []
+        piece = pieces[0] if len(pieces) == 1 else _joined(pieces, needed)
+        name, own = piece.name, piece.parameters
+        arguments = ", ".join(f"{n}[()]" if n in self._scalars() else n for n in own)
+        call = f"{name}({arguments})"
+        if piece.returns:
+            call = f"{_tuple(piece.returns)} = {call}"
         makes = {
             n: f"{make} if {n} is None else {n}" if n in self.accepted else make
-            for n, make in kernel.filled.items()
+            for n, make in piece.filled.items()
         }
         lines = [*(f"{n} = {make}" for n, make in makes.items()), call]
-        between = [n for n in returns if n in self._numbers() and len(self.segments) > 1]
-        return text, "; ".join([*lines, *(f"{n} = real({n})" for n in between)])
+        between = [n for n in piece.returns if n in self._numbers() and len(self.segments) > 1]
+        return [(piece.texts, "; ".join([*lines, *(f"{n} = real({n})" for n in between)]))]
 
     def _scalars(self) -> set[str]:
         """Names of arguments without axes: kernels take them as numbers."""
@@ -185,6 +214,24 @@ _TYPES = {"boolean": "bool_", "integer": "int64"}
 
 def _tuple(names: list[str]) -> str:
     return ", ".join(names)
+
+
+def _joined(pieces: list[_Piece], needed: set[str]) -> _Piece:
+    """Functions called one after the other; ``needed`` are names wanted after them."""
+    name = f"run{pieces[0].name.removeprefix('kernel')}"
+    lines, made, reads = [], set[str](), set[str]()
+    for piece in pieces:
+        call = f"{piece.name}({_tuple(piece.parameters)})"
+        lines.append(f"    {_tuple(piece.returns)} = {call}" if piece.returns else f"    {call}")
+        reads |= {*piece.parameters} - made
+        made |= {*piece.returns}
+    returns, parameters = sorted(made & needed), sorted(reads)
+    if returns:
+        lines.append(f"    return {_tuple(returns)}")
+    text = f"@njit({OPTIONS})\ndef {name}({_tuple(parameters)}):\n" + "\n".join(lines) + "\n"
+    filled = {name: make for piece in pieces for name, make in piece.filled.items()}
+    texts = [*(text for piece in pieces for text in piece.texts), text]
+    return _Piece(texts, name, parameters, returns, filled)
 
 
 def _assigned(lines: list[str]) -> set[str]:

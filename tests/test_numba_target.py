@@ -305,11 +305,16 @@ def test_an_error_in_the_background_is_warned_of_once(monkeypatch: Any) -> None:
 def test_long_programs_are_several_kernels_that_write_into_the_same_array(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two diagonals are written into a matrix by a kernel that did not make it."""
+    """Two diagonals are written into a matrix by a kernel that did not make it.
+
+    A compiled function calls the kernels, so that no array passes through Python between them.
+    """
     monkeypatch.setattr(numba_kernels, "LINES", 2)
     x = tc.variables("x: n")
     hessian = tc.hessian(np.sum(x[1:] * x[:-1] * x[:-1]), x)
     function = backends.compile(hessian, "numba")
-    assert function.source.count("@njit") == 3
+    assert function.source.count("@njit") == 4
+    body = function.source.partition("def f(")[2]
+    assert "run0(" in body and "kernel" not in body
     point = np.arange(5.0)
     np.testing.assert_allclose(function(x=point), tc.evaluate(hessian, x=point))
