@@ -18,7 +18,15 @@ from backends.memory import text as size_text
 from backends.program import Program
 from backends.steps import Input, Reshape, Value, View
 from tensorcalc.extents import evaluate, symbol_name
-from tensorcalc.structure import Blocks, BlockSystem, Dense, LowRank, PlusLowRank, Zero
+from tensorcalc.structure import (
+    Blocks,
+    BlockSystem,
+    Dense,
+    LowRank,
+    PlusLowRank,
+    Products,
+    Zero,
+)
 
 from . import curvature_rules, pytrees, rules, structured
 from .plans import Plan
@@ -97,7 +105,13 @@ class BudgetedHessian:
         self._function, self._argnum = function, argnums
         rule = curvature_rules.structured_hessian
         self._structured = StructuredTransform(
-            function, rule, "structured hessian", argnums, False, target
+            function,
+            rule,
+            "structured hessian",
+            argnums,
+            False,
+            target,
+            limit=min(self.memory // 2, curvature_rules.STORED_LIMIT),
         )
         self._dense = Transform(function, rules.hessian, "hessian", argnums, False, target)
         self._hvp = Transform(function, rules.hvp, "hvp", argnums, False, target)
@@ -328,6 +342,9 @@ def _coupling_bytes(found: Any, plan: Plan, item: int) -> int:
 def _stored_bytes(found: Any, m: int, n: int, sizes: Mapping[str, int], item: int) -> int:
     if isinstance(found, Zero):
         return 0
+    if isinstance(found, Products):
+        arrays = (math.prod(evaluate(e, sizes) for e in core.extents) for core in found.cores)
+        return item * sum(arrays)
     if not isinstance(found, curvature_rules.SPARSE):
         return item * m * n
     per_row = 1

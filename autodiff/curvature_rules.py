@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import backends
 from tensorcalc.derivatives import pullback
 from tensorcalc.errors import DerivativeError
 from tensorcalc.extents import evaluate
@@ -32,6 +33,7 @@ from tensorcalc.structure import (
     Scatter,
     Structure,
     Zero,
+    products_of,
     structure,
     structure_of_system,
 )
@@ -42,10 +44,26 @@ from .pytrees import LEAF, tuple_of
 from .rules import Derivation, Outputs, Selection
 from .tracing import Trace
 
-#: Positions of diagonal blocks that are taken as dense whatever their structure.
-Positions = frozenset[int]
+
+class Storage(NamedTuple):
+    """Positions of what is stored in another way than by its structure."""
+
+    #: Diagonal blocks that are taken as dense.
+    dense: frozenset[int] = frozenset()
+    #: Couplings ``(p, q)`` with ``p < q`` that are known by their products alone.
+    products: frozenset[tuple[int, int]] = frozenset()
+
+    def joined(self, other: Storage) -> Storage:
+        """Both together."""
+        return Storage(self.dense | other.dense, self.products | other.products)
+
+
 #: Structures that a coupling between two parameters keeps, as a sparse array.
 SPARSE = (Identity, Diagonal, Blocks, Banded, Diagonals, Scatter)
+#: Bytes of a coupling beyond which it is not stored.
+STORED_LIMIT = 2**31
+#: Multiplications in a Schur complement beyond which products with the coupling serve a solve.
+SCHUR_LIMIT = 10**11
 
 
 class Local(NamedTuple):
@@ -57,29 +75,29 @@ class Local(NamedTuple):
 
 
 def structured_hessian(
-    trace: Trace, selection: Selection, outputs: Outputs, dense: Positions
+    trace: Trace, selection: Selection, outputs: Outputs, storage: Storage
 ) -> Derivation:
     """The Hessian as an operator; of several leaves one block system on their concatenation."""
     rules.scalar(trace, outputs, "structured hessian")
     derivation = rules.hessian(trace, selection, outputs, ())
     xs = rules.variables_of(trace, selection)
-    found, operator = _operator(derivation.nodes, xs, dense)
+    found, operator = _operator(derivation.nodes, xs, storage)
     cores = list(found.cores)
     return Derivation(cores, [None] * len(cores), _flat(cores), operator, found)
 
 
 def local_hessian(
-    trace: Trace, selection: Selection, outputs: Outputs, dense: Positions
+    trace: Trace, selection: Selection, outputs: Outputs, storage: Storage
 ) -> Derivation:
     """Value, gradient and structured Hessian in one program."""
     loss, gradients = rules.loss_and_adjoints(trace, selection, outputs, "hessian")
     loss, *gradients = simplify_all([loss, *gradients])
     xs = rules.variables_of(trace, selection)
-    return _local(loss, gradients, rules.hessian_blocks(gradients, xs), xs, dense)
+    return _local(loss, gradients, rules.hessian_blocks(gradients, xs), xs, storage)
 
 
 def local_gauss_newton(
-    trace: Trace, selection: Selection, outputs: Outputs, dense: Positions
+    trace: Trace, selection: Selection, outputs: Outputs, storage: Storage
 ) -> Derivation:
     """Of residuals ``r``: ``sum(r^2) / 2``, its gradient ``J' r`` and the matrix ``J' J``."""
     xs = rules.variables_of(trace, selection)
@@ -94,7 +112,7 @@ def local_gauss_newton(
     parts = [_gram(_jacobians(r, xs), None, r, xs) for r in residuals]
     blocks = simplify_all([add(*column) for column in zip(*parts, strict=True)])
     loss, *gradients = simplify_all([loss, *pullback(loss, xs, Constant(1), 0)])
-    return _local(loss, gradients, blocks, xs, dense)
+    return _local(loss, gradients, blocks, xs, storage)
 
 
 def local_fisher(log_partition: Callable[[Any], Any]) -> Any:
@@ -104,7 +122,7 @@ def local_fisher(log_partition: Callable[[Any], Any]) -> Any:
     ``J' (d2 A / d eta^2) J`` is the Fisher information, which has no ``y`` in it.
     """
 
-    def rule(trace: Trace, selection: Selection, outputs: Outputs, dense: Positions) -> Derivation:
+    def rule(trace: Trace, selection: Selection, outputs: Outputs, storage: Storage) -> Derivation:
         xs = rules.variables_of(trace, selection)
         loss, eta = simplify_all(list(outputs.value))
         inner = Variable("natural_parameters", eta.extents)
@@ -113,7 +131,7 @@ def local_fisher(log_partition: Callable[[Any], Any]) -> Any:
         (hessian,) = _with_inner([hessian], inner, eta)
         blocks = simplify_all(_gram(_jacobians(eta, xs), hessian, eta, xs))
         loss, *gradients = simplify_all([loss, *pullback(loss, xs, Constant(1), 0)])
-        return _local(loss, gradients, blocks, xs, dense)
+        return _local(loss, gradients, blocks, xs, storage)
 
     return rule
 
@@ -205,9 +223,9 @@ def _local(
     gradients: Sequence[Node],
     blocks: Sequence[Node],
     xs: Sequence[Node],
-    dense: Positions,
+    storage: Storage,
 ) -> Derivation:
-    found, operator = _operator(blocks, xs, dense)
+    found, operator = _operator(blocks, xs, storage)
     nodes = [loss, *gradients, *found.cores]
     count = 1 + len(xs)
 
@@ -218,39 +236,41 @@ def _local(
     return Derivation(nodes, [None] * len(nodes), _flat(nodes), assemble, found)
 
 
-def _operator(blocks: Sequence[Node], xs: Sequence[Node], dense: Positions) -> tuple[Any, Any]:
+def _operator(blocks: Sequence[Node], xs: Sequence[Node], storage: Storage) -> tuple[Any, Any]:
     """The structure of a matrix, and what makes an operator of the arrays of its cores."""
     single = len(xs) == 1
     if single:
         found: Any = structure(blocks[0])
-        found = _as_dense(found) if dense else found
+        found = _as_dense(found) if storage.dense else found
     else:
         rows = [blocks[k : k + len(xs)] for k in range(0, len(blocks), len(xs))]
-        found = _as_stored(structure_of_system(rows, [x.ndim for x in xs]), dense)
+        found = _as_stored(structure_of_system(rows, [x.ndim for x in xs]), storage)
     cores = list(found.cores)
+    compile = functools.cache(lambda block: backends.compile([block.forward, block.backward]))
 
     def assemble(results: Sequence[Any], sizes: Mapping[str, int], shapes: Sequence[Any]) -> Any:
         values = dict(zip(cores, map(np.asarray, results), strict=True))
         if single:
             return structured.operator_of(found, values, shapes[0], sizes)
-        return structured.system_of(found, values, shapes, sizes)
+        return structured.system_of(found, values, shapes, sizes, compile)
 
     return found, assemble
 
 
-def _as_stored(found: BlockSystem, dense: Positions) -> BlockSystem:
-    """The system with those blocks dense that are stored so.
+def _as_stored(found: BlockSystem, storage: Storage) -> BlockSystem:
+    """The system with its blocks as they are stored.
 
-    These are diagonal blocks whose structure is larger, and couplings: they are not symmetric, and
+    Dense are diagonal blocks whose structure is larger, and couplings: they are not symmetric, and
     of their structures zero and what is sparse are of use to a solve.
     """
-    rows = [
-        [
-            _as_dense(block) if _stored_dense(block, p, q, dense) else block
-            for q, block in enumerate(row)
-        ]
-        for p, row in enumerate(found.blocks)
-    ]
+
+    def stored(block: Structure, p: int, q: int) -> Structure:
+        if (min(p, q), max(p, q)) in storage.products:
+            return products_of(block)
+        dense = p in storage.dense if p == q else not isinstance(block, (Zero, *SPARSE))
+        return _as_dense(block) if dense else block
+
+    rows = [[stored(b, p, q) for q, b in enumerate(row)] for p, row in enumerate(found.blocks)]
     return replace(found, blocks=tuple(map(tuple, rows)))
 
 
@@ -259,13 +279,35 @@ def _as_dense(found: Structure) -> Dense:
     return found if isinstance(found, Dense) else Dense(found.formula, found.rank, found)
 
 
-def _stored_dense(block: Structure, p: int, q: int, dense: Positions) -> bool:
-    return p in dense if p == q else not isinstance(block, (Zero, *SPARSE))
+def better_storage(
+    found: Structure | BlockSystem,
+    sizes: Mapping[str, int],
+    shapes: Sequence[Sequence[int]],
+    limit: int,
+) -> Storage:
+    """What is stored in another way at these sizes, where an array has at most ``limit`` bytes."""
+    return Storage(_wasteful(found, sizes, shapes), _heavy(found, shapes, limit))
 
 
-def wasteful(
+def _heavy(
+    found: Structure | BlockSystem, shapes: Sequence[Sequence[int]], limit: int
+) -> frozenset[tuple[int, int]]:
+    """Dense couplings that are too large, or that make the Schur complement too long a work."""
+    if isinstance(found, Structure):
+        return frozenset()
+    counts = [math.prod(shape) for shape in shapes]
+    return frozenset(
+        (p, q)
+        for p, m in enumerate(counts)
+        for q, n in enumerate(counts)
+        if p < q and isinstance(found.blocks[p][q], Dense)
+        if 8 * m * n > limit or m * n * min(m, n) > SCHUR_LIMIT
+    )
+
+
+def _wasteful(
     found: Structure | BlockSystem, sizes: Mapping[str, int], shapes: Sequence[Sequence[int]]
-) -> Positions:
+) -> frozenset[int]:
     """Positions of Gram matrices whose factors are larger than the dense block at these sizes."""
     diagonal = (
         [found] if isinstance(found, Structure) else [r[p] for p, r in enumerate(found.blocks)]
@@ -287,7 +329,10 @@ def _flat(nodes: Sequence[Node]) -> Any:
 
 __all__ = [
     "SPARSE",
+    "STORED_LIMIT",
     "Local",
+    "Storage",
+    "better_storage",
     "exponential_family",
     "first_of",
     "half_squares",
@@ -295,5 +340,4 @@ __all__ = [
     "local_gauss_newton",
     "local_hessian",
     "structured_hessian",
-    "wasteful",
 ]

@@ -21,6 +21,7 @@ from tensorcalc.simplify import rebuilt
 
 from . import curvature_rules, pytrees, rules
 from .arguments import Arguments, arguments_of
+from .curvature_rules import STORED_LIMIT, Storage
 from .direct_calls import directed, key_of
 from .directions import (
     adjoint_leaves,
@@ -206,7 +207,8 @@ class StructuredTransform(Transform):
     """A transform whose rule gives a structured matrix.
 
     Where the cores are larger than the dense matrix at the sizes of a call (``A' D A`` with a tall
-    ``A``), the dense block is computed from its own formula instead.
+    ``A``), the dense block is computed from its own formula instead; a coupling of two parameters
+    of more than ``limit`` bytes is not stored, but known by its products.
     """
 
     def __init__(
@@ -217,23 +219,27 @@ class StructuredTransform(Transform):
         argnums: int | Sequence[int] | None = 0,
         has_aux: bool = False,
         target: str = "auto",
-        dense: frozenset[int] = frozenset(),
+        storage: Storage = Storage(),  # noqa: B008  an immutable tuple
+        limit: int = STORED_LIMIT,
     ) -> None:
-        self._dense = dense
-        places = "".join(f", dense {k}" for k in sorted(dense))
+        self._storage, self._limit = storage, limit
+        places = "".join(f", {name} {sorted(k)}" for name, k in storage._asdict().items() if k)
         super().__init__(function, rule, what + places, argnums, has_aux, target)
-        self._again = lambda wasted: StructuredTransform(
-            function, rule, what, argnums, has_aux, target, wasted
+        self._again = lambda better: StructuredTransform(
+            function, rule, what, argnums, has_aux, target, better, limit
         )
 
     def _extras(self, directions: list[Any]) -> Any:
-        return self._dense
+        return self._storage
 
     def plan(self, args: Sequence[Any], kwargs: dict[str, Any], extra: Any = None) -> Plan:
-        """The plan with the structure that is smaller for these arguments."""
+        """The plan with what is smaller for these arguments."""
         plan = super().plan(args, kwargs, extra)
-        wasted = curvature_rules.wasteful(plan.derived.derivation.found, plan.sizes, plan.shapes)
-        return self._again(wasted | self._dense).plan(args, kwargs, extra) if wasted else plan
+        found = plan.derived.derivation.found
+        better = curvature_rules.better_storage(found, plan.sizes, plan.shapes, self._limit)
+        if not any(better):
+            return plan
+        return self._again(self._storage.joined(better)).plan(args, kwargs, extra)
 
 
 def _substituted(leaves: Sequence[Any], actual: dict[Node, Node]) -> dict[Node, Node]:

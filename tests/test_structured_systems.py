@@ -9,7 +9,10 @@ import pytest
 from scipy import sparse
 
 import autodiff as ad
+from autodiff import curvature_rules
 from autodiff.structured import NotPositiveDefinite
+from autodiff.transforms import StructuredTransform
+from tensorcalc.errors import TensorcalcError
 
 rng = np.random.default_rng(0)
 N, K = 15, 3
@@ -128,3 +131,69 @@ def test_an_indefinite_system_says_so_with_its_smallest_eigenvalue() -> None:
     with pytest.raises(NotPositiveDefinite, match="the block system is not positive") as raised:
         H.solve(np.ones(2 * N))
     assert raised.value.smallest == pytest.approx(np.linalg.eigvalsh(dense)[0])
+
+
+# -- couplings that are not stored ----------------------------------------------------------------
+def factorization(params: dict[str, Any], T: Any) -> Any:
+    return np.sum((T - params["U"] @ params["V"].T) ** 2)
+
+
+def by_products(function: Any, limit: int = 0) -> StructuredTransform:
+    """Structured Hessians with every dense coupling known by its products alone."""
+    rule = curvature_rules.structured_hessian
+    return StructuredTransform(function, rule, "structured hessian", limit=limit)
+
+
+BY_PRODUCTS = [s[:3] for s in SYSTEMS if s[0] in (factors_and_biases, mixed_effects, with_a_head)]
+BY_PRODUCTS.append((factorization, {"U": U, "V": V}, (T,)))
+
+
+@pytest.mark.parametrize(
+    ("function", "params", "data"), BY_PRODUCTS, ids=[each[0].__name__ for each in BY_PRODUCTS]
+)
+def test_couplings_by_products_equal_the_dense_matrix(
+    function: Any, params: Any, data: Any
+) -> None:
+    H, dense = by_products(function)(params, *data), whole(function, params, data)
+    n = len(dense)
+    damping = max(0.0, 1 - np.linalg.eigvalsh(dense)[0])
+    v = rng.normal(size=(n, 2))
+    found = [
+        (H @ v, dense @ v),
+        (H.todense(), dense),
+        (H.diagonal(), np.diagonal(dense)),
+        (H.solve(v, damping=damping), np.linalg.solve(dense + damping * np.eye(n), v)),
+    ]
+    for ours, theirs in found:
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8 * (1 + np.abs(theirs).max()))
+
+
+def test_a_coupling_that_is_too_large_is_not_formed() -> None:
+    m, n, k = 4000, 600, 5
+    params = {"U": rng.normal(size=(m, k)), "V": rng.normal(size=(n, k))}
+    data = params["U"] @ params["V"].T + 0.1 * rng.normal(size=(m, n))
+    H = ad.hessian(factorization, structured=True)(params, data)
+    assert H.structure.blocks[0][1].name == "dense, by products"
+    assert H.nbytes < 1.2 * data.nbytes < 8 * m * k * n * k / 20
+    b = rng.normal(size=H.shape[0])
+    x = H.solve(b, damping=100.0)
+    np.testing.assert_allclose(H @ x + 100 * x, b, atol=1e-7)
+    for attempt in (H.logdet, H.inverse_diagonal):
+        with pytest.raises(TensorcalcError, match=r"couplings: 20,000 x 3,000 \(0.48 GB\)"):
+            attempt(damping=10.0)
+
+
+def test_an_indefinite_system_with_products_says_so() -> None:
+    params = {"U": 3 * U, "V": -V}
+    H, dense = by_products(factorization)(params, T), whole(factorization, params, (T,))
+    with pytest.raises(NotPositiveDefinite, match="the block system is not positive") as raised:
+        H.solve(rng.normal(size=len(dense)))
+    assert raised.value.smallest == pytest.approx(np.linalg.eigvalsh(dense)[0])
+
+
+def test_a_budget_below_a_coupling_is_met_by_its_products() -> None:
+    m, n, k = 400, 300, 4
+    params = {"U": rng.normal(size=(m, k)), "V": rng.normal(size=(n, k))}
+    data = rng.normal(size=(m, n))
+    H = ad.hessian(factorization, memory="8 MB")(params, data)
+    assert H.choice.kind == "structured" and H.nbytes < 2e6 < 8 * m * n * k * k

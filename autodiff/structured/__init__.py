@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .blocks import BlocksOperator
     from .build import operator_of, structured_operator, system_of, system_operator
     from .composite import InverseOperator, ProductOperator
+    from .iterated_system import Coupling, IteratedSystemOperator
     from .kronecker import KroneckerOperator, KroneckerSumOperator
     from .low_rank import PlusLowRankOperator
     from .simple import DenseOperator, DiagonalOperator, ZeroOperator
@@ -29,6 +30,7 @@ __getattr__, __dir__ = later(
             ["operator_of", "structured_operator", "system_of", "system_operator"], "build"
         ),
         **dict.fromkeys(["InverseOperator", "ProductOperator"], "composite"),
+        **dict.fromkeys(["Coupling", "IteratedSystemOperator"], "iterated_system"),
         **dict.fromkeys(["KroneckerOperator", "KroneckerSumOperator"], "kronecker"),
         "PlusLowRankOperator": "low_rank",
         **dict.fromkeys(["DenseOperator", "DiagonalOperator", "ZeroOperator"], "simple"),
@@ -41,9 +43,11 @@ __all__ = [
     "BandedOperator",
     "BlockGramOperator",
     "BlocksOperator",
+    "Coupling",
     "DenseOperator",
     "DiagonalOperator",
     "InverseOperator",
+    "IteratedSystemOperator",
     "KroneckerOperator",
     "KroneckerSumOperator",
     "NotPositiveDefinite",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from tensorcalc.structure import (
     KroneckerSum,
     LowRank,
     PlusLowRank,
+    Products,
     Scatter,
     Structure,
     Zero,
@@ -37,6 +39,7 @@ from .base import StructuredOperator, require_symmetric
 from .block_gram import BlockGramOperator
 from .blocks import BlocksOperator
 from .composite import InverseOperator
+from .iterated_system import Coupling, IteratedSystemOperator
 from .kronecker import KroneckerOperator, KroneckerSumOperator
 from .low_rank import PlusLowRankOperator
 from .simple import DenseOperator, DiagonalOperator, ZeroOperator
@@ -47,7 +50,7 @@ from .sparse_patterns import (
     scattered_band,
     scattered_matrix,
 )
-from .system import SystemOperator
+from .system import JoinedOperator, SystemOperator
 
 Values = Mapping[Node, Any]
 #: ``compile(nodes)`` gives a function of the arrays by name that returns the list of their values.
@@ -122,7 +125,8 @@ def system_operator(
     everything = [block.formula for row in found.blocks for block in row]
     rows = [found.blocks[p][p].rows for p in range(len(shapes))]
     sizes = _sizes(arrays, free_variables(*everything), list(zip(rows, shapes, strict=True)))
-    return system_of(found, core_values(found, compile, arrays, sizes), shapes, sizes)
+    values = core_values(found, compile, arrays, sizes)
+    return system_of(found, values, shapes, sizes)
 
 
 def system_of(
@@ -130,8 +134,12 @@ def system_of(
     values: Values,
     shapes: Sequence[Sequence[int]],
     sizes: Mapping[str, int],
-) -> SystemOperator:
-    """The operator of a block system whose cores have these values."""
+    compile: Callable[[Products], Callable[..., Sequence[Any]]] | None = None,
+) -> JoinedOperator:
+    """The operator of a block system whose cores have these values.
+
+    ``compile`` gives the function of a coupling that is known by its products.
+    """
     shapes = [tuple(map(int, shape)) for shape in shapes]
     diagonal = []
     coupling: dict[tuple[int, int], Any] = {}
@@ -139,10 +147,38 @@ def system_of(
         own = found.blocks[p][p]
         diagonal.append(operator_of(own, values, shape, sizes))
         for q in range(p + 1, len(shapes)):
-            coupling[p, q] = _rectangle(found.blocks[p][q], values, shape, shapes[q], sizes)
-    operator = SystemOperator(diagonal, coupling)
+            block = found.blocks[p][q]
+            if isinstance(block, Products):
+                assert compile is not None
+                coupling[p, q] = _coupling(block, compile(block), values, shape, shapes[q], sizes)
+            else:
+                coupling[p, q] = _rectangle(block, values, shape, shapes[q], sizes)
+    by_products = any(isinstance(B, Coupling) for B in coupling.values())
+    operator = (IteratedSystemOperator if by_products else SystemOperator)(diagonal, coupling)
     operator.structure = found
     return operator
+
+
+def _coupling(
+    found: Products,
+    function: Any,
+    values: Values,
+    rows: Sequence[int],
+    columns: Sequence[int],
+    sizes: Mapping[str, int],
+) -> Coupling:
+    """A coupling block as a function of vectors; it keeps the arrays that its formulas read."""
+    arrays = {core.name: values[core] for core in found.cores if isinstance(core, Variable)}
+    given = arrays | {name: sizes[name] for name in function.symbols}
+    zeros = {found.left.name: np.zeros(rows), found.right.name: np.zeros(columns)}
+
+    def product(name: str, v: Any) -> Any:
+        results = function(**given, **zeros | {name: v})
+        return results[0 if name == found.right.name else 1]
+
+    forward = functools.partial(product, found.right.name)
+    backward = functools.partial(product, found.left.name)
+    return Coupling(forward, backward, rows, columns, tuple(arrays.values()))
 
 
 def _rectangle(

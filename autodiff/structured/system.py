@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.linalg import LinearOperator
 
 from .base import FactorizedOperator, NotPositiveDefinite, StructuredOperator
 from .simple import DenseOperator
 from .sparse_patterns import SparseOperator
 
 
-class SystemOperator(FactorizedOperator):
+class JoinedOperator(StructuredOperator):
     """A symmetric block system: ``coupling[p, q]`` joins parameters ``p < q``.
 
-    Diagonal blocks are structured operators, couplings arrays or sparse arrays of shape
-    ``(n_p, n_q)`` (or None for zero). A solve eliminates the largest structured parameter, with the
-    other sparse ones if nothing dense joins them to it, and factorizes the Schur complement of the
-    rest: an arrow-head matrix costs what its head costs.
+    Diagonal blocks are structured operators; couplings have the shape ``(n_p, n_q)``, None stands
+    for zero.
     """
 
     def __init__(
@@ -29,17 +28,14 @@ class SystemOperator(FactorizedOperator):
         self.blocks = list(diagonal)
         self.offsets = np.cumsum([0, *(block.shape[0] for block in self.blocks)])
         super().__init__((int(self.offsets[-1]),), np.result_type(*(b.dtype for b in self.blocks)))
-        self.coupling = {
-            pair: B.tocsr() if sparse.issparse(B) else np.asarray(B)
-            for pair, B in coupling.items()
-            if B is not None
-        }
+        self.coupling = {pair: B for pair, B in coupling.items() if B is not None}
 
     @property
     def arrays(self) -> tuple[Any, ...]:
-        """The cores of the diagonal blocks, then the couplings."""
+        """The cores of the diagonal blocks, then the couplings, each array once."""
         own = [array for block in self.blocks for array in block.arrays]
-        return (*own, *(array for B in self.coupling.values() for array in _arrays_of(B)))
+        own += [array for B in self.coupling.values() for array in _arrays_of(B)]
+        return tuple({id(array): array for array in own}.values())
 
     def _slice(self, p: int) -> slice:
         return slice(int(self.offsets[p]), int(self.offsets[p + 1]))
@@ -52,6 +48,27 @@ class SystemOperator(FactorizedOperator):
             result[self._slice(p)] += B @ V[self._slice(q)]
             result[self._slice(q)] += B.T @ V[self._slice(p)]
         return result
+
+    def _diagonal(self) -> Any:
+        return np.concatenate([block._diagonal() for block in self.blocks])
+
+
+class SystemOperator(JoinedOperator, FactorizedOperator):
+    """A block system of which the couplings are arrays or sparse arrays.
+
+    A solve eliminates the largest structured parameter, with the other sparse ones if nothing dense
+    joins them to it, and factorizes the Schur complement of the rest: an arrow-head matrix costs
+    what its head costs.
+    """
+
+    def __init__(
+        self, diagonal: Sequence[StructuredOperator], coupling: Mapping[tuple[int, int], Any]
+    ) -> None:
+        super().__init__(diagonal, coupling)
+        self.coupling = {
+            pair: B.tocsr() if sparse.issparse(B) else np.asarray(B)
+            for pair, B in self.coupling.items()
+        }
 
     # -- what a solve eliminates ----------------------------------------------------------------
     @cached_property
@@ -164,9 +181,6 @@ class SystemOperator(FactorizedOperator):
         """The least eigenvalue; where all parameters are sparse, that of one sparse matrix."""
         return super().smallest_eigenvalue() if self._others else self._inner.smallest_eigenvalue()
 
-    def _diagonal(self) -> Any:
-        return np.concatenate([block._diagonal() for block in self.blocks])
-
     def _inverse_diagonal(self, damping: float) -> Any:
         _, spread, head = self._factors(damping)
         inverse = head._solution(np.eye(head.shape[0]), damping)
@@ -179,4 +193,6 @@ class SystemOperator(FactorizedOperator):
 
 
 def _arrays_of(B: Any) -> tuple[Any, ...]:
-    return (B.data, B.indices, B.indptr) if sparse.issparse(B) else (B,)
+    if sparse.issparse(B):
+        return B.data, B.indices, B.indptr
+    return B.arrays if isinstance(B, LinearOperator) else (B,)

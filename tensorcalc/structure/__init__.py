@@ -15,10 +15,12 @@ from .kinds import (
     KroneckerSum,
     LowRank,
     PlusLowRank,
+    Products,
     Scatter,
     Structure,
     Zero,
 )
+from .products import products_of
 from .restrictions import diagonal, trace
 
 __all__ = [
@@ -35,10 +37,12 @@ __all__ = [
     "KroneckerSum",
     "LowRank",
     "PlusLowRank",
+    "Products",
     "Scatter",
     "Structure",
     "Zero",
     "diagonal",
+    "products_of",
     "structure",
     "structure_of_system",
     "trace",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from ..nodes import Node
+from ..nodes import Node, Variable, free_variables
 
 
 @dataclass(frozen=True, eq=False)
@@ -352,6 +352,32 @@ class Dense(Structure):
     def cores(self) -> tuple[Node, ...]:
         """The formula itself."""
         return (self.formula,)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Products(Structure):
+    """Known by its products: ``forward`` has ``right`` at the columns, ``backward`` ``left`` at the
+    rows.
+
+    What is stored are the arrays that the two formulas read.
+    """
+
+    right: Variable
+    forward: Node
+    left: Variable
+    backward: Node
+    known: Structure
+
+    @property
+    def name(self) -> str:
+        """The word, with what is known."""
+        return f"{self.known.name}, by products"
+
+    @property
+    def cores(self) -> tuple[Node, ...]:
+        """The variables of the formulas but the vectors."""
+        read = free_variables(self.forward, self.backward)
+        return tuple(v for v in read if v is not self.left and v is not self.right)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
