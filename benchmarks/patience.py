@@ -13,6 +13,7 @@ import sys
 
 from .calling import Refused
 from .modelling import Model, model_named
+from .ours import own_name
 
 #: Seconds of a first call, and of a later one, after which the contestant is left out.
 FIRST, LATER = 20.0, 2.0
@@ -20,6 +21,9 @@ FIRST, LATER = 20.0, 2.0
 TRIAL, FEARED = 20.0, 5.0
 #: A call is feared to take as many times longer as the size is larger, to this power.
 GROWTH = 4
+#: numba is feared to compile so many times longer than our formula took to derive. What a trial has
+#: compiled is on disk for the call that follows.
+COMPILING = 10
 
 
 class Patience:
@@ -28,6 +32,7 @@ class Patience:
     def __init__(self) -> None:
         self.left_out: dict[str, str] = {}
         self.latest: dict[str, tuple[int, float]] = {}
+        self.derived = 0.0
 
     def check(self, model: Model, result: str, size: int, dtype: str, name: str) -> None:
         """Raise Refused if a contestant is not to be waited for; a trial may tell."""
@@ -36,7 +41,7 @@ class Patience:
             if why:
                 self.left_out[name] = f"{why} at size {size}"
             else:
-                del self.latest[name]
+                self.latest[name] = size, 0.0
         if name in self.left_out:
             raise Refused(self.left_out[name])
 
@@ -48,11 +53,15 @@ class Patience:
         >>> patience.feared("JAX", 100)
         100.0
         """
-        last, seconds = self.latest.get(name, (size, 0.0))
+        if name not in self.latest:
+            return COMPILING * self.derived if name == own_name("numba") else 0.0
+        last, seconds = self.latest[name]
         return seconds * (size / last) ** GROWTH
 
     def began(self, name: str, size: int, seconds: float) -> None:
         """Note a first call."""
+        if name == own_name("numpy"):
+            self.derived = max(self.derived, seconds)
         if seconds > FIRST:
             self.left_out[name] = f"its first call took {seconds:.0f} s at size {size}"
 

@@ -7,6 +7,7 @@ happened to take long.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,11 @@ import pytest
 
 import autodiff as ad
 from backends import auto_target
+
+#: Most functions of JAX are compiled for one call.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 
 
 @pytest.fixture(scope="session")
