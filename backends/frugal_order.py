@@ -18,6 +18,7 @@ from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any
 
+from .numba_terms import spelling
 from .program import Program
 from .steps import Nest, Step, Term, Value, View, load, shares_memory
 
@@ -156,7 +157,7 @@ def _again(steps: Sequence[Step], outputs: Sequence[Value]) -> list[Step]:
 def _late(step: Step, uses: _Uses) -> int | None:
     """The first read after a long pause, if what a cheap nest needs is kept till about then."""
     value = step.value
-    is_cheap = isinstance(step, Nest) and not step.reduced and step.term.size() <= CHEAP
+    is_cheap = isinstance(step, Nest) and not step.reduced and _is_cheap(step.term)
     large = {operand for operand in step.operands() if _bytes(operand) >= LARGE}
     if not is_cheap or _bytes(value) < LARGE or len(large) > 1 or value in uses.base.values():
         return None
@@ -165,6 +166,13 @@ def _late(step: Step, uses: _Uses) -> int | None:
     if pause <= LONG or late > max(uses.made.values()):
         return None
     return late if all(uses.last(operand) >= late - LONG for operand in large) else None
+
+
+def _is_cheap(term: Term) -> bool:
+    """A few operations, without a function that takes tens of them, such as exp."""
+    applied = [each.payload for each in term.walk() if each.operator == "apply"]
+    texts = [spelling(operation, dict(params)) for operation, params in applied]
+    return term.size() <= CHEAP and all(text and "vm." not in text for text in texts)
 
 
 def _renamed(step: Step, names: Mapping[Value, Value]) -> Step:

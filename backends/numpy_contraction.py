@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from .steps import Contract, Labels
 
 if TYPE_CHECKING:
     from .numpy_writer import NumpyWriter
+
+#: Entries of a result from which it is put into memory that others have given up.
+LARGE = 2**18
 
 
 def contraction(writer: NumpyWriter, step: Contract) -> tuple[str, bool]:
@@ -36,7 +40,7 @@ def contraction(writer: NumpyWriter, step: Contract) -> tuple[str, bool]:
     else:
         text = work.matrix(rows, summed, columns)
     natural = [*batch, *rows, *columns]
-    if len(rows) > 1 or len(columns) > 1 or len(batch) > 1:
+    if len(rows) > 1 or len(columns) > 1:
         text = f"{text}.reshape({', '.join(writer.size(work.sizes[x]) for x in natural)})"
     order = [natural.index(x) for x in step.output]
     return transposed(text, order), not batch and order == sorted(order)
@@ -52,6 +56,7 @@ class _Work:
         left, right = step.subscripts
         self.a, self.left = self._reduced(writer.names[step.left], left, right)
         self.b, self.right = self._reduced(writer.names[step.right], right, left)
+        self.is_real = step.left.kind == step.right.kind == "real"
         windows = [value in writer.windows for value in (step.left, step.right)]
         self.has_windows = any(windows)
         #: The operand that is larger than the array behind it, and the other one.
@@ -92,7 +97,17 @@ class _Work:
         """``[rows, summed] times [summed, columns]``."""
         a = self._laid_out(self.a, self.left, rows, summed)
         b = self._laid_out(self.b, self.right, summed, columns)
-        return f"{a}.dot({b})"
+        return f"{a}.dot({b}{self._memory(rows, columns)})"
+
+    def _memory(self, rows: list[int], columns: list[int]) -> str:
+        """Where a large matrix is put: fresh memory costs a page fault every 4 kB."""
+        extents = [self.sizes[x] for x in (*rows, *columns)]
+        if not (self.writer.pooled and self.is_real and rows and columns):
+            return ""
+        if not all(isinstance(n, int) for n in extents) or math.prod(extents) < LARGE:
+            return ""
+        shape = f"({self._volume(rows)}, {self._volume(columns)})"
+        return f", empty({shape}, {self.writer.dtype()})"
 
     def by_blocks(self, rows: list[int], summed: list[int], columns: list[int]) -> str:
         """The same, windows copied in blocks of the outermost label of their memory."""
@@ -139,7 +154,8 @@ class _Work:
         """``[batch, rows, summed] times [batch, summed, columns]``."""
         a = transposed(self.a, [self.left.index(x) for x in (*batch, *rows, *summed)])
         b = transposed(self.b, [self.right.index(x) for x in (*batch, *summed, *columns)])
-        a, b = self._merged(a, batch, rows, summed), self._merged(b, batch, summed, columns)
+        alone = [[x] for x in batch]  # matmul copies no view whose batch axes stay as they are
+        a, b = self._merged(a, *alone, rows, summed), self._merged(b, *alone, summed, columns)
         if not rows:
             return f"np.matmul({a}[..., None, :], {b})[..., 0, :]"
         if not columns:
