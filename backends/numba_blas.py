@@ -41,6 +41,14 @@ def readable(a):
 
 
 @_compiled
+def stored(out, *numbers):
+    """``out`` filled with numbers; np.array is another function while an expression is traced."""
+    for k in range(len(numbers)):
+        out[k] = numbers[k]
+    return out
+
+
+@_compiled
 def letter_and_step(a):
     """What BLAS must be told of a readable matrix, which it sees transposed."""
     by_rows = readable(a) == 1
@@ -61,10 +69,10 @@ def gemm(a, b, out):
 def _gemm(a, b, out):
     a_letter, a_step = letter_and_step(a)
     b_letter, b_step = letter_and_step(b)
-    letters = np.array([b_letter, a_letter], np.uint8)
+    letters = stored(np.empty(2, np.uint8), b_letter, a_letter)
     rows, columns = out.shape
-    numbers = np.array([columns, rows, a.shape[1], b_step, a_step, columns], np.int64)
-    scales = np.array([1, 0], a.dtype)
+    numbers = stored(np.empty(6, np.int64), columns, rows, a.shape[1], b_step, a_step, columns)
+    scales = stored(np.empty(2, a.dtype), 1, 0)
     letter, number, scale = letters.ctypes.data, numbers.ctypes.data, scales.ctypes.data
     x, y, z = b.ctypes.data, a.ctypes.data, out.ctypes.data
     if a.itemsize == 8:
@@ -85,10 +93,10 @@ def gemv(a, x, out):
 def _gemv(a, x, out):
     rows, columns = a.shape
     own, step = letter_and_step(a)
-    letters = np.array([YES if own == NO else NO], np.uint8)
+    letters = stored(np.empty(1, np.uint8), YES if own == NO else NO)
     high, wide = (columns, rows) if own == NO else (rows, columns)
-    numbers = np.array([high, wide, step, 1], np.int64)
-    scales = np.array([1, 0], a.dtype)
+    numbers = stored(np.empty(4, np.int64), high, wide, step, 1)
+    scales = stored(np.empty(2, a.dtype), 1, 0)
     letter, number, scale = letters.ctypes.data, numbers.ctypes.data, scales.ctypes.data
     p, q, r = a.ctypes.data, x.ctypes.data, out.ctypes.data
     if a.itemsize == 8:
@@ -103,9 +111,9 @@ def _gemv(a, x, out):
 def syrk(a, out, by_columns):
     """The upper triangle of ``a a'``, or of ``a' a``; both in one piece, row by row."""
     depth = a.shape[0] if by_columns else a.shape[1]
-    letters = np.array([LOWER, NO if by_columns else YES], np.uint8)
-    numbers = np.array([out.shape[0], depth, a.shape[1], out.shape[0]], np.int64)
-    scales = np.array([1, 0], a.dtype)
+    letters = stored(np.empty(2, np.uint8), LOWER, NO if by_columns else YES)
+    numbers = stored(np.empty(4, np.int64), out.shape[0], depth, a.shape[1], out.shape[0])
+    scales = stored(np.empty(2, a.dtype), 1, 0)
     letter, number, scale = letters.ctypes.data, numbers.ctypes.data, scales.ctypes.data
     source, target = a.ctypes.data, out.ctypes.data
     if a.itemsize == 8:

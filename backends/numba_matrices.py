@@ -11,6 +11,8 @@ from llvmlite import binding
 from numba import types
 from numba.extending import get_cython_function_address
 
+from backends.numba_blas import stored
+
 _compiled: Any = numba.njit(cache=True, error_model="numpy", nogil=True)
 
 
@@ -79,7 +81,7 @@ def factors(a, out):
     size = a.shape[0]
     out[:size] = a
     pivots = np.empty(size, np.int32)
-    numbers = np.array([size, 0], np.int32)
+    numbers = stored(np.empty(2, np.int32), size, 0)
     n, source, order = numbers.ctypes.data, out.ctypes.data, pivots.ctypes.data
     if size > 0:
         if a.itemsize == 8:
@@ -105,7 +107,7 @@ def inverse_from_factors(packed, out):
     size = packed.shape[1]
     pivots = _pivots(packed)
     out[...] = packed[:size]
-    numbers = np.array([size, 64 * size, 0], np.int32)
+    numbers = stored(np.empty(3, np.int32), size, 64 * size, 0)
     work = np.empty(max(64 * size, 1), packed.dtype)
     n, target = numbers.ctypes.data, out.ctypes.data
     order, room = pivots.ctypes.data, work.ctypes.data
@@ -171,8 +173,8 @@ def _solved(packed, b, out, letter):
     pivots = _pivots(packed)
     columns = b.size // max(size, 1)
     sides = np.ascontiguousarray(b.reshape(size, columns).T)
-    letters = np.array([letter], np.uint8)
-    numbers = np.array([size, columns, 0], np.int32)
+    letters = stored(np.empty(1, np.uint8), letter)
+    numbers = stored(np.empty(3, np.int32), size, columns, 0)
     n, target, source = numbers.ctypes.data, sides.ctypes.data, packed.ctypes.data
     own, order = letters.ctypes.data, pivots.ctypes.data
     if b.size > 0:

@@ -277,6 +277,7 @@ def _remedy() -> str:
             return f"scipy's {name} takes numbers only; use tensorcalc.{name}"
         frame = frame.f_back  # type: ignore[assignment]
     return (
-        "join expressions with np.stack, np.concatenate or np.block instead of np.array, np.full "
-        "or filling an array; np.mean, np.sum, ... of a list need it stacked"
+        "join expressions with np.stack, np.concatenate or np.block instead of filling an array; "
+        "np.mean, np.sum, ... of a list need it stacked; np.array takes expressions in functions "
+        "that are differentiated, called as np.array"
     )

@@ -48,6 +48,20 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     return result
 
 
+@implements(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Node:
+    """The function of the last condition that holds; one more function is for where none does."""
+    node = as_node(x)
+    is_one = not isinstance(condlist, (list, tuple)) and np.ndim(condlist) <= node.ndim
+    conditions = [condlist] if is_one else list(condlist)
+    functions = [f if callable(f) else lambda *_, f=f, **__: f for f in funclist]
+    rest = functions.pop() if len(functions) > len(conditions) else lambda *_, **__: 0.0
+    result = broadcast_to(as_node(rest(node, *args, **kw)), node.extents)
+    for condition, function in zip(conditions, functions, strict=True):
+        result = where(condition, function(node, *args, **kw), result)
+    return result
+
+
 @implements(np.clip)
 def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """``minimum(maximum(a, low), high)``; a bound may be None."""
@@ -121,6 +135,31 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Node:
     node = ravel(arr) if axis is None else as_node(arr)
     along = normal_axis(0 if axis is None else axis, node.ndim)
     return take(node, np.delete(np.arange(node.extents[along].__index__()), obj), along)
+
+
+@implements(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Node:
+    """``values`` before the positions ``obj``; pins the size."""
+    node = ravel(arr) if axis is None else as_node(arr)
+    along = normal_axis(0 if axis is None else axis, node.ndim)
+    added = as_node(values)
+    if np.ndim(obj) == 0 and 0 < added.ndim < node.ndim:
+        added = np.expand_dims(added, along)  # type: ignore[assignment]
+    size, count = node.extents[along].__index__(), np.size(obj)
+    if np.ndim(obj) == 0 and added.ndim == node.ndim:
+        count = added.extents[along].__index__()
+    added = broadcast_to(added, (*node.extents[:along], count, *node.extents[along + 1 :]))
+    order = np.insert(np.arange(size), obj, np.arange(size, size + count))
+    return take(np.concatenate([node, added], along), order, along)
+
+
+@implements(np.resize)
+def resize(a: Any, new_shape: Any) -> Node:
+    """The entries again and again until ``new_shape`` is full; pins the size."""
+    node = ravel(a)
+    count = int(np.prod(new_shape))
+    entries = take(node, np.arange(count) % node.extents[0].__index__())
+    return np.reshape(entries, new_shape)  # type: ignore[return-value]
 
 
 # -- diagonals ------------------------------------------------------------------------------------

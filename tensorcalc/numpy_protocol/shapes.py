@@ -179,17 +179,14 @@ def _one_or_many(nodes: list[Node]) -> Any:
 # -- reshaping ------------------------------------------------------------------------------------
 @implements(np.reshape)
 def reshape(a: Any, shape: Any, order: str = "C") -> Node:
-    """The entries in row-major order under new axes: ``k = n*i + j``.
+    """The entries in row-major order under new axes: ``k = n*i + j``; "F" in column-major order.
 
-    Raises ShapeError if the number of entries would change and TraceError for another order.
+    Raises ShapeError if the number of entries would change.
     """
-    if order not in ("C", "A"):
-        raise TraceError(
-            f"reshape with order={order!r}",
-            hint="transpose first: x.reshape(s, order='F') is x.T.reshape(s[::-1]).T",
-        )
     node = as_node(a)
     wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if order == "F":
+        return np.transpose(reshape(np.transpose(node), wanted[::-1]))  # type: ignore[return-value]
     extents = _resolved_shape(node, [_extent(e, "reshape") for e in wanted])
     if any(isinstance(e, int) and e == 0 for e in (*node.extents, *extents)):
         return zeros(extents)

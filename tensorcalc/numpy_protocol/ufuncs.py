@@ -17,6 +17,7 @@ from ..products import is_boolean, product, scale
 from ..rules.patterns import constant_value
 from ..sums import add
 from .convert import aligned_labels, as_node, broadcast_extents, broadcast_operands
+from .functions import implements
 
 LOG_2 = math.log(2)
 
@@ -294,10 +295,12 @@ def i1e(x: Node) -> Node:
     return apply("ive", x, order=1)
 
 
+@implements(np.i0)
 @composite("i0")
 def i0(x: Node) -> Node:
     """The modified Bessel function of order 0."""
-    return apply("exp", apply("abs", x)) * i0e(x)
+    node = as_node(x)
+    return apply("exp", apply("abs", node)) * i0e(node)
 
 
 @composite("i1")
