@@ -153,11 +153,19 @@ def determines(terms: Terms, extents: Mapping[Label, Size]) -> bool:
 
 
 def canonical_rows(rows: Iterable[LabelRow]) -> list[LabelRow]:
-    """Rows without repetitions."""
+    """Rows without repetitions.
+
+    Raises Contradiction for two that say the same of labels with offsets that differ.
+    """
     seen: dict[Any, LabelRow] = {}
+    said: dict[Any, Size] = {}
     for terms, offset in rows:
         key = frozenset(terms.items()), offset
         negated = frozenset((label, -c) for label, c in terms.items()), -offset
+        for same, own in (key, negated):
+            other = said.setdefault(same, own)
+            if isinstance(other, int) and isinstance(own, int) and other != own:
+                raise Contradiction
         if negated not in seen:
             seen.setdefault(key, (terms, offset))
     return list(seen.values())

@@ -205,7 +205,7 @@ class _Work:
             raise Contradiction
         self._settle_products()
         self._normalise_sums()
-        while (self.rows and self._step()) or self._slice_opens():
+        while (self.rows and self._step()) or self._slice_opens() or self._diagonal_of_sum():
             pass
         self.rows = deltas.canonical_rows(self.rows)
         self.coefficient, self.factors = powers_merged(self.coefficient, self.factors)
@@ -235,6 +235,20 @@ class _Work:
             if isinstance(node, Product) and sliced & set(labels) and is_elementwise(node):
                 del self.factors[k]
                 self._inline(node, labels)
+                self._settle_products()
+                self._normalise_sums()
+                return True
+        return False
+
+    def _diagonal_of_sum(self) -> bool:
+        """A diagonal of a sum among other factors, or that is summed, is the sum of diagonals."""
+        for k, (node, labels) in enumerate(self.factors):
+            distinct = tuple(dict.fromkeys(labels))
+            alone = len(self.factors) == 1 and set(labels) == set(self.output)
+            if isinstance(node, Sum) and len(distinct) < len(labels) and not alone:
+                del self.factors[k]
+                terms = [product((term,), (labels,), distinct) for term in node.operands]
+                self.add(sum_of(terms), distinct, ((), (), ()))
                 self._settle_products()
                 self._normalise_sums()
                 return True

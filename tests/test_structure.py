@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+import backends
 import tensorcalc as tc
+from backends.memory import largest_value
 from tensorcalc.applications import apply
+from tensorcalc.nodes import Node, as_expression
 from tensorcalc.notation import declared_variables
 from tensorcalc.structure import Dense, Identity, structure
 from tensorcalc.substitution import replace_extents
@@ -342,3 +345,46 @@ def test_the_laplacian_of_a_sum_of_terms_never_forms_the_hessian(name):
     known = {v.name: values[v.name] for v in tc.free_variables(H)}
     dense = np.trace(tc.evaluate(H, **known))
     np.testing.assert_allclose(tc.evaluate(tc.trace(H), **known), dense, rtol=1e-10)
+
+
+def largest(expression):
+    """Bytes of the largest array on the way to an expression of fixed sizes."""
+    return largest_value(backends.compile(expression).program, {}, 8)
+
+
+I = tc.indices("i")
+RESTRICTIONS = {
+    "trace": lambda H: np.einsum("ii->", H),
+    "NumPy's trace": np.trace,
+    "NumPy's diagonal": np.diagonal,
+    "one entry": lambda H: H[0, 1],
+    "an entry from the end": lambda H: H[-1, -2],
+    "a row": lambda H: H[5],
+    "a block": lambda H: H[3:6, 8:10],
+    "single entries": lambda H: H[[0, 1, 2], [3, 4, 5]],
+    "index notation": lambda H: as_expression(H[I, I]) if isinstance(H, Node) else np.trace(H),
+}
+SUMS = {
+    "logsumexp": lambda X, A, w: np.log(np.sum(np.exp(w))),
+    "logistic with a penalty": lambda X, A, w: np.sum(np.log1p(np.exp(X @ w))) + np.sum(w**4),
+    "quadratic": lambda X, A, w: w @ A @ w,
+    "differences": lambda X, A, w: np.sum(np.diff(w) ** 4),
+    "square of a sum": lambda X, A, w: np.sum(np.exp(X @ w)) ** 2,
+}
+
+
+@pytest.mark.parametrize("restriction", RESTRICTIONS)
+@pytest.mark.parametrize("loss", SUMS)
+def test_restrictions_of_a_hessian_never_form_it(loss, restriction):
+    def restricted(n):
+        X, A, w = tc.variables(f"X: 3 {n}, A: {n} {n}, w: {n}")
+        H = tc.hessian(SUMS[loss](X, A, w), w)
+        return H, RESTRICTIONS[restriction](H)
+
+    assert largest(restricted(2000)[1]) <= 8 * 10 * 2000
+    H, expression = restricted(12)
+    values = drawn(np.random.default_rng(0), H)
+    whole = tc.evaluate(H, **values)
+    dense = RESTRICTIONS[restriction](whole)
+    used = {v.name: values[v.name] for v in tc.free_variables(expression)}
+    np.testing.assert_allclose(tc.evaluate(expression, **used), dense, rtol=1e-10, atol=1e-12)

@@ -14,8 +14,9 @@ from typing import Any
 
 from ..broadcasts import constant_axes, without_axes
 from ..errors import ShapeError
-from ..extents import is_equal
-from ..nodes import Delta, Node, Sum, as_expression
+from ..extents import is_equal, same_extents
+from ..nodes import Delta, Node, Product, Sum, as_expression
+from ..numpy_protocol.indexing import HANDLERS
 from ..products import product, scale, split_coefficient
 from ..simplify import simplify
 from ..sums import add
@@ -51,6 +52,40 @@ def trace(H: Node) -> Node:
     half_rank(H, "trace")
     own = diagonal(H)  # of every term of a sum: the sum itself is never formed
     return simplify(product((own,), (tuple(range(own.ndim)),), ()))
+
+
+def entries_of_sum(node: Node, index: Any) -> Node | None:
+    """Entries of a sum of matrices as the sum of the entries of its terms.
+
+    None where there is nothing to spare: all entries are taken, or the sum is of few axes or
+    elementwise.
+
+    >>> import tensorcalc as tc
+    >>> A, x = tc.variables("A: 5 5, x: 5")
+    >>> print(entries_of_sum(A + A @ A, (0, 1)))
+    A[i,j]*δ[i]*δ[j - 1] + A[i,j]*A[j,k]*δ[i]*δ[k - 1]
+    """
+    coefficient, total = split_coefficient(node)
+    items = index if isinstance(index, tuple) else (index,)
+    if not isinstance(total, Sum) or total.ndim < 2 or all(map(_takes_all, items)):
+        return None
+    half = total.ndim // 2
+    is_square = same_extents(total.extents[:half], total.extents[half:])
+    if not is_square and not any(map(_sums_up, total.operands)):
+        return None
+    return scale(coefficient, add(*(term[index] for term in total.operands)))
+
+
+def _takes_all(item: Any) -> bool:
+    return item is None or item is ... or (isinstance(item, slice) and item == slice(None))
+
+
+def _sums_up(term: Node) -> bool:
+    """Whether a label of a product is not in its result."""
+    return isinstance(term, Product) and any(set(x) - set(term.output) for x in term.subscripts)
+
+
+HANDLERS.append(entries_of_sum)
 
 
 def half_rank(H: Node, what: str) -> int:
