@@ -352,7 +352,7 @@ def largest(expression):
     return largest_value(backends.compile(expression).program, {}, 8)
 
 
-I = tc.indices("i")
+SAME = tc.indices("i")
 RESTRICTIONS = {
     "trace": lambda H: np.einsum("ii->", H),
     "NumPy's trace": np.trace,
@@ -362,7 +362,9 @@ RESTRICTIONS = {
     "a row": lambda H: H[5],
     "a block": lambda H: H[3:6, 8:10],
     "single entries": lambda H: H[[0, 1, 2], [3, 4, 5]],
-    "index notation": lambda H: as_expression(H[I, I]) if isinstance(H, Node) else np.trace(H),
+    "index notation": lambda H: (
+        as_expression(H[SAME, SAME]) if isinstance(H, Node) else np.trace(H)
+    ),
 }
 SUMS = {
     "logsumexp": lambda X, A, w: np.log(np.sum(np.exp(w))),
