@@ -320,3 +320,15 @@ def test_what_reductions_leave_out_has_no_effect_on_gradients_and_hessians(reduc
             found[np.ix_(*part)], tc.evaluate(order(loss, x), x=at[kept]), rtol=1e-10, atol=1e-12
         )
         assert np.count_nonzero(found) == np.count_nonzero(found[np.ix_(*part)])
+
+
+@pytest.mark.parametrize("order", range(4))
+def test_derivatives_of_sinc_do_not_cancel_near_zero(order):
+    mpmath = pytest.importorskip("mpmath")
+    x = tc.variables("x: n")
+    node = np.sinc(x)
+    for _ in range(order):
+        node = tc.gradient(np.sum(node), x)
+    at = np.array([0.0, 1e-8, -1e-3, 0.159, -0.16, 0.9])
+    wanted = [float(mpmath.diff(mpmath.sincpi, float(v), order)) for v in at]
+    np.testing.assert_allclose(_at(node, x=at), wanted, rtol=1e-11, atol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -375,9 +376,17 @@ def fix(x: Any) -> Any:
     return np.trunc(as_node(x))
 
 
+#: Terms of the series of sin(a)/a, enough for four derivatives where |a| < 1/2.
+_SINC_TERMS = 9
+
+
 @implements(np.sinc)
 def sinc(x: Any) -> Any:
-    """``sin(pi*x) / (pi*x)``, 1 at zero."""
+    """``sin(a) / a`` with ``a = pi*x``; its series near zero, where derivatives would cancel."""
     angle = scale(float(np.pi), as_node(x))
-    zero = np.equal(angle, 0)
-    return where(zero, 1, np.sin(angle) / where(zero, 1, angle))
+    near = np.less(np.abs(angle), 0.5)
+    square, series = where(near, angle, 0) ** 2, as_node(0.0)
+    for k in reversed(range(_SINC_TERMS)):
+        series = series * square + (-1) ** k / math.factorial(2 * k + 1)
+    far = where(near, 1, angle)
+    return where(near, series, np.sin(far) / far)
