@@ -36,10 +36,45 @@ def huber(r, t):
     return np.sum(np.where(np.abs(r) < t, r**2 / 2, t * np.abs(r) - t**2 / 2))
 
 
+def expectile(r, tau):
+    return np.sum(np.where(r < 0, (1 - tau) * r**2, tau * r**2))
+
+
+def elu(x, alpha):
+    return np.sum(np.where(x > 0, x, alpha * (np.exp(x) - 1)))
+
+
 RISK = tc.variables("R: m m nonnegative")
+#: Four positive numbers: a geometric mean needs their count.
+FOUR = tc.variables("four: 4 positive")
 
 #: loss, variable, what it is certified to be
 CERTIFIED = {
+    # two pieces that meet
+    "expectiles": (expectile(X @ w - y, 0.2), w, "convex"),
+    "expectiles of the residual turned": (expectile(y - X @ w, 0.7), w, "convex"),
+    "quantiles": (np.sum(np.where(w - a < 0, -0.2 * (w - a), 0.8 * (w - a))), w, "convex"),
+    "leaky relu": (np.sum(np.where(w > 0, w, 0.1 * w)), w, "convex"),
+    "leak above one": (np.sum(np.where(w > 0, w, 3 * w)), w, "concave"),
+    "elu": (elu(w, 1.0), w, "convex"),
+    "elu of an affine argument": (elu(X @ w - y, 0.5), w, "convex"),
+    "elu by expm1": (np.sum(np.where(w <= 0, np.expm1(w), w)), w, "convex"),
+    "huber of one side": (np.sum(np.where(w < 1, w**2 / 2, w - 0.5)), w, "convex"),
+    "line before a parabola": (np.sum(np.where(w > 0, w - w**2, w)), w, "concave"),
+    "line after a square": (np.sum(np.where(w < 2, w**2, 5 * w - 6)), w, "convex"),
+    # norms of any order
+    "norm of order three": (np.sum(np.abs(w) ** 3) ** (1 / 3), w, "convex"),
+    "norm of order three halves": (np.sum(np.abs(X @ w - y) ** 1.5) ** (2 / 3), w, "convex"),
+    "norm of order four": (np.sum(w**4) ** 0.25, w, "convex"),
+    "norm of order 2.5 by name": (np.linalg.norm(w, 2.5), w, "convex"),
+    "norm of hinges": (np.sum(relu(w) ** 3) ** (1 / 3), w, "convex"),
+    "weighted norm": (np.sum(q * np.abs(w) ** 3) ** (1 / 3), w, "convex"),
+    "norm of order four squared": (np.sum(w**4) ** 0.5, w, "convex"),
+    "cube of the euclidean norm": (np.sum(w**2) ** 1.5, w, "convex"),
+    # powers of the variable
+    "power of itself": (np.sum(p**p), p, "strictly convex"),
+    "geometric mean of four": (np.prod(FOUR) ** 0.25, FOUR, "concave"),
+    "root below the geometric mean": (-(np.prod(FOUR) ** 0.1), FOUR, "convex"),
     # affine
     "linear": (a @ w, w, "affine"),
     "bilinear in one": (y @ X @ w, w, "affine"),
@@ -185,6 +220,17 @@ CERTIFIED = {
 
 #: losses that are neither, or that no rule covers: never more than "unknown"
 UNKNOWN = {
+    "elu that bends down at zero": (elu(w, 2.0), w),
+    "pieces with a gap": (np.sum(np.where(w > 0, w + 1, 0.1 * w)), w),
+    "root after a line": (np.sum(np.where(w > 0, np.sqrt(np.abs(w)), 2 * w)), w),
+    "pieces that bend both ways": (np.sum(np.where(w > 0, w - w**2, w + w**2)), w),
+    "kink inside of a piece": (np.sum(np.where(w > 0, -np.abs(w - 5) + 5, w)), w),
+    "pole inside of a piece": (np.sum(np.where(w > 0, (w - 1) ** -2.0, 1 + 2 * w)), w),
+    "norm of order one half": (np.sum(np.abs(w) ** 0.5) ** 2, w),
+    "root of a norm": (np.sum(np.abs(w) ** 3) ** 0.2, w),
+    "norm of what bends down": (np.sum(np.abs(np.sin(w)) ** 3) ** (1 / 3), w),
+    "root above the geometric mean": (np.prod(FOUR) ** 0.5, FOUR),
+    "other power of itself": (np.sum(p ** (-p)), p),
     "cube": (np.sum(w**3), w),
     "quartic double well": (np.sum((w**2 - 1) ** 2), w),
     "indefinite form": (w @ A @ w, w),
@@ -222,7 +268,6 @@ UNKNOWN = {
     "huber with a jump": (np.sum(np.where(np.abs(w) < 1, w**2, 2 * np.abs(w) - 0.5)), w),
     "huber with a kink down": (np.sum(np.where(np.abs(w) < 1, w**2 / 2, 0.5 * np.abs(w))), w),
     "huber of any sign": (huber(w, t), w),
-    "huber of one side": (np.sum(np.where(w < 1, w**2 / 2, w - 0.5)), w),
     "cube inside": (np.sum(np.where(np.abs(w) < 1, w**3, 3 * np.abs(w) - 2)), w),
     "cap": (np.sum(np.where(np.abs(w) < c, w**2 / 2, 0 * w + c**2 / 2)), w),
     "cox with signed weights": (np.sum(np.log(Q @ np.exp(w))), w),

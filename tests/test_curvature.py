@@ -6,6 +6,7 @@ import pytest
 import tensorcalc as tc
 from tensorcalc.curvature import Ranges, curvature
 from tensorcalc.curvature.ranges import declared_interval
+from tensorcalc.errors import DerivativeError
 from tensorcalc.nodes import free_variables
 from tensorcalc.substitution import replace_extents
 
@@ -238,3 +239,8 @@ def test_no_random_loss_is_certified_wrongly(seed):
         assert np.isfinite(m)
         assert (a + b) / 2 - m > -tolerance or found == "concave", found.explain()
         assert (a + b) / 2 - m < tolerance or found == "convex", found.explain()
+
+
+def test_several_variables_are_refused_with_the_remedy():
+    with pytest.raises(DerivativeError, match=r"a tuple, which is no variable(.|\n)*parts of one"):
+        curvature(w @ w, (w, y))

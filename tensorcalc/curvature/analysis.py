@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..applications import apply
 from ..derivatives import check_scalar, hessian
-from ..errors import TensorcalcError, UnknownNameError
-from ..nodes import Node, Sum, Variable, free_variables
-from ..products import is_zero, scale, split_coefficient
+from ..errors import DerivativeError, TensorcalcError, UnknownNameError
+from ..nodes import Apply, Node, Sum, Variable, free_variables, postorder
+from ..products import is_zero, multiply, scale, split_coefficient
 from ..simplify import simplify, substitute_nodes
 from .certificate import Curvature, Reason
 from .composition import Bend, Composition
-from .domains import SmoothDomain
+from .domains import SmoothDomain, dependent_nodes
 from .ranges import Ranges
 from .semidefinite import Semidefinite
 
@@ -42,11 +43,36 @@ def curvature(loss: Node, w: Node, /, **assumptions: Any) -> Curvature:
     variable that ``loss`` does not have.
     """
     check_scalar(loss, "curvature")
+    if not isinstance(w, Variable):
+        raise DerivativeError(
+            f"curvature in a {type(w).__name__}, which is no variable",
+            [f"loss: {loss!s:.60}"],
+            "pass one variable; jointly in several, write them as parts of one: z[0], z[1:]",
+        )
     loss, w = _assuming(loss, w, assumptions)
     assert isinstance(w, Variable)
     if not any(variable is w for variable in free_variables(loss)):
         return Curvature("affine", Reason(f"the loss does not depend on {w.name}"))
-    return _Analysis(w).decided(simplify(loss))
+    return _Analysis(w).decided(simplify(_with_exponentials(loss, w)))
+
+
+def _with_exponentials(loss: Node, w: Variable) -> Node:
+    """``a**b`` as ``exp(b log(a))`` where both depend on ``w`` and ``a`` is positive."""
+    moving = {w, *dependent_nodes(loss, w)}
+    ranges = Ranges()
+    powers = [
+        node
+        for node in postorder(loss)
+        if isinstance(node, Apply)
+        and node.operation.name == "pow"
+        and all(operand in moving for operand in node.operands)
+        and ranges(node.operands[0]).is_positive
+    ]
+    replaced: dict[Node, Node] = {
+        node: apply("exp", multiply(node.operands[1], apply("log", node.operands[0])))
+        for node in powers
+    }
+    return substitute_nodes(loss, replaced) if replaced else loss
 
 
 def _assuming(loss: Node, w: Node, assumptions: dict[str, Any]) -> tuple[Node, Node]:

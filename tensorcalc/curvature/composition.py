@@ -14,6 +14,7 @@ from ..nodes import Apply, Node, Product, Sum, Variable
 from ..rules.patterns import argument
 from .certificate import Reason
 from .domains import NATURAL_DOMAINS, SMOOTH_WITHIN, dependent_nodes
+from .hinges import bend_of_halves, euclidean_degree, is_power_of_norm, is_root_of_product
 from .intervals import INF, NONNEGATIVE, POSITIVE, Interval
 from .ranges import Ranges
 from .special_forms import (
@@ -83,8 +84,15 @@ class Composition:
             return signed(self._summed(node, *moving[0]), sign)
         base, labels = moving[0]
         if any(other is not base or own != labels for other, own in moving):
-            return None
+            return signed(self._power_of_norm([factor for factor, _ in moving]), sign)
         return signed(self._power(base, len(moving)), sign)
+
+    def _power_of_norm(self, factors: list[Node]) -> Bend:
+        """``norm(z)**d`` is convex in an affine ``z``, however the power is written."""
+        found = list(map(euclidean_degree, factors))
+        arguments = {None if each is None else each[0] for each in found}
+        z = arguments.pop() if len(arguments) == 1 else None
+        return 1 if z is not None and self(z) == 0 else None
 
     def _summed(self, node: Product, moving: Node, labels: tuple[int, ...]) -> Bend:
         """The one factor that moves; the sum of all eigenvalues is the trace.
@@ -179,7 +187,9 @@ class Composition:
         """Each entry is one of the two, chosen by something that does not depend on w."""
         condition, x, y = node.operands
         if condition in self.dependent:
-            return 1 if is_convex_in_two_pieces(node, self, self.dependent) else None
+            if is_convex_in_two_pieces(node, self, self.dependent):
+                return 1
+            return bend_of_halves(node, self, self.dependent)
         return combined((self(x), self(y)))
 
     def _of_power(self, node: Apply) -> Bend:
@@ -189,6 +199,10 @@ class Composition:
             self.ranges(base).excludes_zero or (exponent > 0 and params["at_zero"] == 0)
         ):
             return None
+        if is_power_of_norm(base, exponent, self, self.dependent, self.ranges):
+            return 1
+        if is_root_of_product(base, exponent, self, self.ranges):
+            return -1
         return self._power(base, exponent)
 
     def _power(self, base: Node, exponent: float) -> Bend:

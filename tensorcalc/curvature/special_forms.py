@@ -62,8 +62,8 @@ def is_convex_in_two_pieces(
     ranges = Ranges()
     if not ranges(bound).is_nonnegative:
         return False
-    slopes = [_derivative(piece, u) for piece in (inside, outside)]
-    second = [_derivative(slope, u) for slope in slopes]
+    slopes = [entrywise_derivative(piece, u) for piece in (inside, outside)]
+    second = [entrywise_derivative(slope, u) for slope in slopes]
     if not all(ranges(each).is_nonnegative for each in (slopes[0], *second)):
         return False
     at_bound: dict[Node, Node] = {u: bound * ones(u.extents)}
@@ -71,7 +71,7 @@ def is_convex_in_two_pieces(
     ends = [substitute_nodes(slope, at_bound) for slope in slopes]
     gap = simplify(add(values[0], -1 * values[1]))
     jump = simplify(add(ends[1], -1 * ends[0]))
-    return _vanishes(gap) and (_vanishes(jump) or ranges(jump).is_nonnegative)
+    return vanishes(gap) and (vanishes(jump) or ranges(jump).is_nonnegative)
 
 
 def _pieces(
@@ -117,14 +117,14 @@ def _is_elementwise(node: Node, arguments: Collection[Node]) -> bool:
     )
 
 
-def _derivative(piece: Node, u: Variable) -> Node:
+def entrywise_derivative(piece: Node, u: Variable) -> Node:
     """The derivative of every entry by its own argument."""
     total = product((piece,), (tuple(range(piece.ndim)),), ())
     (slope,) = pullback(total, [u], Constant(1), 0)
     return simplify(slope)
 
 
-def _vanishes(node: Node) -> bool:
+def vanishes(node: Node) -> bool:
     """Zero, up to the rounding of literals."""
     if is_zero(node):
         return True
@@ -158,7 +158,9 @@ def is_geometric_mean(
 
 
 __all__ = [
+    "entrywise_derivative",
     "is_convex_in_two_pieces",
     "is_geometric_mean",
     "is_log_convex",
+    "vanishes",
 ]
