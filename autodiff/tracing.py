@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -209,6 +209,9 @@ def _run(
     ):
         run_on(function, trace, trace.variables)
     _unify(trace)
+    pairs = zip(arguments.leaves, trace.variables, strict=True)
+    constants = [leaf if variable is None else None for leaf, variable in pairs]
+    trace.arguments = replace(arguments, leaves=constants)  # arrays of one call are not kept alive
     return trace
 
 

@@ -42,6 +42,15 @@ def test_backward_frees_what_it_has_passed():
     assert watched() is None
 
 
+def test_plans_do_not_keep_the_arrays_of_their_first_call():
+    clear_caches()
+    x = leaf(50)
+    watched = weakref.ref(x.data)
+    np.sum(np.exp(x) * x).backward()
+    del x
+    assert watched() is None
+
+
 def test_retain_graph_allows_a_second_pass():
     x = leaf(3)
     loss = np.sum(np.exp(x))
@@ -202,6 +211,50 @@ def test_in_place_changes_outside_the_graph():
     y += p
     np.sum(y).backward()
     np.testing.assert_allclose(p.grad, 3.0)
+
+
+def _scaled(t):
+    t *= 2.0
+
+
+def _one_entry(t):
+    t[0] = 7.0
+
+
+def _part(t):
+    Tensor(t.data[1:])[...] = 0.5
+
+
+@pytest.mark.parametrize("change", [_scaled, _one_entry, _part])
+def test_a_change_after_a_reading_operation_is_noticed_by_backward(change):
+    x, other = leaf(3), Tensor(np.ones(3))
+    loss = np.sum(x * x * other)
+    with ad.no_grad():
+        change(x)
+    with pytest.raises(GraphError, match="change in place") as error:
+        loss.backward()
+    assert "loss = np.sum(x * x * other)" in str(error.value)
+    np.sum(x * x).backward()  # recorded after the change
+    np.testing.assert_allclose(x.grad, 2 * x.data)
+
+
+def test_changes_of_what_no_pullback_reads_are_allowed():
+    memory = np.ones(6)
+    x, halves = leaf(3), (Tensor(memory[:3]), Tensor(memory[3:]))
+    loss = np.sum(x * halves[0] + x)
+    with ad.no_grad():
+        halves[1][...] = 5.0
+        x += 1.0
+    loss.backward()
+    np.testing.assert_allclose(x.grad, 2.0)
+
+
+def test_a_recorded_pass_notices_that_a_leaf_has_other_data():
+    x = leaf(3)
+    loss = np.sum(x * x * x)
+    x.data = x.data + 1.0
+    with pytest.raises(GraphError, match="other data"):
+        loss.backward(create_graph=True)
 
 
 # -- errors ---------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import numpy as np
 
 from tensorcalc.errors import ShapeError, TensorcalcError
 
-from . import tensor
+from . import changes, tensor
 from .calls import added, record, run
 from .modes import GraphError, Switch, extend, recording
 from .placement import beside, kept
@@ -66,6 +66,8 @@ class Sweep:
             node, sums = self._pending.pop(-heapq.heappop(self._heap))
             if node.edges is None:
                 raise _freed(node)
+            if changes.changed:
+                _check_unchanged(node)
             try:
                 if node.hooks:
                     _run_hooks(node, sums)
@@ -134,6 +136,8 @@ def saved_tensor(node: Record, position: int, inputs: int, k: int) -> Tensor:
         return tracked(node.saved[k], node, position - inputs)
     if position in node.plan.wanted:
         target, index = node.edges[node.plan.wanted.index(position)]
+        if index < 0 and target.data is not node.saved[k]:
+            raise _stale(node, node.saved[k], "other data were put into")
         return target if index < 0 else tracked(node.saved[k], target, index)
     return untracked(node.saved[k])
 
@@ -264,6 +268,20 @@ def _freed(node: Record) -> GraphError:
         f"backward through {node.plan.name}, which an earlier backward pass has freed",
         node.described(),
         "compute the loss again, or keep the graph with backward(retain_graph=True)",
+    )
+
+
+def _check_unchanged(node: Record) -> None:
+    array = changes.first_changed(node.saved or (), node.number)
+    if array is not None:
+        raise _stale(node, array, "a change in place was made to")
+
+
+def _stale(node: Record, array: Any, what: str) -> GraphError:
+    return GraphError(
+        f"backward of {node.plan.name}: {what} a tensor that it reads, since it was recorded",
+        [f"tensor: shape {array.shape}", *node.described()],
+        "go backward before tensors are changed, or change a copy: np.array(t.data)",
     )
 
 

@@ -8,8 +8,9 @@ Where no argument requires a gradient, or inside :func:`no_grad`, NumPy's own fu
 arrays and nothing is recorded. Tensors of arrays on a device compute there (:mod:`.placement`).
 
 ``data`` may be changed in place (``t.data[...] = values``) by whoever owns it, for example an
-optimizer between two steps. The graph does not see that: changing an array that a recorded
-operation has saved, before its backward pass, gives gradients at the new values.
+optimizer between two steps. As in PyTorch the graph does not see that: changing an array that a
+recorded operation has saved, before its backward pass, gives gradients at the new values. Changes
+through the tensor, inside :func:`no_grad`, are seen (:mod:`.changes`): such a pass is an error.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tensorcalc.extents import tracing
 from tensorcalc.nodes import Node
 
 from .. import pytrees
+from .changes import note
 from .modes import GraphError, recording
 from .placement import kept, moved
 from .plans import Slice, Step, indexed
@@ -283,6 +285,7 @@ class Tensor(NDArrayOperatorsMixin):
         _check_writable(self, value, "t[index] = value")
         index = without_tensors(index)
         self.data[index] = value.data if isinstance(value, Tensor) else value
+        note(self.data)
 
     def __iter__(self) -> Iterator[Any]:
         if not self.data.ndim:

@@ -10,7 +10,7 @@ import numpy as np
 from backends.cuda.arrays import is_on_device
 from tensorcalc.nodes import METHODS, Node
 
-from . import tensor
+from . import changes, tensor
 from .calls import on_arrays, record
 from .modes import GraphError, recording
 from .placement import target_of
@@ -112,6 +112,7 @@ def in_place(ufunc: Any, method: str, inputs: Any, options: dict[str, Any]) -> A
         ufunc(*arrays, out=target, **options)
     else:
         target[...] = on_arrays(ufunc, *arrays, **options)
+    changes.note(target)
     return out
 
 
