@@ -24,7 +24,9 @@ grids.LONG = 40
 grids.BLOCKS = 3
 grids.SPLITS = 5
 grids.HIGHEST = 2
+grids.TILE, grids.DEEP = 8, 4
 
+from backends.cuda import product_choice  # noqa: E402
 from backends.cuda.actions import HostCall  # noqa: E402
 from backends.cuda.row_operations import BODIES  # noqa: E402
 from backends.cuda.simulator import simulated  # noqa: E402
@@ -136,6 +138,37 @@ def structures() -> None:
         raise AssertionError("an index out of range was not reported")
 
 
+def products() -> None:
+    """Products in tiles: orders of axes, batches, what is computed on the way, ends of tiles."""
+    product_choice.SHORT = product_choice.SMALL = 1
+    rng = np.random.default_rng(4)
+    shapes = {"A": "b m k", "B": "b k n", "C": "n m", "D": "k m l", "M": "k n boolean", "d": "k"}
+    A, B, C, D, M, d = tc.variables(", ".join(f"{name}: {axes}" for name, axes in shapes.items()))
+    roots = [
+        [A @ B, tc.einsum("bmk,bkn->nbm", A, B)],
+        [np.tanh((A[0] * np.exp(d)) @ B[0] + C.T)],
+        [tc.einsum("kml,kn->nlm", D, 1.0 * M), -2 * tc.einsum("kml,bmk->bl", D, A)],
+        [
+            C @ C.T + C @ A[0] @ A[0].T @ C.T,
+            tc.einsum("bmk,bnk->bmn", A * d, A),
+            (C @ A[0] < 0) * 1.0,
+        ],
+    ]
+    for m, n, k in ((9, 8, 5), (3, 17, 9)):
+        sizes = {"b": 3, "m": m, "n": n, "k": k, "l": 2}
+        arrays = {
+            name: rng.normal(size=[sizes[axis] for axis in axes.split() if axis in sizes])
+            for name, axes in shapes.items()
+        }
+        arrays["M"] = arrays["M"] > 0
+        for together in roots:
+            plan, _ = planned(together, sizes)
+            names = [getattr(action, "kernel", action) for action in plan.actions]
+            assert any(getattr(kernel, "name", "") == "panels" for kernel in names)
+            agree(together, arrays, sizes)
+    agree(roots[1], arrays, sizes, "float32", 1e-4)
+
+
 def rows() -> None:
     """Every operation along rows, short and long, with ties, infinities and NaN."""
     rng = np.random.default_rng(2)
@@ -200,7 +233,7 @@ def special_functions() -> None:
     print("digamma, polygamma")
 
 
-ALL = reductions, structures, rows, elementwise, special_functions
+ALL = reductions, structures, products, rows, elementwise, special_functions
 CHECKS: dict[str, Callable[[], None]] = {check.__name__: check for check in ALL}
 
 if __name__ == "__main__":

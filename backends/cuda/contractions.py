@@ -19,11 +19,6 @@ from .scalings import Scaled
 if TYPE_CHECKING:
     from .lowering import PlanMaker
 
-#: Multiplications of one product up to which a kernel is as fast as a call of cuBLAS.
-SMALL = 32**3
-#: Terms of a sum up to which a batch of products is a kernel.
-SHORT = 32
-
 
 class Groups(NamedTuple):
     """Labels of a contraction by what they are to a matrix product."""
@@ -50,15 +45,17 @@ def groups_of(step: Contract) -> Groups | None:
 def as_nest(step: Contract) -> Nest:
     """The same sum as a loop nest."""
     sizes = step.sizes()
-    left, right = (
-        load(value, own) if value.kind == "real" else Term("select", (load(value, own), _ONE))
-        for value, own in zip(step.operands(), step.subscripts, strict=True)
-    )
+    left, right = map(as_real, step.operands(), step.subscripts)
     reduced = tuple(x for x in sizes if x not in step.output)
     ordered = {x: sizes[x] for x in (*step.output, *reduced)}
     alpha = [constant(alpha_of(step))] if alpha_of(step) != 1 else []
     term = Term("multiply", (*alpha, left, right))
     return Nest(step.value, term, step.output, reduced, ordered)
+
+
+def as_real(value: Value, own: Labels) -> Term:
+    """An entry of an array as a number."""
+    return load(value, own) if value.kind == "real" else Term("select", (load(value, own), _ONE))
 
 
 def alpha_of(step: Contract) -> float:

@@ -15,6 +15,9 @@ PARTS = 1024
 SPLITS = 256
 #: Length from which a row is worth a block of its own.
 LONG = 2048
+#: Rows and columns of a tile of a product, terms of its sums that are in shared memory at once, and
+#: rows and columns of the tile that a thread has.
+TILE, DEEP, EACH = 32, 16, 2
 #: What the y and z axes of a grid hold, at most.
 HIGHEST = 65535
 
@@ -92,6 +95,13 @@ def squares(order: int) -> Geometry:
     return Geometry((count, count, 1), (32, THREADS // 32, 1))
 
 
+def panels(batch: int, rows: int, columns: int) -> Geometry:
+    """Tiles of a product, for each of a batch."""
+    side = TILE // EACH
+    blocks = _up(columns, TILE) * _up(rows, TILE), 1, min(max(batch, 1), HIGHEST)
+    return Geometry(blocks, (side, side, 1))
+
+
 def single() -> Geometry:
     """A single thread."""
     return Geometry((1, 1, 1), (1, 1, 1))
@@ -104,7 +114,7 @@ def splits(width: int, height: int) -> int:
     return min(_up(height, 8 * (THREADS // x)), wanted, SPLITS)
 
 
-_RULES = flat, fours, tiles, line, parts, rows, columns, squares, single
+_RULES = flat, fours, tiles, line, parts, rows, columns, squares, panels, single
 RULES: dict[str, Callable[..., Geometry]] = {rule.__name__: rule for rule in _RULES}
 COUNTS: dict[str, Callable[..., int]] = {"splits": splits}
 

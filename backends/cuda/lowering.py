@@ -33,12 +33,14 @@ from ..steps import (
     load,
 )
 from .actions import Action, Buffer, Copy, Fill, HostCall, Launch
-from .contractions import SHORT, SMALL, as_nest, groups_of, matrix_product
+from .contractions import as_nest, groups_of, matrix_product
 from .decompositions import decomposed, is_decomposition
 from .elementwise import copied, elementwise, gather, insertion, scatter
 from .memory_roles import Roles
 from .nests import product_of
+from .panels import Panels, panels
 from .plan import Decision, Plan
+from .product_choice import tiled, way
 from .reductions import FEW, everything, reduction
 from .row_operations import one_hot, row_operation
 from .scalars import with_scalars_inlined
@@ -72,6 +74,9 @@ class PlanMaker:
         self.places: dict[Value, Place] = {}
         self.known = Known(self.makers, self.places)
         self.roles = Roles(program)
+        #: Products in tiles by what they write, and values that they take along.
+        self.panels: dict[Value, Panels] = {}
+        self.absorbed: set[Value] = set()
         self.copies: dict[Any, Buffer] = {}
         self.decomposed: set[Value] = set()
         self.position = 0
@@ -89,10 +94,16 @@ class PlanMaker:
             Reshape: self._reshape,
             Call: self._call,
         }
+        for found in tiled(self.program, self.roles, self._is_small):
+            self.panels[found.value] = found
+            self.absorbed |= {found.step.value, *found.before} - {found.value}
         for position, step in enumerate(self.program.steps):
             self.position = position
             before = len(self.plan.actions)
-            if type(step) in write and step.value not in self.roles.inlined:
+            if step.value in self.panels:
+                found = self.panels[step.value]
+                self._launch(panels(found, self.buffer(step.value), self.known))
+            elif type(step) in write and step.value not in self.roles.inlined | self.absorbed:
                 write[type(step)](step)
             self._commented(before, step)
         self.plan.results = [self._result(k) for k in range(len(self.program.outputs))]
@@ -202,16 +213,7 @@ class PlanMaker:
 
     def _contract(self, step: Contract) -> None:
         groups = groups_of(step)
-        if groups is None or not groups.rows or not groups.columns:
-            self._nest(as_nest(step))
-            return
-        sizes = step.sizes()
-        summed = [sizes[k] for k in groups.summed]
-        if groups.batch:
-            small = self._is_small(summed, SHORT)
-        else:
-            small = self._is_small([*sizes.values()], SMALL) and self._is_small(summed, SHORT)
-        if small:
+        if groups is None or way(step, self._is_small) == "nest":
             self._nest(as_nest(step))
         else:
             matrix_product(self, step, groups)

@@ -22,6 +22,7 @@ from backends.cuda.simulated_device import SimulatedDevice, simulated
 from benchmarks import device_calls, device_rows
 from benchmarks.modelling import model_named
 from benchmarks.options import Options
+from benchmarks.patience import Patience
 
 from ..examples import EXAMPLES
 from .foreign import Foreign
@@ -247,9 +248,9 @@ def test_rows_of_the_benchmark_on_the_device(
         model_named("Rosenbrock"),
         Options(seconds=0.0, targets=("cuda",), peers=("-",)),
     )
-    (row,) = device_rows._row(model, "value and gradient", 10, "float64", options, {})
+    (row,) = device_rows._row(model, "value and gradient", 10, "float64", options, Patience())
     assert row.seconds.keys() == {"ours cuda"} and (row.limit, row.reason) == (2.0, "")
     assert row.fraction is not None
     monkeypatch.setattr(device_rows, "measured", lambda *_: 1 / 0)
-    (row,) = device_rows._row(model, "value", 10, "float64", options, {})
+    (row,) = device_rows._row(model, "value", 10, "float64", options, Patience())
     assert row.left_out == {"ours cuda": "ZeroDivisionError: division by zero"}
