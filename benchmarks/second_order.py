@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 import autodiff as ad
 
 from .fits import data, masked_factorization, softmax
+from .fits.cases import cases
 from .measuring import interleaved, settled
 from .rows import Row, time_text, write_json
 
@@ -266,11 +267,25 @@ def plot(rows: Iterable[Row], path: Path) -> None:
     plt.close(figure)
 
 
+def fits_on_real_data(seconds: float = 0.5) -> list[Row]:
+    """Models of statistics with scikit-learn's: what they agree on is checked, then both timed."""
+    rows = []
+    for case in cases():
+        error = case.error()
+        if error > case.tolerance:
+            raise AssertionError(f"{case.name} by {case.method}: differs by {error:.1e}")
+        taken = interleaved({"ours": case.fit, "scikit-learn": case.reference}, seconds)
+        size = f"{case.method}, agrees to {error:.0e}"
+        rows.append(_row(case.name, size, taken))
+    return rows
+
+
 RUNS: dict[str, Callable[[], list[Row]]] = {
     "factorization": newton_system_of_factorization,
     "masked": masked_factorization_sweep,
     "lowrank": diagonal_plus_low_rank,
     "softmax": softmax_on_digits,
+    "fits": fits_on_real_data,
 }
 
 

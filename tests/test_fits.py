@@ -13,41 +13,20 @@ from benchmarks.fits import (
     factor_analysis,
     gaussian_mixture,
     gaussian_process,
-    huber,
-    logistic,
     masked_factorization,
-    poisson,
-    ridge,
     softmax,
-    squared_hinge,
     strd,
 )
 from benchmarks.fits import more_garbow_hillstrom as mgh
+from benchmarks.fits.cases import Case, cases
 
 BREAST_CANCER, DIABETES = data.breast_cancer(), data.diabetes()
-#: Fits, their data and the relative tolerance, which is that of the reference's own stopping rule.
-FITS = [
-    (logistic, BREAST_CANCER, 1e-8),
-    (poisson, DIABETES, 1e-8),
-    (huber, DIABETES, 1e-3),
-    (ridge, DIABETES, 1e-9),
-    (squared_hinge, BREAST_CANCER, 1e-5),
-    (elastic_net, DIABETES, 1e-9),
-]
+CASES = cases()
 
 
-@pytest.mark.parametrize(
-    ("model", "dataset", "tolerance"), FITS, ids=lambda m: getattr(m, "__name__", "")
-)
-def test_fit_agrees_with_scikit_learn(model: Any, dataset: Any, tolerance: float) -> None:
-    result = model.fit(*dataset)
-    reference = model.reference(*dataset)
-    assert result.success and result.optimality <= 1e-8
-    ours = result.solution if isinstance(result.solution, dict) else {"w": result.solution}
-    theirs = reference if isinstance(reference, dict) else {"w": reference}
-    for key in ours:
-        scale = 1 + np.abs(theirs[key]).max()
-        np.testing.assert_allclose(ours[key], theirs[key], rtol=0, atol=tolerance * scale)
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.name}, {case.method}" for case in CASES])
+def test_fit_agrees_with_scikit_learn(case: Case) -> None:
+    assert case.error() <= case.tolerance
 
 
 def test_softmax_regression_on_digits_agrees_with_scikit_learn() -> None:
