@@ -1,7 +1,7 @@
 """Least squares under constraints by SciPy's methods, whose Jacobians are derived.
 
 ``isotonic``: ``mean((w - y)^2)`` with ``w[i] <= w[i + 1]``, by SLSQP or trust-constr.
-``bounded_norm``: ``mean((X w - y)^2)`` with ``|w|^2 <= bound``, a constraint that is not linear; its
+``bounded_norm``: ``mean((X w - y)^2)`` with ``|w|^2 <= bound``, which is not linear; its
 solution is that of ridge regression with the multiplier as penalty.
 """
 
