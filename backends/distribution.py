@@ -20,7 +20,7 @@ from tensorcalc.nodes import Apply, Delta, Node, Product, Sum, Variable, postord
 from tensorcalc.products import product, scale, split_coefficient
 from tensorcalc.sums import add
 
-#: The size assumed for every symbol.
+#: The size assumed for a symbol where no other is known.
 ASSUMED_SIZE = 100
 #: The share of entries that may be filled, at most.
 FILLED = 0.5

@@ -29,7 +29,7 @@ from .affine_rows import has_rows, reduced_to_core
 from .binding import argument_names
 from .contractions import contracted
 from .cores import Core
-from .distribution import distributed
+from .distribution import ASSUMED_SIZE, distributed
 from .grams import GramChoice
 from .hoisting import hoisted
 from .node_kinds import (
@@ -67,8 +67,6 @@ from .unrolling import unrolled
 
 #: A nest of more operations than this is cut: its text stays readable, its recursion shallow.
 NEST_LIMIT = 24
-#: The size assumed for a symbol that no hint gives.
-ASSUMED_SIZE = 100
 
 
 class Lowered(NamedTuple):

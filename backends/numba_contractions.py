@@ -7,12 +7,18 @@ from typing import Any
 
 from tensorcalc.extents import same_extents
 
-from .numba_groups import NumbaGroups
+from .numba_flat import NumbaFlat
+from .program import Program
 from .steps import Contract, Labels, Nest, Term, Value, View, load
 
 
-class NumbaContractions(NumbaGroups):
+class NumbaContractions(NumbaFlat):
     """Writes contractions, and lays values out as arrays."""
+
+    def __init__(self, program: Program, precision: str) -> None:
+        super().__init__(program, precision)
+        #: Copies made so far, by the value and the order of its axes.
+        self.copies: dict[tuple[Value, tuple[int, ...]], str] = {}
 
     def contract(self, step: Contract) -> None:
         """``out[output] = sum of left * right``."""
@@ -87,8 +93,8 @@ class NumbaContractions(NumbaGroups):
         partner = dict(zip(step.subscripts[0], step.subscripts[1], strict=True))
         if any(partner[x] != x for x in summed) or [partner[x] for x in rows] != list(columns):
             return ""
-        name, places = self._memory(step.left, step.subscripts[0])
         groups = [tuple(rows), tuple(summed)]
+        name, places = self._memory(step.left, step.subscripts[0], *groups)
         for function, order in (("row_gram", groups), ("gram", groups[::-1])):
             if places == (*order[0], *order[1]):
                 matrix = self._merged(name, step.left, step.subscripts[0], order)
@@ -97,35 +103,65 @@ class NumbaContractions(NumbaGroups):
 
     def _matrix(self, value: Value, own: Labels, *groups: Sequence[int]) -> str:
         """The value with each group of labels as one axis; transposed, not copied, if it can be."""
-        name, places = self._memory(value, own)
         batch, first, second = groups
-        if places == (*batch, *first, *second):
-            return self._merged(name, value, own, groups)
-        if places == (*batch, *second, *first) and not batch:
+        name, places = self._memory(value, own, *groups)
+        if places == (*batch, *second, *first) and not batch and places != (*first, *second):
             return f"{self._merged(name, value, own, (batch, second, first))}.T"
-        name = self._permuted(value, own, (*batch, *first, *second))
+        wanted = (*batch, *first, *second)
+        if batch and places != wanted and places[-1] not in batch and _are_single(groups):
+            axes = tuple(places.index(label) for label in wanted)
+            return f"{name}.transpose({axes})"  # of which BLAS reads each matrix as it lies
+        if places != wanted:
+            name = self._permuted(value, own, (*batch, *first, *second))
         return self._merged(name, value, own, groups)
 
-    def _memory(self, value: Value, own: Labels) -> tuple[str, Labels]:
-        """An array of real numbers and its labels in the order of its axes."""
+    def _memory(self, value: Value, own: Labels, *groups: Sequence[int]) -> tuple[str, Labels]:
+        """An array of real numbers and its labels in the order of its axes.
+
+        Where there is none, it is made with the groups of labels one after the other: the first
+        first, or the last where that makes longer runs of what is copied.
+        """
+        found = self._array_of(value, own)
+        if found is not None:
+            return found
+        orders = [tuple(label for group in groups for label in group)]
+        if not (len(groups) == 3 and groups[0]):
+            orders.append(tuple(label for group in groups[::-1] for label in group))
+        known = [each for each in orders if self._key(value, own, each) in self.copies]
+        extents = dict(zip(own, value.extents, strict=True))
+        longer = [each for each in orders if not isinstance(extents[each[-1]], int)]
+        order = (*known, *longer, *orders)[0]
+        return self._permuted(value, own, order), order
+
+    def _array_of(self, value: Value, own: Labels) -> tuple[str, Labels] | None:
+        """An array that holds the value's real numbers, and its labels in the order of its axes."""
         if value not in self.arrays:
             if isinstance(step := self.makers[value], View) and value.kind == "real":
                 permutation = _permutation(step)
                 if permutation is not None:
-                    return self._memory(step.source, tuple(own[k] for k in permutation))
-            return self._permuted(value, own, own), own
+                    return self._array_of(step.source, tuple(own[k] for k in permutation))
+            return None
         if value.kind != "real":
-            return self._permuted(value, own, own), own
+            return None
         name, axes = self.arrays[value]
         self.reads.add(name)
         return name, tuple(own[axis] for axis in axes)
 
     def _permuted(self, value: Value, own: Labels, order: Labels) -> str:
-        """A copy with its axes in an order."""
-        extents = dict(zip(own, value.extents, strict=True))
-        copy = Value(f"{value.name}_copy", tuple(extents[x] for x in order))
-        self.nest(Nest(copy, load(value, own), order, (), extents))
-        return self.arrays[copy][0]
+        """A copy with its axes in an order; one for all that want it."""
+        key = self._key(value, own, order)
+        if key not in self.copies:
+            extents = dict(zip(own, value.extents, strict=True))
+            copy = Value(f"{value.name}_copy", tuple(extents[x] for x in order))
+            self.ordered.add(copy.name)
+            self.nest(Nest(copy, load(value, own), order, (), extents))
+            self.copies[key] = self.arrays[copy][0]
+        self.reads.add(self.copies[key])
+        return self.copies[key]
+
+    @staticmethod
+    def _key(value: Value, own: Labels, order: Labels) -> tuple[Value, tuple[int, ...]]:
+        return value, tuple(own.index(label) for label in order)
 
     def _merged(
         self,
@@ -136,7 +172,7 @@ class NumbaContractions(NumbaGroups):
         contiguous: bool = False,
     ) -> str:
         """The array with one axis for each group of labels."""
-        if all(len(group) <= 1 for group in groups):
+        if _are_single(groups):
             return name
         extents = dict(zip(own, value.extents, strict=True))
         volumes: list[Any] = []
@@ -158,9 +194,14 @@ class NumbaContractions(NumbaGroups):
         labels = tuple(range(value.ndim))
         sizes = dict(enumerate(value.extents))
         copy = Value(value.name, value.extents, value.kind)
+        self.ordered.add(copy.name)
         self.nest(Nest(copy, load(value, labels), labels, (), sizes))
         self.arrays[value] = self.arrays[copy]
         return self.arrays[value][0]
+
+
+def _are_single(groups: Sequence[Sequence[int]]) -> bool:
+    return all(len(group) <= 1 for group in groups)
 
 
 def _function(rows: Sequence[int], columns: Sequence[int]) -> str:

@@ -29,8 +29,9 @@ from .steps import (
     View,
 )
 
-#: Lines from which a kernel ends after a step: LLVM takes too long for very long functions.
-LINES = 200
+#: Lines from which a kernel ends after a step: compiling takes longer than in proportion to them
+#: (``python -m benchmarks.thresholds``).
+LINES = 100
 
 #: Names that the text of kernels uses.
 TAKEN = set(

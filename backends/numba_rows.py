@@ -20,12 +20,16 @@ _exact: Any = numba.njit(cache=True, error_model="numpy", nogil=True)
 
 #: Partial results of a long row, so that the processor works on several entries at once.
 LANES = 16
+#: Entries of rows whose exponentials are one loop.
+ENTRIES = 1024
 
 
 @_exact
 def greatest(x):
     """The greatest entry, NaN if there is one, -inf of nothing."""
     lowest = x.dtype.type(-np.inf)
+    if x.size < LANES:  # without the array of partial results
+        return _greatest_of_few(x, lowest)
     peaks = np.full(LANES, lowest)
     whole = x.size // LANES * LANES
     for start in range(0, whole, LANES):
@@ -33,45 +37,74 @@ def greatest(x):
             value = x[start + lane]
             peak = peaks[lane]
             peaks[lane] = select((peak >= value) | (peak != peak), peak, value)
-    peak = lowest
-    for lane in range(LANES):
-        peak = select((peak >= peaks[lane]) | (peak != peak), peak, peaks[lane])
-    for k in range(whole, x.size):
+    return _greatest_of_few(x[whole:], _greatest_of_few(peaks, lowest))
+
+
+@_exact
+def _greatest_of_few(x, peak):
+    """The greatest of ``peak`` and all entries."""
+    for k in range(x.size):
         peak = select((peak >= x[k]) | (peak != peak), peak, x[k])
     return peak
 
 
 @_compiled
-def _weights(x, peak, out):
-    """``exp(x - peak)`` and its sum; 1 where both are the same infinity."""
+def _exp(x):
+    """``x = exp(x)``: one loop over short rows, since what is left of each would not vectorise."""
+    for k in range(x.size):
+        x[k] = vm.exp(x[k])
+
+
+@_compiled
+def _total(x):
     total = x.dtype.type(0)
     for k in range(x.size):
-        rest = select(x[k] == peak, x.dtype.type(0), x[k] - peak)
-        out[k] = vm.exp(rest)
-        total += out[k]
+        total += x[k]
     return total
 
 
 @_compiled
+def _rows_at_once(x):
+    """Rows that together have about :data:`ENTRIES` entries."""
+    return max(1, ENTRIES // max(x.shape[1], 1))
+
+
+@_compiled
 def softmax(x, out):
-    """``out[i] = exp(x[i]) / sum exp(x[j])``."""
-    for row in range(x.shape[0]):
-        total = _weights(x[row], greatest(x[row]), out[row])
-        factor = x.dtype.type(1) / total
-        for k in range(x.shape[1]):
-            out[row, k] *= factor
+    """``out[i] = exp(x[i]) / sum exp(x[j])``; entries of one infinite peak share it."""
+    step = _rows_at_once(x)
+    for first in range(0, x.shape[0], step):
+        last = min(first + step, x.shape[0])
+        for row in range(first, last):
+            peak = greatest(x[row])
+            for k in range(x.shape[1]):
+                same = x[row, k] == peak
+                out[row, k] = select(same, x.dtype.type(0), x[row, k] - peak)
+        _exp(out[first:last].reshape(-1))
+        for row in range(first, last):
+            factor = x.dtype.type(1) / _total(out[row])
+            for k in range(x.shape[1]):
+                out[row, k] *= factor
 
 
 @_compiled
 def logsumexp(x, out):
     """``out = log sum exp(x[j])``; an infinite peak is not subtracted."""
+    step = _rows_at_once(x)
+    rests = np.empty((min(step, x.shape[0]), x.shape[1]), x.dtype)
+    peaks = np.empty(x.shape[0], x.dtype)
+    for first in range(0, x.shape[0], step):
+        count = min(step, x.shape[0] - first)
+        for row in range(count):
+            peak = greatest(x[first + row])
+            peaks[first + row] = peak if np.isfinite(peak) else x.dtype.type(0)
+            for k in range(x.shape[1]):
+                rests[row, k] = x[first + row, k] - peaks[first + row]
+        _exp(rests[:count].reshape(-1))
+        for row in range(count):
+            out[first + row] = _total(rests[row])
     for row in range(x.shape[0]):
-        peak = greatest(x[row])
-        peak = peak if np.isfinite(peak) else x.dtype.type(0)
-        total = x.dtype.type(0)
-        for k in range(x.shape[1]):
-            total += vm.exp(x[row, k] - peak)
-        out[row] = vm.log(total) + peak
+        out[row] = vm.log(out[row]) + peaks[row]
 
 
 @_compiled

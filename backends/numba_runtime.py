@@ -11,8 +11,9 @@ import numpy as np
 
 from backends.numba_blas import gemm, gemv, syrk
 
-#: Multiplications below which loops are faster than a call of BLAS.
-SMALL = 2048
+#: Multiplications below which loops are faster than a call of BLAS (``python -m
+#: benchmarks.thresholds`` prints both).
+SMALL = 4096
 
 _compiled: Any = numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
@@ -131,7 +132,13 @@ def matrix_matrix(a, b, out):
     """``out[i, j] = sum a[i, k] b[k, j]``."""
     if a.size * b.shape[1] > SMALL:
         gemm(a, b, out)
-        return
+    else:
+        small_matrix_matrix(a, b, out)
+
+
+@_compiled
+def small_matrix_matrix(a, b, out):
+    """The same by loops."""
     clear(out)
     for i in range(a.shape[0]):
         for k in range(a.shape[1]):
@@ -146,9 +153,5 @@ def batched(a, b, out):
         for t in range(a.shape[0]):
             gemm(a[t], b[t], out[t])
         return
-    clear(out)
     for t in range(a.shape[0]):
-        for i in range(a.shape[1]):
-            for k in range(a.shape[2]):
-                for j in range(b.shape[2]):
-                    out[t, i, j] += a[t, i, k] * b[t, k, j]
+        small_matrix_matrix(a[t], b[t], out[t])

@@ -37,6 +37,7 @@ POWERS = {
     0.5: "math.sqrt({0})",
     -0.5: "{one} / math.sqrt({0})",
     1.5: "{0} * math.sqrt({0})",
+    -1.5: "{one} / {0} / math.sqrt({0})",
 }
 #: Functions of :mod:`.vector_math` in a spelling.
 FUNCTION = re.compile(

@@ -36,8 +36,10 @@ class NumbaTiles(NumbaCalls, ABC):
         for part, (_, axis) in tile.slices.items():
             own = self.bind(_spanned(names[part], axis, span))
             self.arrays[part] = own, tuple(range(part.ndim))
+        outside = dict(self.copies)  # those made inside are there only if a block was
         for steps in groups(tile.steps):
             self._block(tile, list(steps), span)
+        self.copies = outside
         self.indent -= 1
 
     def _array(self, value: Value) -> str:

@@ -71,7 +71,8 @@ def _weights(nest: Nest, matrix: Value) -> Term | None:
 
 helper("""
 def signed_gram(a, d):
-    # a' diag(d) a; syrk takes half the operations, and four passes over a.
+    # a' diag(d) a; syrk takes half the operations, and four passes over a, which pays from about
+    # this size (python -m benchmarks.thresholds).
     if a.shape[1] < 512:
         return a.T.dot(d[:, None] * a)
     b = np.sqrt(np.abs(d))[:, None] * a

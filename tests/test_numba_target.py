@@ -318,3 +318,42 @@ def test_long_programs_are_several_kernels_that_write_into_the_same_array(
     assert "run0(" in body and "kernel" not in body
     point = np.arange(5.0)
     np.testing.assert_allclose(function(x=point), tc.evaluate(hessian, x=point))
+
+
+# -- what the text does not do twice --------------------------------------------------------------
+def test_windows_are_copied_once_for_all_products_of_them() -> None:
+    images, kernels = tc.variables("images: b 7, kernels: 3 o")
+    windows = np.lib.stride_tricks.sliding_window_view(images, 3, axis=1)
+    loss = np.sum(np.tanh(np.einsum("bhu,uo->bho", windows, kernels)))
+    function = backends.compile([loss, tc.gradient(loss, kernels)], "numba")
+    assert len(re.findall(r"np\.empty\(\((b, 5, 3|3, b, 5)\)", function.source)) == 1
+    arrays = {"images": np.sin(np.arange(14.0)).reshape(2, 7), "kernels": np.cos(np.ones((3, 2)))}
+    for found, root in zip(function(**arrays), function.roots, strict=True):
+        np.testing.assert_allclose(found, tc.evaluate(root, **arrays), rtol=1e-12)
+
+
+def test_entries_of_whole_arrays_are_one_loop_and_transposed_ones_are_not() -> None:
+    """A short inner loop would leave most of its entries to scalar code."""
+    X, W = tc.variables("X: m n, W: n m")
+    one = backends.compile([np.tanh(X @ W)], "numba")
+    assert one.source.count("    for ") == 1
+    entries = np.exp(X @ W)
+    other = backends.compile([np.tanh(entries + entries.T)], "numba")
+    assert "        for " in other.source
+    rng = np.random.default_rng(0)
+    arrays = {"X": rng.normal(size=(2, 3)), "W": rng.normal(size=(3, 2))}
+    for function in (one, other):
+        (found,) = function(**arrays)
+        np.testing.assert_allclose(found, tc.evaluate(function.roots[0], **arrays), rtol=1e-12)
+
+
+def test_matrices_of_a_batch_are_read_as_they_lie() -> None:
+    A, B = tc.variables("A: i t k, B: k t j")
+    product = np.einsum("itk,ktj->tij", np.sin(A), np.cos(B))
+    function = backends.compile(product, "numba")
+    assert "batched(" in function.source and function.source.count("np.empty(") == 2
+    rng = np.random.default_rng(1)
+    for size in (3, 20):  # by loops and by BLAS
+        arrays = {"A": rng.normal(size=(size, 2, size)), "B": rng.normal(size=(size, 2, size))}
+        wanted = np.einsum("itk,ktj->tij", np.sin(arrays["A"]), np.cos(arrays["B"]))
+        np.testing.assert_allclose(function(**arrays), wanted, rtol=1e-10, atol=1e-12)
