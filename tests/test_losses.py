@@ -157,6 +157,12 @@ def test_class_targets_of_a_wrong_shape_name_both_shapes_that_fit():
         losses.nll_loss(X, np.zeros(5))
 
 
+@pytest.mark.parametrize("loss", [losses.cross_entropy, losses.nll_loss])
+def test_an_index_that_is_no_class_is_told_the_classes(loss):
+    with pytest.raises(IndexError, match=r"class indices go from 0 to 3: input of shape \(5, 4\)"):
+        loss(X, np.array([0, 1, 2, 3, 4]))
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
@@ -164,6 +170,7 @@ def test_class_targets_of_a_wrong_shape_name_both_shapes_that_fit():
         (lambda: losses.HuberLoss(delta=0.0), "delta=0.0"),
         (lambda: losses.cross_entropy(X, CLASSES, label_smoothing=1.5), "1.5"),
         (lambda: losses.mse_loss(X, Y, reduction="batchmean"), "'batchmean'"),
+        (lambda: losses.binary_cross_entropy(X, T), "with_logits"),
     ],
 )
 def test_options_outside_their_range_are_refused(make, text):

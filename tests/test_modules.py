@@ -299,6 +299,7 @@ def test_a_wrong_shape_names_the_layer_and_the_sizes():
         ("Conv2d", (3, 4, 9), (2, 3, 8, 8), "window of"),
         ("Conv2d", (3, 4, 3), (2, 8), "axes"),
         ("BatchNorm2d", (3,), (2, 3), "2 axes"),
+        ("BatchNorm1d", (3,), (1, 3), "one value per channel"),
         ("LayerNorm", (4,), (2, 3), "last axes"),
         ("GroupNorm", (2, 4), (2, 3, 5), "2 groups"),
         ("LSTM", (3, 4), (5, 2, 7), "input_size 3"),
@@ -308,6 +309,13 @@ def test_a_wrong_shape_names_the_layer_and_the_sizes():
 def test_shapes_that_do_not_fit_a_layer(layer, args, shape, message):
     with pytest.raises(ShapeError, match=message):
         getattr(nn, layer)(*args)(np.ones(shape))
+
+
+@pytest.mark.parametrize(("given", "text"), [("relu", "not 'relu'"), (nn.ReLU, "the class ReLU")])
+def test_a_sequence_takes_modules_only(given, text):
+    for make in (lambda: nn.Sequential(given), lambda: nn.Sequential({"last": given})):
+        with pytest.raises(TypeError, match=text):
+            make()
 
 
 def test_channels_must_divide_into_groups_and_heads():

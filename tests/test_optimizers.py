@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from autodiff import optim
+from autodiff import nn, optim
 from autodiff.graph import Tensor
 from autodiff.optim import lr_scheduler
 
@@ -256,6 +256,19 @@ def test_mistakes_are_refused_in_words(make, text):
 def test_arrays_are_no_parameters():
     with pytest.raises(TypeError, match="optimizes tensors, not ndarray"):
         optim.SGD([np.zeros(3)])
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda model: optim.SGD(model.parameters), "SGD takes tensors, not method"),
+        (lambda model: optim.clip_grad_norm_(model.parameters, 1.0), "with parentheses"),
+        (lambda model: lr_scheduler.StepLR(model, 3), "not of a Linear"),
+    ],
+)
+def test_a_method_or_a_model_where_tensors_or_an_optimizer_go(make, text):
+    with pytest.raises(TypeError, match=text):
+        make(nn.Linear(2, 2))
 
 
 def test_a_state_of_another_network_is_refused():

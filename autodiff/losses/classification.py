@@ -5,6 +5,8 @@ Inputs have shape (C,), (N, C) or (N, C, d1, d2, ...), as in torch: classes are 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,9 @@ from scipy.special import log_expit, xlogy
 import tensorcalc as tc
 from tensorcalc.errors import ShapeError
 
+from ..graph import Tensor
 from ..graph.functions import layer_function
+from ..graph.modes import extend
 from .reduction import (
     Loss,
     check_reduction,
@@ -101,7 +105,8 @@ def cross_entropy(
     if np.shape(target) == np.shape(input) and tensor_dtype(target) == "f":
         return _cross_entropy_of_probabilities(input, target, weight, reduction, smoothing)
     _check_indices("cross_entropy", input, target)
-    return _cross_entropy_of_indices(input, target, weight, ignore_index, reduction, smoothing)
+    with _named_classes(input):
+        return _cross_entropy_of_indices(input, target, weight, ignore_index, reduction, smoothing)
 
 
 def nll_loss(
@@ -118,7 +123,20 @@ def nll_loss(
     """
     check_reduction(reduction)
     _check_indices("nll_loss", input, target)
-    return _nll(input, target, weight, ignore_index, reduction)
+    with _named_classes(input):
+        return _nll(input, target, weight, ignore_index, reduction)
+
+
+@contextmanager
+def _named_classes(input: Any) -> Iterator[None]:
+    """An index that is no class is said to be one."""
+    try:
+        yield
+    except IndexError as error:
+        shape = np.shape(input)
+        last = shape[1 if len(shape) > 1 else 0] - 1
+        extend(error, [f"class indices go from 0 to {last}: input of {shape_text(shape)}"])
+        raise
 
 
 def _check_indices(name: str, input: Any, target: Any) -> None:
@@ -198,7 +216,8 @@ def binary_cross_entropy(
     """``-(t[i] log p[i] + (1 - t[i]) log(1 - p[i]))`` of probabilities, logarithms above -100.
 
     ``weight`` broadcasts against the input. At p = 0 and p = 1 exactly the cut logarithm is
-    constant, so its gradient is zero there. Raises ShapeError where shapes differ.
+    constant, so its gradient is zero there. Raises ShapeError where shapes differ, ValueError for
+    an array with entries outside [0, 1].
 
     >>> import numpy as np, autodiff as ad
     >>> round(float(ad.losses.binary_cross_entropy(np.array([0.9, 0.2]), np.array([1.0, 0.0]))), 6)
@@ -206,7 +225,17 @@ def binary_cross_entropy(
     """
     check_reduction(reduction)
     check_same_shape("binary_cross_entropy", input, target)
+    _check_probabilities(input)
     return _binary(input, target, weight, reduction)
+
+
+def _check_probabilities(input: Any) -> None:
+    array = input.data if isinstance(input, Tensor) else input
+    if isinstance(array, np.ndarray) and array.size and (array.min() < 0 or array.max() > 1):
+        raise ValueError(
+            f"binary_cross_entropy of numbers from {array.min():.3g} to {array.max():.3g}, which "
+            "are no probabilities\n  hint: binary_cross_entropy_with_logits takes any numbers"
+        )
 
 
 def binary_cross_entropy_with_logits(

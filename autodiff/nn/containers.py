@@ -41,7 +41,8 @@ class ModuleList(Module):
         self.extend(modules)
 
     def append(self, module: Module) -> ModuleList:
-        """Add a module at the end."""
+        """Add a module at the end. Raises TypeError for what is no module, as a class of them."""
+        _check_module(self, module)
         setattr(self, str(self._count), module)
         self._count += 1
         return self
@@ -68,6 +69,17 @@ class ModuleList(Module):
         return vars(self)[str(range(self._count)[index])]
 
 
+def _check_module(owner: Module, module: Any) -> None:
+    if not isinstance(module, Module):
+        is_class = isinstance(module, type) and issubclass(module, Module)
+        given = f"the class {module.__name__}" if is_class else repr(module)
+        name = module.__name__ if is_class else "nn.Tanh"
+        raise TypeError(
+            f"{type(owner).__name__} takes modules, not {given}\n"
+            f"  hint: create one, {name}(); a function goes into the forward of a module"
+        )
+
+
 class Sequential(ModuleList):
     """Modules one after the other.
 
@@ -79,6 +91,7 @@ class Sequential(ModuleList):
         if len(modules) == 1 and isinstance(modules[0], dict):
             self._names = list(modules[0])
             for name, module in modules[0].items():
+                _check_module(self, module)
                 setattr(self, name, module)
             self._count = len(self._names)
         else:

@@ -15,7 +15,7 @@ from . import functional
 from .functional.normalization import moved_average
 from .module import Module
 from .options import only
-from .parameter import filled, get_default_dtype
+from .parameter import filled, get_default_dtype, traced_buffers
 
 
 class _BatchNorm(Module):
@@ -62,11 +62,22 @@ class _BatchNorm(Module):
             return functional.batch_norm_inference(
                 input, self.running_mean, self.running_var, self.weight, self.bias, self.eps
             )
+        self._check_several(input)
         results = functional.batch_norm_training(input, self.weight, self.bias, self.eps)
         out, mean, variance = results
         if self.training and self.track_running_stats:
             self._track(mean, variance)
         return out
+
+    def _check_several(self, input: Any) -> None:
+        if isinstance(input, Node) and traced_buffers.get() is None:
+            return  # one example stands for all: who traces it looks for what mixes them
+        if np.size(input) == np.shape(input)[1]:
+            raise ShapeError(
+                f"{type(self).__name__} of one value per channel, which is its own mean",
+                [f"input: shape {np.shape(input)}"],
+                "train on batches of two and more (Batches(drop_last=True)), or model.eval()",
+            )
 
     def _track(self, mean: Any, variance: Any) -> None:
         count = on_arrays(np.add, self.num_batches_tracked, 1)

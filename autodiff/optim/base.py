@@ -10,6 +10,7 @@ import numpy as np
 from ..graph import GraphError, Tensor, enable_grad
 from ..graph.calls import on_arrays
 from ..graph.placement import beside, moved, target_of
+from .clipping import listed
 
 
 class Optimizer:
@@ -43,9 +44,10 @@ class Optimizer:
         self.defaults = defaults
         self.state: dict[Tensor, dict[str, Any]] = {}
         self.param_groups: list[dict[str, Any]] = []
-        given = list(params.items()) if isinstance(params, dict) else list(params)
+        name = type(self).__name__
+        given = list(params.items()) if isinstance(params, dict) else listed(params, name)
         if not given:
-            raise ValueError(f"{type(self).__name__} got no parameters")
+            raise ValueError(f"{name} got no parameters")
         groups: list[Any] = given if isinstance(given[0], dict) else [{"params": given}]
         for group in groups:
             self.add_param_group(group)

@@ -75,8 +75,21 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    given = [parameters] if isinstance(parameters, Tensor) else listed(parameters, "clipping")
     return [p for p in given if p.grad is not None]
+
+
+def listed(parameters: Any, who: str) -> list[Any]:
+    """Parameters as a list.
+
+    Raises TypeError for what cannot be iterated over, as a method that was not called.
+    """
+    if not isinstance(parameters, Iterable):
+        raise TypeError(
+            f"{who} takes tensors, not {type(parameters).__name__}\n"
+            "  hint: pass model.parameters(), with parentheses"
+        )
+    return list(parameters)
 
 
 def _array(grad: Any) -> Any:

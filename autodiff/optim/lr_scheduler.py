@@ -19,6 +19,11 @@ class LRScheduler:
     """Sets the rates of an optimizer's groups; subclasses say :meth:`rate`."""
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"{type(self).__name__} changes the rates of an optimizer, not of a "
+                f"{type(optimizer).__name__}\n  hint: pass the optimizer first"
+            )
         self.optimizer = optimizer
         self.base_lrs = [g.setdefault("initial_lr", g["lr"]) for g in optimizer.param_groups]
         self.last_epoch = last_epoch

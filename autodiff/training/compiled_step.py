@@ -288,7 +288,7 @@ def _derived(
     shown, changed = pytrees.unflatten(trace.definition, trace.outputs)
     if not isinstance(shown, Node) or shown.ndim:
         raise DerivativeError(
-            "compile_step needs a loss that is a scalar", [f"loss: {shown!s:.60}"], "take its mean"
+            "compile_step needs a loss that is a scalar", [_described(shown)], "take its mean"
         )
     whole = Assembly(tape, shown, [params[name] for name, _, _ in layout.updated])
     slopes = {name: whole.gradient(params[name]) for name, _, _ in layout.updated}
@@ -311,6 +311,12 @@ def _derived(
     )
     dtypes = [getattr(leaf, "dtype", SCALAR) for leaf in pytrees.flatten(old)[0]]
     return nodes, nesting, dtypes
+
+
+def _described(loss: Any) -> str:
+    if not isinstance(loss, Node):
+        return f"loss: {type(loss).__name__}"
+    return f"loss: shape ({', '.join(map(str, loss.extents))})"
 
 
 def _scaled(
