@@ -84,7 +84,17 @@ class Row:
         verdict = f"  MISSED: {missed}" if missed else "  met" if self.target_count() else ""
         verdict += "".join(f"  {name} {self.left_out[name]}" for name in self.wrong())
         what = f" {self.result:23}" if self.result else ""
-        return f"{self.size!s:>6} {self.dtype:8}{what} {times}  {ratios}{machine}{verdict}"
+        about = f"{self._first_calls()}{self._peaks()}{machine}"
+        return f"{self.size!s:>6} {self.dtype:8}{what} {times}  {ratios}{about}{verdict}"
+
+    def _first_calls(self) -> str:
+        """What deriving, tracing and compiling took, in the order of the times."""
+        first = [time_text(self.first[name]) for name in self.seconds if name in self.first]
+        return f"  first calls {' / '.join(first)}" if first else ""
+
+    def _peaks(self) -> str:
+        peaks = [f"{self.memory[name] / 1e6:.3g}" for name in self.seconds if name in self.memory]
+        return f"  peaks {' / '.join(peaks)} MB" if peaks else ""
 
     def wrong(self) -> list[str]:
         """The contestants whose results failed their checks."""

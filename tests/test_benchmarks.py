@@ -82,6 +82,8 @@ def test_rows_say_what_was_missed():
     met = Row("hessians", "p", 10, "float64", {OURS: 1e-3, "JAX": 3e-3}, {"JAX": 2.0})
     assert met.misses() == []
     assert str(met).endswith("met")
+    met.first, met.memory = {"JAX": 0.25, OURS: 2e-3}, {OURS: 10**6, "JAX": 2 * 10**7}
+    assert "first calls 2 ms / 250 ms  peaks 1 / 20 MB" in str(met)
 
 
 @pytest.mark.parametrize(
