@@ -73,9 +73,9 @@ def memory_bytes(memory: str | int | float) -> int:
 
     Raises ValueError if it is neither.
     """
-    if isinstance(memory, (int, float)):
+    if isinstance(memory, (int, float)) and memory > 0:
         return int(memory)
-    found = re.fullmatch(r"\s*([\d.]+(?:e\d+)?)\s*([a-z]*)\s*", memory.lower())
+    found = re.fullmatch(r"\s*([\d.]+(?:e\d+)?)\s*([a-z]*)\s*", str(memory).lower())
     if found is None or found[2] not in UNITS:
         raise ValueError(f"memory={memory!r}: write a number of bytes, '500 MB' or '2 GiB'")
     return int(float(found[1]) * UNITS[found[2]])

@@ -154,7 +154,14 @@ def exponential_family(
 
     @functools.wraps(function)
     def loss(*args: Any, **kwargs: Any) -> Any:
-        eta, observed = function(*args, **kwargs)
+        returned = function(*args, **kwargs)
+        if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+            raise DerivativeError(
+                "the Fisher information needs a function that returns a pair (eta, y)",
+                ["returned: one value, as a loss is"],
+                "return natural parameters and observations, or use method='newton' for the loss",
+            )
+        eta, observed = returned
         return log_partition(eta) - np.sum(eta * observed), eta
 
     return loss

@@ -15,6 +15,7 @@ from . import curvature_rules, pytrees, rules
 from .arguments import arguments_of
 from .curvature_rules import Local
 from .directions import check_real
+from .method_options import check_options, unknown_method
 from .result import Result
 from .transforms import StructuredTransform, Transform
 
@@ -246,7 +247,9 @@ class Objective:
         """
         method = method or self._default_method(options)
         if method.lower() in METHODS:
-            return METHODS[method.lower()](self, progress=progress, **options)
+            solver = METHODS[method.lower()]
+            check_options(method, solver, options)
+            return solver(self, progress=progress, **options)
         return self._scipy(method, progress, options)
 
     def _scipy(self, method: str, progress: bool, options: dict[str, Any]) -> Result:
@@ -279,7 +282,7 @@ class Objective:
         """
         takes = TAKES.get(method.lower())
         if takes is None:
-            raise ValueError(f"method {method!r} is none of {', '.join([*METHODS, *TAKES])}")
+            raise unknown_method(method, [*METHODS, *TAKES])
         functions: dict[str, Any] = {"jac": self.jac} if "jac" in takes else {}
         if "hessp" in takes and self.x0.size > DENSE_LIMIT:
             functions["hessp"] = self.hessp

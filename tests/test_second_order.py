@@ -224,6 +224,27 @@ def test_the_callback_and_the_limit_end_a_method() -> None:
     assert ended.nit == 3 and not ended.success and "maximum" in ended.message
 
 
+@pytest.mark.parametrize(
+    ("method", "options", "error", "said"),
+    [
+        ("newton", {"max_iter": 3}, TypeError, "no option 'max_iter', did you mean 'maxiter'"),
+        ("newton", {"bounds": (0, 1)}, TypeError, "'proximal-newton', 'levenberg-marquardt'"),
+        ("newtn", {}, ValueError, "did you mean 'newton'"),
+        ("natural-gradient", {}, TypeError, "needs the option 'family'"),
+        ("natural-gradient", {"family": "poisson"}, DerivativeError, r"a pair \(eta, y\)"),
+        ("proximal-newton", {"l1": -1.0}, ValueError, "not negative"),
+        ("proximal-newton", {"l1": np.ones(4)}, ValueError, "which have 2 entries"),
+        ("trust-region", {"radius": -1.0}, ValueError, "radius=-1.0 must be positive"),
+    ],
+)
+def test_mistakes_in_options_name_the_remedy(
+    method: str, options: Any, error: Any, said: str
+) -> None:
+    problem = ad.objective(lambda x: np.sum(x**2), np.ones(2))
+    with pytest.raises(error, match=said):
+        problem.minimize(method, **options)
+
+
 def test_wrong_choices_name_the_right_ones() -> None:
     problem = ad.objective(rosenbrock, START)
     for method, options, right in [

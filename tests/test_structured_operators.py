@@ -227,6 +227,48 @@ def test_operator_equals_the_dense_matrix(name, seed):
     check(op, dense, rng)
 
 
+@pytest.mark.parametrize("name", INSTANCES)
+def test_functions_and_entries_of_numpy(name):
+    rng = np.random.default_rng(2)
+    op = INSTANCES[name](rng)
+    dense = op.todense()
+    n = len(dense)
+    for found, wanted in (
+        (np.trace(op), np.trace(dense)),
+        (np.einsum("ii->", op), np.trace(dense)),
+        (np.einsum("ii->i", op), np.diagonal(dense)),
+        (np.diag(op), np.diagonal(dense)),
+        (np.diagonal(op), np.diagonal(dense)),
+        (np.linalg.solve(op, dense[0]), np.eye(n)[0]),
+        (np.linalg.slogdet(op)[1], np.linalg.slogdet(dense)[1]),
+        (np.asarray(op), dense),
+        (op[0, n - 1], dense[0, n - 1]),
+        (op[-1], dense[-1]),
+        (op[1:3, ::2], dense[1:3, ::2]),
+        (op[:, 0], dense[:, 0]),
+    ):
+        close(found, wanted)
+
+
+def test_entries_do_not_need_the_whole():
+    op = DiagonalOperator(np.arange(1.0, 1_000_001.0), (1_000_000,))
+    assert op[5, 5] == 6 and op[5, 6] == 0 and np.trace(op) == 500_000_500_000
+    with pytest.raises(TensorcalcError, match=r"dense 8e\+03 GB"):
+        np.asarray(op)
+
+
+def test_what_an_operator_cannot_do_names_what_it_can():
+    op = DiagonalOperator(np.ones(3), (3,))
+    with pytest.raises(TensorcalcError, match=r"np.linalg.inv of a structured(.|\n)*H.solve\(b\)"):
+        np.linalg.inv(op)
+    with pytest.raises(TensorcalcError, match=r"operator: \(3, 3\)(.|\n)*x: shape \(4,\)"):
+        op @ np.ones(4)
+    with pytest.raises(TensorcalcError, match="integers or slices"):
+        op[[0, 1], [0, 1]]
+    with pytest.raises(TypeError, match="damping='auto' is no number"):
+        op.solve(np.ones(3), damping="auto")
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_variances_of_a_sparse_matrix_are_found_inside_of_its_factor(seed):
     """Also where entries of the factor cancel, as small integers make them do."""

@@ -66,9 +66,16 @@ def proximal_newton(
     >>> found = ad.objective(rosenbrock, np.array([-1.2, 1.0])).minimize("proximal-newton")
     >>> found.x.round(3)
     array([1., 1.])
+
+    Raises ValueError for a penalty that is negative or does not fit the parameters.
     """
     plain = isinstance(l1, (int, float))
     weights = np.full(len(problem.x0), float(l1)) if plain else problem.vector(l1)
+    if weights.shape != problem.x0.shape or not (weights >= 0).all():
+        raise ValueError(
+            f"l1={l1!r}: pass a number that is not negative, or such numbers nested as the "
+            f"parameters, which have {problem.x0.size} entries"
+        )
     penalty = Penalty(weights, box_of(problem, bounds))
 
     def with_penalty(point: Point) -> Point:

@@ -46,8 +46,10 @@ def trust_region(
     >>> found.x.round(3)
     array([1., 1.])
 
-    Raises ValueError for another ``step``.
+    Raises ValueError for another ``step`` and for a radius that is not positive.
     """
+    if not 0 < radius <= max_radius:
+        raise ValueError(f"radius={radius!r} must be positive, at most max_radius={max_radius!r}")
     if step not in _MODELS:
         raise ValueError(f"step={step!r} is none of {', '.join(map(repr, _MODELS))}")
 

@@ -18,6 +18,8 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from tensorcalc.errors import TensorcalcError
 
+from .numpy_functions import entries, numpy_function
+
 Modified = Literal["absolute", "shift"] | None
 
 #: Columns of the identity that are solved for at once.
@@ -112,6 +114,32 @@ class StructuredOperator(LinearOperator, ABC):
         return ()
 
     # -- products -------------------------------------------------------------------------------
+    def dot(self, x: Any) -> Any:
+        """``H @ x``; raises TensorcalcError where the sizes differ."""
+        shape = np.shape(x)
+        if not isinstance(x, LinearOperator) and len(shape) in (1, 2) and shape[0] != self.shape[1]:
+            raise TensorcalcError(
+                "the product of a structured operator with an array that does not fit",
+                [f"operator: {self.shape}, parameter {self.parameter_shape}", f"x: shape {shape}"],
+                "pass a flat vector, x.ravel(), or one column per vector",
+            )
+        return super().dot(x)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """NumPy's functions, by the operator's own methods where it has them."""
+        return numpy_function(function, args, kwargs)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """The whole matrix, for ``np.asarray(H)``; raises TensorcalcError where it is too large."""
+        self._require_dense_fits(
+            "an array of a structured operator", "use products and solves, or H[i, j] for entries"
+        )
+        return np.asarray(self.todense(), dtype)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Entries ``H[i, j]``, rows and blocks in flat positions, without the rest."""
+        return entries(self, key, CHUNK)
+
     def _matmat(self, V: Any) -> Any:
         return self._product(np.asarray(V))
 
@@ -135,6 +163,8 @@ class StructuredOperator(LinearOperator, ABC):
         """
         b = np.asarray(b)
         V = self._columns(b)
+        if not isinstance(damping, (int, float, np.number)):
+            raise TypeError(f"damping={damping!r} is no number")
         if modified == "absolute":
             return self._absolute_solution(V, damping).reshape(b.shape)
         if modified == "shift":
