@@ -1,13 +1,15 @@
 """Where a result's time goes: ``python -m benchmarks.profiling PROBLEM RESULT SIZE``.
 
 Prints the operations and bytes of our program beside those of XLA's, which no load of the machine
-changes, and the seconds of processor time of the slowest lines of the NumPy program.
+changes, the seconds of processor time of the slowest lines of the NumPy program, and how much of
+a call of the numba target is the compiled function.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from time import thread_time
 from typing import Any, NamedTuple
 
@@ -15,11 +17,13 @@ from backends import CompiledFunction
 from backends.step_costs import cost
 from tensorcalc.extents import evaluate
 
+from .measuring import interleaved
 from .modelling import Model, model_named
 from .ours import TRANSFORMS, fresh_loss
 from .peers import load_jax
 
 ROUNDS, SHOWN = 7, 8
+SECONDS = 0.2
 
 
 class Totals(NamedTuple):
@@ -79,6 +83,15 @@ def line_seconds(source: str, arguments: tuple[Any, ...]) -> list[tuple[float, s
     return sorted(((taken, lines[k].strip()) for k, taken in least.items()), reverse=True)
 
 
+def call_seconds(model: Model, result: str, arguments: tuple[Any, ...]) -> dict[str, float]:
+    """Seconds of a call of the numba target, and of its compiled function alone."""
+    function = TRANSFORMS[result](fresh_loss(model), target="numba")
+    function(*arguments)
+    inside = function.plan(arguments, {}).derived.compiled.prepared(*arguments)
+    calls = {"call": lambda: function(*arguments), "inside": lambda: inside(*arguments)}
+    return interleaved(calls, SECONDS)
+
+
 def report(problem: str, result: str, size: int) -> None:
     """Print it."""
     model = model_named(problem)
@@ -96,6 +109,10 @@ def report(problem: str, result: str, size: int) -> None:
     print(f"  {sum(taken for taken, _ in lines) * 1e3:.2f} ms in all")
     for taken, line in lines[:SHOWN]:
         print(f"  {taken * 1e3:10.3f} ms  {line[:120]}")
+    if find_spec("numba") is not None:
+        seconds = call_seconds(model, result, arguments)
+        call, inside = seconds["call"] * 1e6, seconds["inside"] * 1e6
+        print(f"  numba: {call:.1f} µs a call, {inside:.1f} µs of it compiled code")
 
 
 if __name__ == "__main__":
