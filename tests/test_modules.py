@@ -318,6 +318,22 @@ def test_a_sequence_takes_modules_only(given, text):
             make()
 
 
+def test_an_array_takes_the_place_of_no_parameter():
+    layer = nn.Linear(2, 3)
+    with pytest.raises(TypeError, match=r"Linear.weight is a parameter, and ndarray is none"):
+        layer.weight = np.zeros((3, 2))
+    layer.bias = None
+    layer.weight = nn.Parameter(np.ones((3, 2)))
+    np.testing.assert_array_equal(layer(np.ones(2)).data, 2.0)
+
+
+def test_a_convolution_is_refused_when_it_is_created():
+    with pytest.raises(ValueError, match="padding='smae': use 'same'"):
+        nn.Conv2d(1, 2, 3, padding="smae")
+    with pytest.raises(ShapeError, match="stride"):
+        nn.Conv2d(1, 2, 3, 2, padding="same")
+
+
 def test_channels_must_divide_into_groups_and_heads():
     with pytest.raises(ShapeError, match="groups"):
         nn.Conv1d(3, 4, 3, groups=2)

@@ -365,6 +365,26 @@ def test_split_keeps_pairs_and_shares_of_classes():
     assert np.bincount(y).tolist() == [32, 8]
 
 
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"data": X}, "not ndarray"),
+        ({"data": {"x": X, "y": Y}}, "not dict"),
+        ({"data": (X.tolist(), Y.tolist())}, "not tuple of list, list"),
+        ({"validation": X}, "not ndarray"),
+        ({"loss": "cross_entropy"}, "not 'cross_entropy'"),
+        ({"loss": losses.CrossEntropyLoss}, "with parentheses"),
+        ({"optimizer": optim.Adam}, r"optim.Adam\(model.parameters\(\)\)"),
+    ],
+)
+def test_fit_says_what_it_takes(change, text):
+    model = network("tanh")
+    given = {"loss": losses.CrossEntropyLoss(), "optimizer": optim.SGD(model.parameters())}
+    given |= {"data": (X, Y), "epochs": 1, "progress": False}
+    with pytest.raises(TypeError, match=text):
+        fit(model, **(given | change))
+
+
 def test_arrays_of_different_lengths_are_no_batches():
     with pytest.raises(ShapeError, match=r"(?s)array 0: shape \(3,\).*array 1: shape \(4,\)"):
         Batches(np.zeros(3), np.zeros(4))

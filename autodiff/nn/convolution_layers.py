@@ -8,7 +8,7 @@ from typing import Any
 from tensorcalc.errors import ShapeError
 
 from . import functional
-from .functional.geometry import per_axis
+from .functional.geometry import axes_of, per_axis
 from .module import Module
 from .options import only
 from .parameter import uniform
@@ -45,6 +45,7 @@ class _Convolution(Module):
         is_named = isinstance(padding, str)
         self.padding = padding if is_named else per_axis(padding, self.dims, "padding")
         self.dilation = per_axis(dilation, self.dims, "dilation")
+        axes_of(self.kernel_size, self.stride, self.padding, self.dilation)  # refuses what is wrong
         channels = (in_channels, out_channels)
         first, second = channels if self.transposed else channels[::-1]
         shape = (first, second // groups, *self.kernel_size)

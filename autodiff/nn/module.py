@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from tensorcalc.errors import ShapeError, UnknownNameError
 from tensorcalc.nodes import Node
 
+from ..graph import Tensor
 from ..graph.modes import Scope, extend, path_of, scope
 from ..graph.placement import moved
 from .inputs import wrong_input
@@ -126,6 +128,17 @@ class Module:
         """Every place of every parameter, shared ones several times."""
         for name, module in self.named_modules():
             yield from module._places(Parameter, f"{name}." if name else "")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(vars(self).get(name), Parameter) and not isinstance(
+            value, (Tensor, NoneType)
+        ):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a parameter, and {type(value).__name__} is none\n"
+                f"  hint: new numbers go into its data, layer.{name}.data[...] = values; another "
+                "parameter is nn.Parameter(values)"
+            )
+        object.__setattr__(self, name, value)
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Parameters with dotted names, each once."""

@@ -44,8 +44,11 @@ class Trainer:
     ) -> None:
         if schedule_every not in ("epoch", "step"):
             raise ValueError(f"schedule_every={schedule_every!r}: use 'epoch' or 'step'")
+        _check_training(loss, optimizer)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.data, self.validation = as_batches(data), validation
+        if validation is not None and not isinstance(validation, tuple):
+            self.validation = as_batches(validation)
         self.metrics = named_metrics(metrics)
         self.schedule, self.schedule_every = schedule, schedule_every
         self.clip_norm, self.progress = clip_norm, progress
@@ -179,10 +182,35 @@ class Trainer:
 
 
 def as_batches(data: Any) -> Any:
-    """Data that can be iterated over anew in each epoch; a tuple of arrays is cut into batches."""
+    """Data that can be iterated over anew in each epoch; a tuple of arrays is cut into batches.
+
+    Raises TypeError for an array alone, a dictionary, or a tuple of what are no arrays.
+    """
     if isinstance(data, tuple) and all(hasattr(a, "shape") for a in data):
         return Batches(*data)
+    if isinstance(data, (tuple, dict, str)) or hasattr(data, "shape"):
+        given = type(data).__name__
+        if isinstance(data, tuple):
+            given += f" of {', '.join(type(a).__name__ for a in data)}"
+        raise TypeError(
+            f"data are arrays in a tuple, (*inputs, target), or an iterable of such batches, not "
+            f"{given}\n  hint: pass (np.asarray(x), np.asarray(y)), or Batches(x, y, shuffle=True)"
+        )
     return data
+
+
+def _check_training(loss: Any, optimizer: Any) -> None:
+    """Raise TypeError for a class or a name where an object goes."""
+    if isinstance(loss, type) or not callable(loss):
+        raise TypeError(
+            f"fit: the loss is a function of outputs and targets, not {loss!r}\n"
+            "  hint: losses.cross_entropy, or losses.CrossEntropyLoss() with parentheses"
+        )
+    if isinstance(optimizer, type) or not hasattr(optimizer, "param_groups"):
+        raise TypeError(
+            f"fit: the optimizer is an object that holds parameters, not {optimizer!r}\n"
+            "  hint: optim.Adam(model.parameters())"
+        )
 
 
 def fit(

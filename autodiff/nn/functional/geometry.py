@@ -42,11 +42,16 @@ def per_axis(value: Any, count: int, what: str) -> tuple[int, ...]:
 def axes_of(kernel: Sequence[Any], stride: Any, padding: Any, dilation: Any) -> list[Axis]:
     """The axes of windows of shape ``kernel``; ``padding`` is n, one per axis, "same" or "valid".
 
-    Raises ShapeError for "same" with a stride, for which it has no meaning.
+    Raises ShapeError for "same" with a stride, for which it has no meaning, ValueError for another
+    word.
     """
     count = len(kernel)
     strides = per_axis(stride, count, "stride")
     dilations = per_axis(dilation, count, "dilation")
+    if isinstance(padding, str) and padding not in ("same", "valid"):
+        raise ValueError(
+            f"padding={padding!r}: use 'same', 'valid', a number, or one for each axis"
+        )
     if padding == "valid":
         padding = 0
     if padding == "same":
