@@ -262,7 +262,7 @@ class Objective:
         functions = self.functions_for(method)
         with _watched(self, passed, progress) as history:
             found = minimize(self.fun, self.x0, method=method, **functions, **passed)
-        entries = {**found, "method": method, "history": history}
+        entries = {"nit": len(history), **found, "method": method, "history": history}
         result = Result(self, **entries)
         result.jac = self.jac(result.x)
         result.gradient_norm = float(np.linalg.norm(result.jac))

@@ -78,6 +78,7 @@ def test_every_method_minimises_rosenbrock(
 def test_methods_of_scipy_give_the_same_kind_of_result(solve: Any) -> None:
     result = solve(ad.objective(rosenbrock, START[:3]))
     np.testing.assert_allclose(result.solution, np.ones(3), atol=1e-3)
+    assert result.history and min(each["fun"] for each in result.history) <= result.fun + 1e-3
     assert result.gradient_norm == pytest.approx(np.linalg.norm(result.jac))
     assert result.hessian.shape == (3, 3)
 

@@ -13,6 +13,7 @@ from ..result import Result
 from .bounds import box_of
 from .gauss_newton import Jacobian
 from .iteration import method
+from .watched import Watched
 
 
 @method("least-squares")
@@ -43,36 +44,27 @@ def least_squares(
     >>> found.x.round(3)
     array([1., 1.])
     """
-    jacobian, history = Jacobian(problem), _History(callback)
-    bar = {} if algorithm == "lm" else {"callback": history, "verbose": 2 if progress else 0}
-    found = optimize.least_squares(
-        jacobian.residuals,
-        problem.x0,
-        jacobian,
-        bounds=box_of(problem, bounds),
-        method=algorithm,
-        x_scale=x_scale,
-        gtol=gtol,
-        xtol=xtol,
-        ftol=ftol,
-        max_nfev=maxiter,
-        **bar,
-        **options,
-    )
-    return _result(problem, found, history.entries, f"least-squares ({algorithm})")
+    jacobian = Jacobian(problem)
+    with Watched(progress, None, callback) as watched:
 
+        def after(intermediate_result: Any) -> None:
+            watched(intermediate_result.x, intermediate_result.cost)
 
-class _History:
-    """What SciPy calls after every iteration; ``"lm"``, which is MINPACK's, calls nothing."""
-
-    def __init__(self, callback: Callable[[Any], Any] | None) -> None:
-        self.entries: list[dict[str, float]] = []
-        self._callback = callback
-
-    def __call__(self, intermediate_result: Any) -> None:
-        self.entries.append({"fun": float(intermediate_result.cost)})
-        if self._callback is not None:
-            self._callback(intermediate_result.x)
+        found = optimize.least_squares(
+            jacobian.residuals,
+            problem.x0,
+            jacobian,
+            bounds=box_of(problem, bounds),
+            method=algorithm,
+            x_scale=x_scale,
+            gtol=gtol,
+            xtol=xtol,
+            ftol=ftol,
+            max_nfev=maxiter,
+            **({} if algorithm == "lm" else {"callback": after}),  # MINPACK calls nothing
+            **options,
+        )
+    return _result(problem, found, watched.history, f"least-squares ({algorithm})")
 
 
 def _result(problem: Objective, found: Any, history: list[dict[str, float]], name: str) -> Result:

@@ -12,6 +12,7 @@ from ..objectives import Objective
 from ..result import Result
 from .bounds import box_of
 from .iteration import Point, iterate, method, point_at
+from .watched import Watched
 
 
 @method("random-directions")
@@ -83,11 +84,10 @@ def basin_hopping(
     array([1., 1.])
     """
     local_options = {"method": local, **problem.functions_for(local)}
-    with _Counted(progress, niter) as count:
+    with Watched(progress, niter, callback) as watched:
 
         def after(x: Any, value: float, accepted: bool) -> Any:
-            count()
-            return callback(x) if callback else None
+            return watched(x, value)
 
         found = optimize.basinhopping(
             problem.fun,
@@ -98,7 +98,7 @@ def basin_hopping(
             callback=after,
             **options,
         )
-    return _result(problem, found, "basin-hopping")
+    return _result(problem, found, watched, "basin-hopping")
 
 
 @method("dual-annealing", "simulated-annealing")
@@ -131,11 +131,10 @@ def dual_annealing(
         "jac": problem.jac,
         "bounds": pairs,
     }
-    with _Counted(progress, maxiter) as count:
+    with Watched(progress, maxiter, callback) as watched:
 
         def after(x: Any, value: float, context: int) -> Any:
-            count()
-            return callback(x) if callback else None
+            return watched(x, value)
 
         found = optimize.dual_annealing(
             problem.value,
@@ -147,7 +146,7 @@ def dual_annealing(
             x0=problem.x0,
             **options,
         )
-    return _result(problem, found, "dual-annealing")
+    return _result(problem, found, watched, "dual-annealing")
 
 
 @method("differential-evolution")
@@ -174,11 +173,10 @@ def differential_evolution(
     array([1., 1.])
     """
     pairs = list(zip(*box_of(problem, bounds), strict=True))
-    with _Counted(progress, maxiter) as count:
+    with Watched(progress, maxiter, callback) as watched:
 
         def after(x: Any, convergence: float = 0.0) -> Any:
-            count()
-            return callback(x) if callback else None
+            return watched(x, problem.value(x))
 
         found = optimize.differential_evolution(
             problem.value,
@@ -188,33 +186,15 @@ def differential_evolution(
             callback=after,
             **options,
         )
-    return _result(problem, found, "differential-evolution")
+    return _result(problem, found, watched, "differential-evolution")
 
 
-class _Counted:
-    """A tqdm bar of a known length, where one is wanted; entering gives its counter."""
-
-    def __init__(self, wanted: bool, total: int) -> None:
-        self._bar: Any = None
-        if wanted:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=total, unit=" iterations")
-
-    def __enter__(self) -> Callable[[], None]:
-        return (lambda: None) if self._bar is None else self._bar.update
-
-    def __exit__(self, *error: Any) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
-def _result(problem: Objective, found: Any, name: str) -> Result:
+def _result(problem: Objective, found: Any, watched: Watched, name: str) -> Result:
     gradient = problem.jac(found.x)
     entries = {key: value for key, value in found.items() if key != "lowest_optimization_result"}
     entries["message"] = " ".join(np.atleast_1d(found.message))
     entries |= {"jac": gradient, "gradient_norm": float(np.linalg.norm(gradient)), "method": name}
-    return Result(problem, **{"history": [], **entries})
+    return Result(problem, **entries, history=watched.history)
 
 
 __all__ = ["basin_hopping", "differential_evolution", "dual_annealing", "random_directions"]
