@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--peer", action="append", metavar="NAME", help="only this one; repeat for more")
     add("--quick", action="store_true", help="leave out what takes long")
     add("--memory", action="store_true", help="measure peaks of memory at the largest sizes")
-    add("--seconds", type=float, default=0.5, help="of measuring for each row")
+    add("--seconds", type=float, default=Options.seconds, help="of measuring for each row")
     add("--json", type=Path, metavar="FILE", help="store the rows")
     add("--plot", type=Path, metavar="FILE", help="draw the ratios, a PNG")
     add("--strict", action="store_true", help="fail if a target is missed")

@@ -12,7 +12,7 @@ class Options:
     """Passed to every suite."""
 
     #: Seconds of measuring for each row.
-    seconds: float = 0.5
+    seconds: float = 0.3
     #: Leave out what takes long.
     quick: bool = False
     #: Where lines of text go.

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
-
-from tensorcalc.extents import Extent
 
 from ..numba_terms import Loops
 from ..steps import Labels, Nest, Term, Value, load
@@ -170,10 +167,3 @@ def product_of(extents: Sequence[Any]) -> Any:
     for extent in extents:
         total = total * extent
     return total
-
-
-def literal_volume(extents: Sequence[Any]) -> int | None:
-    """The product if all extents are numbers."""
-    if any(isinstance(extent, Extent) for extent in extents):
-        return None
-    return math.prod(extents)
