@@ -16,9 +16,9 @@ from .modelling import Model, model_named
 from .ours import own_name
 
 #: Seconds of a first call, and of a later one, after which the contestant is left out.
-FIRST, LATER = 20.0, 2.0
+FIRST, LATER = 40.0, 2.0
 #: Seconds that a trial may take, and that a call must be feared to take to be tried.
-TRIAL, FEARED = 20.0, 5.0
+TRIAL, FEARED = 40.0, 5.0
 #: A call is feared to take as many times longer as the size is larger, to this power.
 GROWTH = 4
 #: numba is feared to compile so many times longer than our formula took to derive. What a trial has
