@@ -11,9 +11,9 @@ import numpy as np
 
 from backends.numba_blas import gemm, gemv, syrk
 
-#: Multiplications below which loops are faster than a call of BLAS (``python -m
-#: benchmarks.thresholds`` prints both).
-SMALL = 4096
+#: Multiplications below which loops are faster than a call of BLAS, also where a factor lies
+#: transposed (``python -m benchmarks.thresholds`` prints both).
+SMALL = 2048
 
 _compiled: Any = numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
 

@@ -60,15 +60,16 @@ def small_products() -> Iterator[Line]:
     """A product of square matrices by loops and by BLAS, by multiplications."""
     for size in (4, 8, 10, 12, 16, 20, 24):
         a = np.random.default_rng(size).normal(size=(size, size))
-        out = np.empty_like(a)
+        for what, b in (("a matrix", a), ("a transposed one", a.T)):
+            out = np.empty_like(a)
 
-        def loops(a: Any = a, out: Any = out) -> None:
-            numba_runtime.small_matrix_matrix(a, a, out)
+            def loops(a: Any = a, b: Any = b, out: Any = out) -> None:
+                numba_runtime.small_matrix_matrix(a, b, out)
 
-        def blas(a: Any = a, out: Any = out) -> None:
-            numba_blas.gemm(a, a, out)
+            def blas(a: Any = a, b: Any = b, out: Any = out) -> None:
+                numba_blas.gemm(a, b, out)
 
-        yield _timed("matrix times matrix, products: loops, BLAS", size**3, loops, blas)
+            yield _timed(f"matrix times {what}: loops, BLAS", size**3, loops, blas)
 
 
 def long_functions() -> Iterator[str]:
