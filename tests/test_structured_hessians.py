@@ -215,6 +215,25 @@ def test_weights_that_are_windows_are_computed_in_linear_memory(name):
     assert hessian(x, KERNEL).nbytes <= 12 * x.nbytes
 
 
+#: Inverses whose identity is written with the size of an argument, or with a number.
+INVERTED = {
+    "size of an argument": lambda x, Z: x @ np.linalg.inv(2 * np.eye(len(x)) + Z.T @ Z) @ x,
+    "a number": lambda x, Z: x @ np.linalg.inv(2 * np.eye(11) + Z.T @ Z) @ x,
+    "a solve": lambda x, Z: (x - 1) @ np.linalg.solve(3 * np.identity(11) + Z.T @ Z, x - 1),
+    "plus a ridge": lambda x, Z: x @ np.linalg.inv(np.eye(11) + Z.T @ Z) @ x + np.sum(x**2),
+}
+
+
+@pytest.mark.parametrize("name", INVERTED)
+def test_an_identity_inside_of_a_function_is_one(name):
+    rng = np.random.default_rng(0)
+    x, Z = rng.normal(size=11), rng.normal(size=(2, 11))
+    H, dense = ad.hessian(INVERTED[name], structured=True)(x, Z), ad.hessian(INVERTED[name])(x, Z)
+    assert H.structure.name.startswith("inverse of multiple of the identity plus low rank")
+    assert H.nbytes <= 8 * (2 * 11 + 4)
+    check(H, dense, rng)
+
+
 def test_a_filter_after_a_filter_is_a_wider_band():
     def loss(x, c):
         inner = np.tanh(np.convolve(x, c, mode="same"))
