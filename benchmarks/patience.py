@@ -14,6 +14,7 @@ import sys
 from .calling import Refused
 from .modelling import Model, model_named
 from .ours import own_name
+from .rows import OURS
 
 #: Seconds of a first call, and of a later one, after which the contestant is left out.
 FIRST, LATER = 40.0, 2.0
@@ -21,9 +22,9 @@ FIRST, LATER = 40.0, 2.0
 TRIAL, FEARED = 40.0, 5.0
 #: A call is feared to take as many times longer as the size is larger, to this power.
 GROWTH = 4
-#: numba is feared to compile so many times longer than our formula took to derive. What a trial has
-#: compiled is on disk for the call that follows.
-COMPILING = 10
+#: Compiling, and looking for structure, are feared to take so many times longer than our formula took
+#: to derive. What numba has compiled in a trial is on disk for the call that follows.
+ANALYSING = 10
 
 
 class Patience:
@@ -54,7 +55,7 @@ class Patience:
         100.0
         """
         if name not in self.latest:
-            return COMPILING * self.derived if name == own_name("numba") else 0.0
+            return ANALYSING * self.derived if name.startswith(OURS) else 0.0
         last, seconds = self.latest[name]
         return seconds * (size / last) ** GROWTH
 

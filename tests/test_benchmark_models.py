@@ -169,14 +169,15 @@ def test_who_may_take_too_long_is_tried_in_a_process_of_its_own(monkeypatch, why
     assert tried == [("kernel density", "Hessian", 1000, "float64", "JAX")]
 
 
-def test_numba_is_tried_where_the_formula_took_long_to_derive(monkeypatch):
+@pytest.mark.parametrize("name", ["ours numba", "ours numpy structured"])
+def test_ours_is_tried_where_the_formula_took_long_to_derive(monkeypatch, name):
     monkeypatch.setattr(patience, "trial", lambda *_: "no result after 40 s")
     model, own = model_named("kernel density"), patience.Patience()
-    own.check(model, "Hessian", 10, "float64", "ours numba")
+    own.check(model, "Hessian", 10, "float64", name)
     own.began("ours numpy", 10, 1.0)
     own.check(model, "Hessian", 10, "float64", "JAX")
     with pytest.raises(calling.Refused, match="no result after 40 s at size 10"):
-        own.check(model, "Hessian", 10, "float64", "ours numba")
+        own.check(model, "Hessian", 10, "float64", name)
 
 
 def test_a_trial_says_why_there_is_no_result(monkeypatch):
