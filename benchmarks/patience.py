@@ -22,8 +22,8 @@ FIRST, LATER = 40.0, 2.0
 TRIAL, FEARED = 40.0, 5.0
 #: A call is feared to take as many times longer as the size is larger, to this power.
 GROWTH = 4
-#: Compiling, and looking for structure, are feared to take so many times longer than our formula took
-#: to derive. What numba has compiled in a trial is on disk for the call that follows.
+#: Compiling, and looking for structure, are feared to take so many times longer than our formula
+#: took to derive. What numba has compiled in a trial is on disk for the call that follows.
 ANALYSING = 10
 
 
