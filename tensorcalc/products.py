@@ -241,18 +241,20 @@ class _Work:
         return False
 
     def _diagonal_of_sum(self) -> bool:
-        """A diagonal of a sum among other factors, or that is summed, is the sum of diagonals."""
-        for k, (node, labels) in enumerate(self.factors):
-            distinct = tuple(dict.fromkeys(labels))
-            alone = len(self.factors) == 1 and set(labels) == set(self.output)
-            if isinstance(node, Sum) and len(distinct) < len(labels) and not alone:
-                del self.factors[k]
-                terms = [product((term,), (labels,), distinct) for term in node.operands]
-                self.add(sum_of(terms), distinct, ((), (), ()))
-                self._settle_products()
-                self._normalise_sums()
-                return True
-        return False
+        """The trace of a sum, a partial one too, is that of the sum of the diagonals of its terms."""
+        if len(self.factors) != 1:
+            return False
+        ((node, labels),) = self.factors
+        distinct = tuple(dict.fromkeys(labels))
+        summed = set(labels) != set(self.output)
+        if not (isinstance(node, Sum) and len(distinct) < len(labels) and summed):
+            return False
+        terms = [product((term,), (labels,), distinct) for term in node.operands]
+        self.factors = []
+        self.add(sum_of(terms), distinct, ((), (), ()))
+        self._settle_products()
+        self._normalise_sums()
+        return True
 
     def _part(self, node: Product, labels: tuple[Label, ...]) -> None:
         parts = outer_parts(node)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy import array
 
 import autodiff as ad
 from tensorcalc.errors import DerivativeError, ShapeError, TensorcalcError, TraceError
@@ -73,7 +74,7 @@ REFUSED = {
     "and": (lambda x: np.sum(np.where(x > 0 and x < 2, x, 0)), ("use & and |",)),
     "a chain of comparisons": (lambda x: np.sum(np.where(0 < x < 2, x, 0)), ("a < x < b",)),
     "math": (lambda x: math.exp(x[0]), ("NumPy function of the same name instead of math",)),
-    "an array of entries": (lambda x: np.sum(np.array([x[0], x[1]])), ("np.stack",)),
+    "an array of entries": (lambda x: np.sum(array([x[0], x[1]])), ("np.stack", "as np.array")),
     "a list reduced": (lambda x: np.mean([v**2 for v in x]), ("of a list need it stacked",)),
     "integers": (lambda x: np.sum(x.astype(int)), ("astype(int64)", "np.floor")),
     "random numbers": (lambda x: x @ legacy.rand(3), ("draws random", "as an argument")),

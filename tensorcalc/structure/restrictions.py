@@ -15,7 +15,7 @@ from typing import Any
 from ..broadcasts import constant_axes, without_axes
 from ..errors import ShapeError
 from ..extents import is_equal, same_extents
-from ..nodes import Delta, Node, Product, Sum, as_expression
+from ..nodes import Delta, Node, Sum, as_expression
 from ..numpy_protocol.indexing import HANDLERS
 from ..products import product, scale, split_coefficient
 from ..simplify import simplify
@@ -57,8 +57,8 @@ def trace(H: Node) -> Node:
 def entries_of_sum(node: Node, index: Any) -> Node | None:
     """Entries of a sum of matrices as the sum of the entries of its terms.
 
-    None where there is nothing to spare: all entries are taken, or the sum is of few axes or
-    elementwise.
+    None where all entries are taken, or where the sum is no square matrix: of what is computed
+    anyway, slices are views.
 
     >>> import tensorcalc as tc
     >>> A, x = tc.variables("A: 5 5, x: 5")
@@ -70,19 +70,13 @@ def entries_of_sum(node: Node, index: Any) -> Node | None:
     if not isinstance(total, Sum) or total.ndim < 2 or all(map(_takes_all, items)):
         return None
     half = total.ndim // 2
-    is_square = same_extents(total.extents[:half], total.extents[half:])
-    if not is_square and not any(map(_sums_up, total.operands)):
+    if not same_extents(total.extents[:half], total.extents[half:]):
         return None
     return scale(coefficient, add(*(term[index] for term in total.operands)))
 
 
 def _takes_all(item: Any) -> bool:
     return item is None or item is ... or (isinstance(item, slice) and item == slice(None))
-
-
-def _sums_up(term: Node) -> bool:
-    """Whether a label of a product is not in its result."""
-    return isinstance(term, Product) and any(set(x) - set(term.output) for x in term.subscripts)
 
 
 HANDLERS.append(entries_of_sum)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..curvature.forms import (
+    TERM_LIMIT,
     Factor,
     Form,
     Label,
@@ -42,13 +43,20 @@ def terms_of(H: Node, rank: int) -> list[Form]:
 
 
 def _spread(form: Form) -> list[Form]:
-    joining = [k for k, factor in enumerate(form.factors) if _joins(form, factor)]
-    if not joining:
-        return [form]
-    parts = distributed(form, joining)
-    if len(parts) == 1:
-        return parts
-    return [term for part in parts for term in _spread(ties_found(part))]
+    """The terms, unless they are too many."""
+    found: list[Form] = []
+    rest = [form]
+    while rest:
+        part = rest.pop()
+        joining = [k for k, factor in enumerate(part.factors) if _joins(part, factor)]
+        parts = distributed(part, joining) if joining else [part]
+        if len(parts) == 1:
+            found += parts
+        else:
+            rest += map(ties_found, reversed(parts))
+        if len(found) + len(rest) > TERM_LIMIT:
+            return [form]
+    return found
 
 
 def _joins(form: Form, factor: Factor) -> bool:
