@@ -241,7 +241,7 @@ class _Work:
         return False
 
     def _diagonal_of_sum(self) -> bool:
-        """The trace of a sum, a partial one too, is that of the sum of the diagonals of its terms."""
+        """The trace of a sum, or a partial one, is the sum of the traces of its terms."""
         if len(self.factors) != 1:
             return False
         ((node, labels),) = self.factors
