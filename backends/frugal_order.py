@@ -18,9 +18,10 @@ from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any
 
+from .liveness import Uses
 from .numba_terms import spelling
 from .program import Program
-from .steps import Nest, Step, Term, Value, View, load, shares_memory
+from .steps import Nest, Step, Term, Value, View, load
 
 #: Bytes from which a value counts (entries of arguments have four or eight).
 LARGE = 2**16
@@ -44,32 +45,6 @@ def frugal(program: Program) -> Program:
 
 def _bytes(value: Value) -> int:
     return ITEMS[value.kind] * math.prod(value.extents)
-
-
-class _Uses:
-    """Where values are read, through views as well; results are read at the end."""
-
-    def __init__(self, steps: Sequence[Step], outputs: Sequence[Value]) -> None:
-        self.base: dict[Value, Value] = {}
-        self.made: dict[Value, int] = {}
-        self.read: dict[Value, list[int]] = {}
-        for position, step in enumerate(steps):
-            self.made[step.value] = position
-            if shares_memory(step):
-                self.base[step.value] = self.owner(step.source)
-            for value in {*step.operands(), *map(self.owner, step.operands())}:
-                self.read.setdefault(value, []).append(position)
-        for value in outputs:
-            for each in {value, self.owner(value)}:
-                self.read.setdefault(each, []).append(len(steps))
-
-    def owner(self, value: Value) -> Value:
-        """The value whose memory a value is."""
-        return self.base.get(value, value)
-
-    def last(self, value: Value) -> int:
-        """The last read of a value or a view of it."""
-        return max(self.read.get(self.owner(value), [self.made[value]]))
 
 
 # -- views ----------------------------------------------------------------------------------------
@@ -98,7 +73,7 @@ def _sunk(steps: Sequence[Step]) -> list[Step]:
 # -- masks ----------------------------------------------------------------------------------------
 def _raised(steps: Sequence[Step], outputs: Sequence[Value]) -> list[Step]:
     """Nests that make less than what dies with them, as soon as nobody else reads that."""
-    uses = _Uses(steps, outputs)
+    uses = Uses(steps, outputs)
     after: dict[int, list[Step]] = {}
     moved: set[Value] = set()
     for position, step in enumerate(steps):
@@ -114,7 +89,7 @@ def _raised(steps: Sequence[Step], outputs: Sequence[Value]) -> list[Step]:
     return found
 
 
-def _earliest(step: Step, position: int, uses: _Uses) -> int | None:
+def _earliest(step: Step, position: int, uses: Uses) -> int | None:
     """After which step a nest should be made, None to leave it where it is."""
     if not isinstance(step, Nest):
         return None
@@ -134,7 +109,7 @@ def _again(steps: Sequence[Step], outputs: Sequence[Value]) -> list[Step]:
 
     From the last to the first: what a nest made again reads may be made again as well.
     """
-    uses = _Uses(steps, outputs)
+    uses = Uses(steps, outputs)
     before: dict[int, list[Step]] = {}
     twins: dict[Value, tuple[int, Value]] = {}
     for step in reversed(steps):
@@ -154,7 +129,7 @@ def _again(steps: Sequence[Step], outputs: Sequence[Value]) -> list[Step]:
     return found
 
 
-def _late(step: Step, uses: _Uses) -> int | None:
+def _late(step: Step, uses: Uses) -> int | None:
     """The first read after a long pause, if what a cheap nest needs is kept till about then."""
     value = step.value
     is_cheap = isinstance(step, Nest) and not step.reduced and _is_cheap(step.term)

@@ -12,6 +12,7 @@ from typing import Any
 from tensorcalc.errors import TensorcalcError
 from tensorcalc.extents import evaluate, symbols_of
 
+from .liveness import peak
 from .program import Program
 from .steps import Input, Insert, Reshape, Step, Value, View, shares_memory
 
@@ -39,6 +40,21 @@ def check_memory(
     raise SizeError(
         f"{what} needs {need}; {_remedy(step, sizes, item)}",
         [f"shape: ({', '.join(map(str, step.value.extents))})", f"available: {text(available())}"],
+    )
+
+
+def check_peak(program: Program, sizes: Mapping[str, int], item: int) -> None:
+    """Raise SizeError if the values that live at once need more memory than there is."""
+    needed = peak(program, lambda value: bytes_of(value, sizes, item))
+    if needed < UNQUESTIONED or needed <= available():
+        return
+    _, step = _largest(program, sizes, item)
+    assert step is not None
+    largest = ", ".join(map(str, step.value.extents))
+    raise SizeError(
+        f"the intermediate results that live at once need {text(needed)}; "
+        f"{_remedy(step, sizes, item)}",
+        [f"the largest has shape: ({largest})", f"available: {text(available())}"],
     )
 
 

@@ -143,6 +143,14 @@ def test_a_hessian_that_does_not_fit_is_refused_with_the_remedy(monkeypatch: Any
     ]
 
 
+def test_arrays_that_fit_one_by_one_but_not_together_are_refused(monkeypatch: Any) -> None:
+    monkeypatch.setattr("backends.memory.available", lambda: 12 * 10**9)
+    A, B = tc.variables("A: n n, B: n n")
+    function = backends.compile({"C": A @ B @ A @ B + B @ A})
+    with pytest.raises(SizeError, match=r"that live at once need 15\.0 GB; use hvp, or smaller"):
+        function(A=np.broadcast_to(1.0, (25_000,) * 2), B=np.broadcast_to(1.0, (25_000,) * 2))
+
+
 def test_where_the_free_memory_is_not_told_all_of_it_counts(monkeypatch: Any) -> None:
     """As on macOS, which has no /proc."""
     monkeypatch.setattr("backends.memory.Path", lambda name: Path("nowhere" + name))

@@ -1,0 +1,55 @@
+"""Where the values of a program are read, and how many bytes of them live at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .program import Program
+from .steps import Input, Insert, Step, Value, shares_memory
+
+
+class Uses:
+    """Where values are read, through views as well; results are read at the end."""
+
+    def __init__(self, steps: Sequence[Step], outputs: Sequence[Value]) -> None:
+        self.base: dict[Value, Value] = {}
+        self.made: dict[Value, int] = {}
+        self.read: dict[Value, list[int]] = {}
+        for position, step in enumerate(steps):
+            self.made[step.value] = position
+            if shares_memory(step):
+                self.base[step.value] = self.owner(step.source)
+            for value in {*step.operands(), *map(self.owner, step.operands())}:
+                self.read.setdefault(value, []).append(position)
+        for value in outputs:
+            for each in {value, self.owner(value)}:
+                self.read.setdefault(each, []).append(len(steps))
+
+    def owner(self, value: Value) -> Value:
+        """The value whose memory a value is."""
+        return self.base.get(value, value)
+
+    def last(self, value: Value) -> int:
+        """The last read of a value or a view of it."""
+        return max(self.read.get(self.owner(value), [self.made[value]]))
+
+
+def peak(program: Program, bytes_of: Callable[[Value], int]) -> int:
+    """Bytes of the arrays that a program makes, at the step where most of them live.
+
+    An array lives from the step that makes it to its last reader; a result lives to the end.
+    """
+    uses = Uses(program.steps, program.outputs)
+    living = most = 0
+    ends: dict[int, int] = {}
+    for position, step in enumerate(program.steps):
+        if isinstance(step, Insert) and step.base is not None:
+            living -= ends.pop(position, 0)  # it may write into the array that it starts from
+        if not isinstance(step, Input) and not shares_memory(step):
+            own = bytes_of(step.value)
+            living += own
+            last = uses.last(step.value)
+            ends[last] = ends.get(last, 0) + own
+        most = max(most, living)
+        living -= ends.pop(position, 0)
+    return most
