@@ -7,6 +7,10 @@ agree with JAX's, in float64 and float32. All contestants are then timed in turn
 each waited for until its parameters are ready; compile time is the first call. The peak memory of
 a step is measured in a process of its own for each contestant: what its resident memory rises
 above that between steps, after one on two examples. torch takes part where it is installed.
+
+``taskset -c 0`` in front gives everybody one core, as for benchmarks/results/networks_speed.json. On
+two virtual cores NumPy's OpenBLAS may take longer with two threads than with one, since they wait
+for each other; OPENBLAS_NUM_THREADS=1 tells.
 """
 
 from __future__ import annotations

@@ -239,7 +239,7 @@ def _row(
 
 
 def plot(rows: Iterable[Row], path: Path) -> None:
-    """Seconds of every contestant, one panel per row with peers, on a logarithmic axis."""
+    """Seconds of every contestant, one panel per row, on one logarithmic axis for all."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -249,18 +249,20 @@ def plot(rows: Iterable[Row], path: Path) -> None:
     figure, panels = plt.subplots(
         len(shown),
         1,
-        figsize=(8, sum(0.7 + 0.3 * len(row.seconds) for row in shown)),
+        figsize=(8, sum(0.35 + 0.22 * len(row.seconds) for row in shown)),
         height_ratios=[1 + len(row.seconds) for row in shown],
         layout="constrained",
         squeeze=False,
+        sharex=True,
     )
+    times = [seconds for row in shown for seconds in row.seconds.values()]
     for axes, row in zip(panels[:, 0], shown, strict=True):
         names = list(row.seconds)[::-1]
         colours = ["#30638e" if name.startswith("ours") else "#edae49" for name in names]
         bars = axes.barh(names, [row.seconds[name] for name in names], color=colours)
         axes.bar_label(bars, [time_text(row.seconds[name]) for name in names], padding=3)
         axes.set_xscale("log")
-        axes.margins(x=0.15)
+        axes.set_xlim(min(times) / 3, 10 * max(times))
         axes.set_title(f"{row.problem}, {row.size}", fontsize=10, loc="left")
     panels[-1, 0].set_xlabel("seconds")
     figure.savefig(path, dpi=110)
