@@ -8,9 +8,9 @@ each waited for until its parameters are ready; compile time is the first call. 
 a step is measured in a process of its own for each contestant: what its resident memory rises
 above that between steps, after one on two examples. torch takes part where it is installed.
 
-``taskset -c 0`` in front gives everybody one core, as for benchmarks/results/networks_speed.json. On
-two virtual cores NumPy's OpenBLAS may take longer with two threads than with one, since they wait
-for each other; OPENBLAS_NUM_THREADS=1 tells.
+``taskset -c 0`` in front gives everybody one core, as for the rows in results/networks_speed.json.
+On two virtual cores NumPy's OpenBLAS may take longer with two threads than with one, since they
+wait for each other; OPENBLAS_NUM_THREADS=1 tells.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Who took too long is left out of the rows that follow, with the reason. Whose time at the last size
 lets one fear more is first tried in a process of its own,
 ``python -m benchmarks.patience PROBLEM RESULT SIZE DTYPE CONTESTANT``, which is ended after
-:data:`TRIAL` seconds: a call within a library cannot be broken off, nor one that takes all memory.
+:data:`TRIAL` seconds, or :data:`COMPILING` with numba: a call within a library cannot be broken off,
+nor one that takes all memory.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from .rows import OURS
 FIRST, LATER = 40.0, 2.0
 #: Seconds that a trial may take, and that a call must be feared to take to be tried.
 TRIAL, FEARED = 40.0, 5.0
+#: Seconds that a trial of ours may take at first: numba keeps on disk what it compiled.
+COMPILING = 180.0
 #: A call is feared to take as many times longer as the size is larger, to this power.
 GROWTH = 4
 #: Compiling, and looking for structure, are feared to take so many times longer than our formula
@@ -76,10 +79,11 @@ class Patience:
 def trial(problem: str, result: str, size: int, dtype: str, name: str) -> str:
     """Why a call did not end in a process of its own, "" if it did."""
     command = [sys.executable, "-m", "benchmarks.patience", problem, result, str(size), dtype, name]
+    limit = COMPILING if name == own_name("numba") else TRIAL
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=TRIAL)
+        done = subprocess.run(command, capture_output=True, check=False, timeout=limit)
     except subprocess.TimeoutExpired:
-        return f"no result after {TRIAL:.0f} s"
+        return f"no result after {limit:.0f} s"
     if done.returncode:
         return f"its process ended with {done.returncode}"
     return ""
