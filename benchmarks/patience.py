@@ -3,8 +3,8 @@
 Who took too long is left out of the rows that follow, with the reason. Whose time at the last size
 lets one fear more is first tried in a process of its own,
 ``python -m benchmarks.patience PROBLEM RESULT SIZE DTYPE CONTESTANT``, which is ended after
-:data:`TRIAL` seconds, or :data:`COMPILING` with numba: a call within a library cannot be broken off,
-nor one that takes all memory.
+:data:`TRIAL` seconds, or :data:`COMPILING` with numba: a call within a library cannot be broken
+off, nor one that takes all memory.
 """
 
 from __future__ import annotations
