@@ -8,9 +8,8 @@ each waited for until its parameters are ready; compile time is the first call. 
 a step is measured in a process of its own for each contestant: what its resident memory rises
 above that between steps, after one on two examples. torch takes part where it is installed.
 
-``taskset -c 0`` in front gives everybody one core, as for the rows in results/networks_speed.json.
-On two virtual cores NumPy's OpenBLAS may take longer with two threads than with one, since they
-wait for each other; OPENBLAS_NUM_THREADS=1 tells.
+The contestants use the same cores. torch's threads go on spinning after a product and would take a
+core from whoever is next, so they are told to sleep (OMP_WAIT_POLICY).
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import argparse
 import ctypes
 import gc
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -273,6 +273,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 def main() -> int:
     """Print the table."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     options = _parser().parse_args()
     if options.peak:
         print(peak_memory(*options.peak))
