@@ -164,6 +164,10 @@ class BudgetedHessian:
         operator.choice = choice
         return operator
 
+    def products(self, *args: Any, **kwargs: Any) -> structured.StructuredOperator:
+        """The operator that knows the Hessian by its products with vectors, whatever fits."""
+        return self._products(*self._nested(args), **kwargs)
+
     # -- the ways ---------------------------------------------------------------------------------
     def _whole(self, *args: Any, **kwargs: Any) -> structured.StructuredOperator:
         blocks = self._dense.run(args, kwargs)

@@ -10,7 +10,7 @@ from backends.memory import text as size_text
 from tensorcalc.errors import DerivativeError
 
 from . import curvature_rules, rules
-from .budget import BudgetedHessian
+from .budget import BudgetedHessian, structured_bytes
 from .transforms import StructuredTransform, Transform
 
 
@@ -56,8 +56,22 @@ def hessian(
         return BudgetedHessian(fun, memory, argnums, target)
     if structured:
         rule = curvature_rules.structured_hessian
-        return StructuredTransform(fun, rule, "structured hessian", argnums, has_aux, target)
+        return StructuredHessian(fun, rule, "structured hessian", argnums, has_aux, target)
     return DenseHessian(fun, rules.hessian, "hessian", argnums, has_aux, target)
+
+
+class StructuredHessian(StructuredTransform):
+    """The Hessian as an operator; one without structure that does not fit is known by products."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator at these arguments."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except SizeError:
+            if self._has_aux or structured_bytes(self.plan(args, kwargs), 1) is not None:
+                raise
+        found = BudgetedHessian(self._function, 0, self._argnums or 0, self.target)
+        return found.products(*args, **kwargs)
 
 
 class DenseHessian(Transform):

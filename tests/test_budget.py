@@ -131,3 +131,20 @@ def test_a_dense_hessian_without_structure_does_not_promise_any() -> None:
         ad.hessian(lambda x, A: x @ A @ x)(np.zeros(10**6), A)
     assert "hint: hvp needs" in str(raised.value)
     assert "structured=True" not in str(raised.value)
+
+
+def test_a_hessian_without_structure_that_does_not_fit_is_known_by_products(monkeypatch):
+    rng = np.random.default_rng(5)
+    W, V = 0.1 * rng.normal(size=(2, 100, 120))
+
+    def loss(W):
+        return np.sum(np.tanh(W @ W.T) ** 2)
+
+    monkeypatch.setattr("backends.memory.available", lambda: 10**9)
+    transform = ad.hessian(loss, structured=True)
+    for _ in range(2):  # the plan is known at the second call
+        H = transform(W)
+        assert "products" in str(H) and H.shape == (12_000, 12_000)
+    np.testing.assert_allclose(H @ V.ravel(), ad.hvp(loss, (W,), (V,)).ravel(), rtol=1e-10)
+    with pytest.raises(SizeError):  # a band has a structure, and is too large itself
+        ad.hessian(lambda w: np.sum(np.diff(w) ** 4), structured=True)(np.ones(10**8))

@@ -91,6 +91,11 @@ class ProductOperator(StructuredOperator):
         self.function, self.preconditioner = product, preconditioner
         self.definite, self.tolerance = definite, tolerance
 
+    @property
+    def name(self) -> str:
+        """The word for what is known of the matrix."""
+        return "products with vectors"
+
     def _product(self, V: Any) -> Any:
         columns = [
             np.asarray(self.function(v.reshape(self.parameter_shape))).reshape(-1) for v in V.T
