@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from backends.liveness import peak
 from backends.lowering import lower
 from backends.memory import SizeError, bytes_of
 from backends.memory import text as size_text
-from backends.program import Program
-from backends.steps import Input, Reshape, Value, View
+from backends.prefix_sums import prefix_sums
 from tensorcalc.extents import evaluate, symbol_name
 from tensorcalc.structure import (
     Blocks,
@@ -278,29 +278,8 @@ def peak_bytes(plan: Plan, item: int, sizes: Mapping[str, int] | None = None) ->
     """The most memory that the arrays of a plan's program take at one time, arguments excluded."""
     sizes = plan.sizes if sizes is None else sizes
     compiled = plan.derived.compiled
-    program = lower(compiled.roots, compiled.variables, sizes).program
-    last = _last_uses(program)
-    live = peak = 0
-    ending: dict[int, list[Value]] = {}
-    for k, step in enumerate(program.steps):
-        if not isinstance(step, (Input, Reshape, View)):
-            live += bytes_of(step.value, sizes, item)
-            ending.setdefault(last.get(step.value, k), []).append(step.value)
-        peak = max(peak, live)
-        live -= sum(bytes_of(value, sizes, item) for value in ending.pop(k, ()))
-    return peak
-
-
-def _last_uses(program: Program) -> dict[Value, int]:
-    """For each value the step that reads it, or a view of it, last."""
-    end = len(program.steps)
-    last = dict.fromkeys(program.outputs, end)
-    for k in reversed(range(end)):
-        step = program.steps[k]
-        until = last.get(step.value, k) if isinstance(step, (Reshape, View)) else k
-        for operand in step.operands():
-            last[operand] = max(last.get(operand, 0), until)
-    return last
+    program = prefix_sums(lower(compiled.roots, compiled.variables, sizes).program)
+    return peak(program, lambda value: bytes_of(value, sizes, item))
 
 
 def structured_bytes(plan: Plan, item: int) -> int | None:

@@ -21,6 +21,7 @@ from .lowering import Lowered, lower
 from .memory import UNQUESTIONED, check_memory, check_peak, largest_value
 from .numpy_writer import NumpyWriter
 from .output_arrays import written
+from .prefix_sums import prefix_sums
 from .program import Program
 from .signed_grams import signed_grams
 from .step_costs import Cost, cost
@@ -56,7 +57,7 @@ class Variant:
 
     def prepared(self, program: Program) -> Program:
         """The steps as the target wants them."""
-        return signed_grams(program)
+        return prefix_sums(signed_grams(program))
 
     def suits(self, sizes: Mapping[str, int]) -> bool:
         """Whether no other order of contractions is better for these sizes."""

@@ -230,3 +230,26 @@ def test_a_sum_of_stored_matrices_is_not_formed_for_a_vector(target):
     both = [tc.gradient(quadratic, x), tc.hessian(quadratic, x)]
     value, hessian = backends.compile(both, target)(**arrays)
     np.testing.assert_allclose(value, hessian @ arrays["x"])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_cumulative_sums_take_one_pass(axis):
+    A = tc.variables("A: m n")
+    loss = np.sum(np.cumsum(A, axis=axis) ** 4)
+    function = backends.compile([loss, tc.gradient(loss, A)])
+    assert all(step.value.ndim < 3 and step.value.kind == "real" for step in function.program.steps)
+    names = [step.name for step in function.program.steps if hasattr(step, "operation")]
+    assert len(names) == 2 and all(name.endswith(("prefix_sum", "suffix_sum")) for name in names)
+    values = np.random.default_rng(axis).normal(size=(4, 5))
+    found, slope = function(A=values)
+    sums = np.cumsum(values, axis=axis)
+    np.testing.assert_allclose(found, np.sum(sums**4))
+    wanted = np.flip(np.cumsum(np.flip(4 * sums**3, axis), axis=axis), axis)
+    np.testing.assert_allclose(slope, wanted)
+
+
+def test_a_sum_up_to_each_entry_holds_for_long_vectors():
+    w, n = tc.variables("w: n"), 200_000
+    gradient = tc.gradient(np.sum(np.cumsum(w) ** 2), w)
+    slope = backends.compile(gradient)(w=np.ones(n))
+    np.testing.assert_allclose(slope[[0, -1]], [n * (n + 1.0), 2.0 * n])
