@@ -57,6 +57,13 @@ def row_goals(row: Row) -> dict[str, float]:
     return {peer: goal.each for peer, goal in GOALS.get(row.result, {}).items() if goal.each}
 
 
+def judge(row: Row) -> Row:
+    """The row with its goals and, where there is one, the reason why it misses them."""
+    if row.suite in ("models", "start"):
+        row.targets, row.reason = row_goals(row), reason(row)
+    return row
+
+
 @lru_cache(maxsize=1)
 def reasons() -> list[dict[str, Any]]:
     """The entries of the notes, the most particular last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -119,11 +120,16 @@ def time_text(seconds: float) -> str:
 
 
 def write_json(rows: Iterable[Row], path: Path, more: Mapping[str, Any] | None = None) -> None:
-    """Store the rows with a description of the machine, and ``more`` beside them."""
+    """Store the rows with a description of the machine, and ``more`` beside them.
+
+    The file is replaced as a whole: whoever reads it, and whoever interrupts, finds all or nothing.
+    """
     stored = [{**_short(row), "ratios": row.ratios(), "missed": row.misses()} for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"machine": machine(), **(more or {}), "rows": stored}, indent=1)
-    path.write_text(text + "\n")
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    beside.write_text(text + "\n")
+    beside.replace(path)
 
 
 def _short(row: Row) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def test_a_structured_hessian_is_the_dense_one_and_a_dense_one_is_refused():
 
 def test_a_suite_run_checks_times_and_judges():
     options = ridge_alone()
-    rows = list(run(options))
+    rows = list(run("ridge regression", options))
     assert [row.result for row in rows] == [
         "value",
         "value and gradient",
@@ -123,7 +123,7 @@ def test_a_suite_run_checks_times_and_judges():
 
 def test_a_wrong_contestant_is_not_timed_and_fails_the_command(monkeypatch, capsys):
     monkeypatch.setattr("benchmarks.suites.models.ours", lambda *_: lambda: np.float64(0.0))
-    row = next(run(ridge_alone()))
+    row = next(run("ridge regression", ridge_alone()))
     assert row.wrong() == ["ours numpy"] and row.seconds.keys() == {"JAX"}
     assert "ours numpy wrong: ridge regression, ours numpy, value, size 10, float64" in str(row)
     arguments = ["--suite", "models", "--quick", "--seconds", "0", "--target", "numpy"]
@@ -136,7 +136,7 @@ def test_what_we_refuse_stays_in_the_table(monkeypatch):
 
     monkeypatch.setattr("benchmarks.suites.models.ours", refused)
     options = ridge_alone()
-    row = next(run(options))
+    row = next(run("ridge regression", options))
     assert row.left_out == {"ours numpy": "too hard"}
     assert row.misses() == ["not computed: too hard"]
     assert "MISSED: not computed" in str(row)

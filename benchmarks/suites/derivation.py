@@ -37,21 +37,35 @@ CHAIN, IMPORT = 2.0, 0.5
 ROUNDS = 3
 
 
-def run(options: Options) -> Iterator[Row]:
-    """Rows of first Hessians, of chains and of imports."""
-    rounds, show = 1 if options.quick else ROUNDS, options.show
-    show("\na compiled Hessian at size 10 against the formula typed by hand")
-    for problem in PROBLEMS:
-        if type(problem).ours is Problem.ours:
-            yield overhead(problem, options.seconds)
-    show("\nfrom a function never seen before to its first Hessian, JAX: trace and compile")
-    for number in range(len(PROBLEMS)):
-        yield first_hessian(number, rounds)
-    show("\nall gradients of a chain of tanh layers: derivation and simplification")
-    for depth in (25, 50, 100):
-        yield chain(depth, show)
-    show("\nimport in a new process, less the start of Python")
-    yield importing(rounds)
+#: What is measured, and the headings.
+PARTS = {
+    "overhead": "a compiled Hessian at size 10 against the formula typed by hand",
+    "first": "from a function never seen before to its first Hessian, JAX: trace and compile",
+    "chain": "all gradients of a chain of tanh layers: derivation and simplification",
+    "import": "import in a new process, less the start of Python",
+}
+
+
+def parts(_: Options) -> list[str]:
+    """What is paid for."""
+    return list(PARTS)
+
+
+def run(part: str, options: Options) -> Iterator[Row]:
+    """Rows of calls, of first Hessians, of chains or of imports."""
+    rounds = 1 if options.quick else ROUNDS
+    options.show(f"\n{PARTS[part]}")
+    options.doing(PARTS[part])
+    if part == "overhead":
+        for problem in PROBLEMS:
+            if type(problem).ours is Problem.ours:
+                yield overhead(problem, options.seconds)
+    elif part == "first":
+        yield from (first_hessian(number, rounds) for number in range(len(PROBLEMS)))
+    elif part == "chain":
+        yield from (chain(depth, options.show) for depth in (25, 50, 100))
+    else:
+        yield importing(rounds)
 
 
 def overhead(problem: Problem, seconds: float) -> Row:

@@ -27,21 +27,25 @@ TOLERANCES = {"float64": 1e-9, "float32": 2e-3}
 QUICK_SIZE = 200
 
 
-def run(options: Options) -> Iterator[Row]:
-    """Every problem: its formulas and checks, then one row for each size."""
-    for problem in PROBLEMS:
-        if options.problems and problem.name not in options.problems:
-            continue
-        options.show(f"\n{problem.name} ({problem.source})")
-        for line in formula_lines(problem):
-            options.show("  " + line)
-        options.show("  " + derivative_check(problem))
-        sizes: list[int | str] = [s for s in problem.sizes if not options.quick or s <= QUICK_SIZE]
-        for size in [DATA, *sizes]:
-            for dtype in ("float64", "float32"):
-                yield measure(problem, size, dtype, options.seconds)
-                if size in problem.structured_targets:
-                    yield measure_structured(problem, size, dtype, options.seconds)
+def parts(options: Options) -> list[str]:
+    """The problems."""
+    return [problem.name for problem in PROBLEMS if options.wants(problem.name)]
+
+
+def run(part: str, options: Options) -> Iterator[Row]:
+    """A problem: its formulas and checks, then one row for each size."""
+    (problem,) = (problem for problem in PROBLEMS if problem.name == part)
+    options.show(f"\n{problem.name} ({problem.source})")
+    for line in formula_lines(problem):
+        options.show("  " + line)
+    options.show("  " + derivative_check(problem))
+    sizes: list[int | str] = [s for s in problem.sizes if not options.quick or s <= QUICK_SIZE]
+    for size in [DATA, *sizes]:
+        for dtype in ("float64", "float32"):
+            options.doing(f"{part}, size {size}, {dtype}")
+            yield measure(problem, size, dtype, options.seconds)
+            if size in problem.structured_targets:
+                yield measure_structured(problem, size, dtype, options.seconds)
 
 
 def formula_lines(problem: Problem) -> Iterator[str]:

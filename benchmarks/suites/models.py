@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..calling import Call, Refused, check_all, missing_peers, peers
-from ..goals import reason, row_goals
+from ..calling import Call, Refused, check_all, peers
+from ..goals import judge
 from ..limits import Limits, limits
 from ..measuring import interleaved
 from ..memory import peaks
@@ -27,16 +27,17 @@ STRUCTURED = "structured"
 MAIN_PEERS, SMALL = ("JAX", "torch.func"), 100
 
 
-def run(options: Options) -> Iterator[Row]:
-    """A row for each problem, result, size and precision."""
-    for name, package in missing_peers().items():
-        options.show(f"{name} is not installed and takes no part (pip install {package})")
-    for model in all_models().values():
-        if options.problems and model.name not in options.problems:
-            continue
-        options.show(f"\n{model.name}: {(model.module.__doc__ or '').strip().splitlines()[0]}")
-        for result in RESULTS:
-            yield from _sizes(model, result, options)
+def parts(options: Options) -> list[str]:
+    """The problems."""
+    return [name for name in all_models() if options.wants(name)]
+
+
+def run(part: str, options: Options) -> Iterator[Row]:
+    """A row for each result, size and precision of a problem."""
+    model = all_models()[part]
+    options.show(f"\n{model.name}: {(model.module.__doc__ or '').strip().splitlines()[0]}")
+    for result in RESULTS:
+        yield from _sizes(model, result, options)
 
 
 def _sizes(model: Model, result: str, options: Options) -> Iterator[Row]:
@@ -60,6 +61,7 @@ def measured(
     calls: dict[str, Call] = {}
     found: dict[str, Any] = {}
     for name in _names(result, options):
+        options.doing(f"{model.name}, {result}, size {size}, {dtype}: {name}")
         try:
             _check_turn(name, size, options)
             patience.check(model, result, size, dtype, name)
@@ -98,10 +100,7 @@ def _with_goals(row: Row, operator: str) -> Iterator[Row]:
         result = f"{row.result}, {STRUCTURED}"
         rows.append(replace(row, own=operator, result=result, fraction=None, contraction=False))
         rows[1].least_fraction = None
-    for each in rows:
-        each.targets = row_goals(each)
-        each.reason = reason(each)
-        yield each
+    yield from map(judge, rows)
 
 
 def _names(result: str, options: Options) -> list[str]:

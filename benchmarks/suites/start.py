@@ -12,7 +12,7 @@ from statistics import median
 from time import perf_counter
 
 from ..calling import peers
-from ..goals import reason, row_goals
+from ..goals import judge
 from ..modelling import all_models
 from ..options import Options
 from ..ours import own_name
@@ -24,13 +24,16 @@ SIZE, RESULT = 100, "Hessian"
 ROUNDS = 5
 
 
-def run(options: Options) -> Iterator[Row]:
-    """A row for each problem; JAX keeps its compiled code on disk as well."""
-    options.show("\nfrom the start of a process to its first Hessian, disk caches warm")
+def parts(options: Options) -> list[str]:
+    """The problems."""
+    return [name for name in options.problems or PROBLEMS if name in all_models()]
+
+
+def run(part: str, options: Options) -> Iterator[Row]:
+    """The row of a problem; JAX keeps its compiled code on disk as well."""
+    options.show(f"\n{part}: from the start of a process to its first Hessian, disk caches warm")
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.problems or PROBLEMS:
-            if name in all_models():
-                yield _measured(name, options, folder)
+        yield _measured(part, options, folder)
 
 
 def _measured(problem: str, options: Options, folder: str) -> Row:
@@ -40,14 +43,14 @@ def _measured(problem: str, options: Options, folder: str) -> Row:
     first: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(1 + (1 if options.quick else ROUNDS)):
         for name in names:
+            options.doing(f"process of {name}, {problem}")
             seconds, call = _process(problem, name, folder)
             whole[name].append(seconds)
             first[name].append(call)
     row = Row("start", problem, SIZE, "float64", {n: median(s[1:]) for n, s in whole.items()})
     row.first = {name: median(found[1:]) for name, found in first.items()}
     row.own = min((n for n in names if n != "JAX"), key=row.seconds.__getitem__)
-    row.targets, row.reason = row_goals(row), reason(row)
-    return row
+    return judge(row)
 
 
 def _process(problem: str, name: str, folder: str) -> tuple[float, float]:
