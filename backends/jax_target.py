@@ -9,6 +9,7 @@ from typing import Any
 from .binding import sizes_of
 from .compiled import Code, CompiledFunction, TargetError, Variant
 from .jax_writer import JaxWriter
+from .prefix_sums import prefix_sums
 from .program import Program
 
 
@@ -24,8 +25,10 @@ class JaxVariant(Variant):
     """The code for one order of contractions."""
 
     def prepared(self, program: Program) -> Program:
-        """As it is: how many rows have negative weights only values say; XLA needs shapes."""
-        return program
+        """Without signed Gram matrices: how many weights are negative only values say, and XLA
+        needs shapes.
+        """
+        return prefix_sums(program)
 
     def code(self, pooled: bool = False) -> Code:
         """The text, and the function jitted; XLA takes care of memory."""

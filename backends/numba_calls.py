@@ -37,6 +37,7 @@ COMPILED = {
     "argmin_mask": Compiled("rows.is_smallest"),
     "prod": Compiled("rows.product"),
     "cumprod": Compiled("rows.cumulative_product"),
+    "prefix_sum": Compiled("rows.cumulative_sum"),
     "prod_others": Compiled("rows.product_of_others"),
     "inv": Compiled("matrices.inverse", 2, True),
     "det": Compiled("matrices.determinant", 2, True),

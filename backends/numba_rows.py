@@ -250,6 +250,16 @@ def cumulative_product(x, out):
 
 
 @_exact
+def cumulative_sum(x, out):
+    """``out[i] = sum of x[j], j <= i``."""
+    for row in range(x.shape[0]):
+        total = x.dtype.type(0)
+        for k in range(x.shape[1]):
+            total += x[row, k]
+            out[row, k] = total
+
+
+@_exact
 def product_of_others(x, out):
     """``out[i] = prod of x[j], j != i``."""
     for row in range(x.shape[0]):

@@ -15,6 +15,7 @@ from .nest_groups import grouped
 from .numba_kernels import Kernel, NumbaKernels
 from .numba_terms import spelling
 from .numpy_scope import SizeText
+from .prefix_sums import prefix_sums
 from .program import Program
 from .row_tiles import Tile
 from .signed_grams import signed_grams
@@ -46,7 +47,7 @@ PARALLEL = (
 
 def prepared(program: Program) -> Program:
     """The program as loops want it: fused, grouped, with what they cannot say between them."""
-    program = signed_grams(shared_factorizations(program))
+    program = prefix_sums(signed_grams(shared_factorizations(program)))
     return grouped(fused(with_host_calls(program, can_say)))
 
 

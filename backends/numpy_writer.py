@@ -22,7 +22,7 @@ from .numpy_loops import Loop, LoopWriter, Recipe, loop_groups
 from .numpy_terms import ATOM, Piece, TermWriter, sum_text
 from .program import Program
 from .steps import (
-    OWN_FUNCTIONS,
+    SIGNED_GRAM,
     Call,
     Contract,
     Gather,
@@ -192,7 +192,7 @@ class NumpyWriter(TermWriter):
     def _call(self, step: Call) -> str:
         arguments = [self.names[argument] for argument in step.arguments]
         if isinstance(step.operation, str):
-            module = "" if step.operation in OWN_FUNCTIONS else "np.linalg."
+            module = "" if step.operation == SIGNED_GRAM else "np.linalg."
             return self.bind(f"{module}{step.operation}({', '.join(arguments)})")
         shared = self._decomposed(step, arguments)
         return self.bind(shared or self.spelled(step.operation, arguments, step.params))

@@ -1,38 +1,29 @@
 """Cumulative sums: a sum over ``j <= i`` or ``j >= i`` in one pass instead of one for each ``i``.
 
-In the calculus ``cumsum`` is a contraction with ``[0 <= i - j < n]``. Its derivatives are, too, the
-other way round. NumPy has a function that takes as many additions as there are entries.
+In the calculus ``cumsum`` is a contraction with ``[0 <= i - j < n]``; its derivatives are such
+contractions too, the other way round. Targets have a function for it, a row of the table, which
+takes as many additions as there are entries.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
-from tensorcalc.operations.helpers import helper
+from tensorcalc.table import TABLE
 
 from .cores import multiplied
 from .program import Program
-from .steps import (
-    PREFIX_SUM,
-    ROW_PREFIX_SUM,
-    ROW_SUFFIX_SUM,
-    SUFFIX_SUM,
-    Call,
-    Contract,
-    Indicator,
-    Labels,
-    Nest,
-    Step,
-    Term,
-    Value,
-    load,
-)
+from .steps import Affine, Call, Contract, Indicator, Labels, Nest, Step, Term, Value, View, load
+
+#: Masks of square matrices: 1 for ``[j <= i]``, -1 for ``[j >= i]``.
+Triangles = dict[Value, int]
 
 
 def prefix_sums(program: Program) -> Program:
-    """The program with cumulative sums along the first or last axis as steps of their own."""
-    triangles: dict[Value, int] = {}
+    """The program with cumulative sums as steps of their own."""
+    triangles: Triangles = {}
     steps: list[Step] = []
     for step in _summed_early(program):
         way = _triangle(step) or _as_numbers(step, triangles)
@@ -47,21 +38,25 @@ def prefix_sums(program: Program) -> Program:
     return program.with_steps(reversed(kept))
 
 
+# -- triangles ------------------------------------------------------------------------------------
 def _triangle(step: Step) -> int | None:
-    """1 for ``[j <= i]``, -1 for ``[j >= i]`` of a square matrix, None for what is neither."""
+    """Which triangle the step indicates."""
     if not isinstance(step, Indicator) or step.value.ndim != 2 or len(step.rows) != 1:
         return None
     (form, low, high), (n, m) = step.rows[0], step.value.extents
-    plain = type(low) is int and low == 0 and type(form.offset) is int and form.offset == 0
-    if not plain or n != m or high != n or len(form.terms) != 2:
+    if n != m or not _is_zero(low) or high != n or not _is_zero(form.offset):
         return None
-    coefficients = [dict(form.terms).get(axis) for axis in (0, 1)]
-    if any(type(c) is not int for c in coefficients):
-        return None
-    return {(1, -1): 1, (-1, 1): -1}.get(tuple(coefficients))  # type: ignore[arg-type]
+    for way in (1, -1):
+        if sorted(form.terms, key=lambda term: term[0]) == [(0, way), (1, -way)]:
+            return way
+    return None
 
 
-def _as_numbers(step: Step, triangles: dict[Value, int]) -> int | None:
+def _is_zero(size: Any) -> bool:
+    return isinstance(size, int) and size == 0
+
+
+def _as_numbers(step: Step, triangles: Triangles) -> int | None:
     """Which triangle a matrix of the numbers 0 and 1 is."""
     if not isinstance(step, Nest) or step.reduced or step.term.operator != "select":
         return None
@@ -72,120 +67,149 @@ def _as_numbers(step: Step, triangles: dict[Value, int]) -> int | None:
     return triangles.get(value) if labels == step.output else None
 
 
-def _cumulated(step: Step, triangles: dict[Value, int]) -> list[Step] | None:
+# -- sums with a triangle -------------------------------------------------------------------------
+def _cumulated(step: Step, triangles: Triangles) -> list[Step] | None:
     """The steps in place of one that sums with a triangle."""
     if isinstance(step, Contract):
         pairs = list(zip(step.operands(), step.subscripts, strict=True))
         for (mask, own), (other, labels) in (pairs, pairs[::-1]):
-            way = _way(triangles.get(mask), own, labels, step.output)
-            if way is not None and other not in triangles and other.kind == "real":
-                return [Call(step.value, way, (other,))]
-    if isinstance(step, Nest) and len(step.reduced) == 1 and step.term.operator == "select":
-        chosen, term = step.term.arguments
-        if chosen.operator == "load":
-            return _cumulated_nest(step, triangles, chosen, term)
+            summed = _summed(own, labels, step.output)
+            if mask in triangles and other not in triangles and summed is not None:
+                is_second = own[1] == summed
+                way = triangles[mask] if is_second else -triangles[mask]
+                pair = own if is_second else own[::-1]
+                return _passes(step.value, other, labels, pair, step.output, way)
+    if isinstance(step, Nest) and step.term.operator == "select":
+        mask, term = step.term.arguments
+        if mask.operator == "load" and mask.payload[0] in triangles:
+            if len(step.reduced) == 1:
+                return _cumulated_nest(step, triangles, mask, term)
+            if not step.output and set(step.reduced) == set(mask.payload[1]):
+                return _cumulated_whole(step, triangles, mask, term)
     return None
 
 
-def _cumulated_nest(
-    step: Nest, triangles: dict[Value, int], mask: Term, term: Term
+def _summed(own: Labels, labels: Labels, output: Labels) -> int | None:
+    """The label over which a mask and another operand are summed, if that is all that they do."""
+    shared = set(own) & set(labels)
+    if len(set(own)) != 2 or len(set(labels)) != len(labels) or len(shared) != 1:
+        return None
+    (summed,) = shared
+    return summed if {*own, *labels} - shared == set(output) else None
+
+
+def _passes(
+    made: Value, source: Value, labels: Labels, own: Labels, output: Labels, way: int
 ) -> list[Step] | None:
+    """``out[output] = sum of mask[own] source[labels]``: a pass along the last axis of a view.
+
+    ``own`` is the kept label and the summed one. None if the entries are not numbers.
+    """
+    kept, summed = own
+    if source.kind != "real":
+        return None
+    rest = [label for label in labels if label != summed]
+    last = len(rest)
+    extents = tuple(source.extents[labels.index(label)] for label in (*rest, summed))
+    steps: list[Step] = []
+    if labels != (*rest, summed) or way < 0:
+        places = {label: k for k, label in enumerate((*rest, summed))}
+        forms = [_form(places[x], x == summed, way, extents[last]) for x in labels]
+        steps.append(View(Value(f"{made.name}_turned", extents), source, tuple(forms)))
+        source = steps[-1].value
+    if output == (*rest, kept) and way > 0:
+        return [*steps, Call(made, TABLE["prefix_sum"], (source,))]
+    sums = Value(f"{made.name}_sums", extents)
+    forms = [_form(output.index(x), x == kept, way, extents[last]) for x in (*rest, kept)]
+    return [*steps, Call(sums, TABLE["prefix_sum"], (source,)), View(made, sums, tuple(forms))]
+
+
+def _form(axis: int, is_turned: bool, way: int, n: Any) -> Affine:
+    """An axis as it is, or from its end."""
+    return Affine(((axis, -1),), n - 1) if is_turned and way < 0 else Affine(((axis, 1),))
+
+
+def _cumulated_nest(step: Nest, triangles: Triangles, mask: Term, term: Term) -> list[Step] | None:
     """The same for ``out[i] = sum over j of select(mask[i, j], a[i] b[j])``."""
     value, own = mask.payload
     (inner,) = step.reduced
-    way = _way(triangles.get(value), own, (inner,), step.output)
+    if _summed(own, (inner,), step.output) is None:
+        return None
     factors = list(term.arguments) if term.operator == "multiply" else [term]
     inside = [factor for factor in factors if inner in factor.labels()]
     outside = [factor for factor in factors if inner not in factor.labels()]
-    if way is None or not inside or any(f.labels() != {inner} for f in inside):
+    if not inside or any(factor.labels() != {inner} for factor in inside):
         return None
-    name = step.value.name
+    name, output = step.value.name, step.output
+    way = triangles[value] if own[1] == inner else -triangles[value]
+    sums = Value(f"{name}_prefixes", step.value.extents) if outside else step.value
     steps: list[Step] = []
-    source = multiplied(inside)
-    if source.operator == "load":
-        terms = source.payload[0]
-    else:
+    terms = _loaded(inside)
+    if terms is None:
         terms = Value(f"{name}_terms", step.value.extents)
-        steps.append(Nest(terms, source, (inner,), (), {inner: step.sizes[inner]}))
-    if not outside:
-        return [*steps, Call(step.value, way, (terms,))]
-    sums = Value(f"{name}_sums", step.value.extents)
-    whole = multiplied([*outside, load(sums, step.output)])
-    sizes = {label: step.sizes[label] for label in step.output}
-    return [*steps, Call(sums, way, (terms,)), Nest(step.value, whole, step.output, (), sizes)]
+        steps.append(Nest(terms, multiplied(inside), (inner,), (), {inner: step.sizes[inner]}))
+    steps += _passes(sums, terms, (inner,), (*output, inner), output, way) or ()
+    if outside:
+        whole = multiplied([*outside, load(sums, output)])
+        sizes = {label: step.sizes[label] for label in output}
+        steps.append(Nest(step.value, whole, output, (), sizes))
+    return steps
 
 
+def _cumulated_whole(step: Nest, triangles: Triangles, mask: Term, term: Term) -> list[Step] | None:
+    """The same for the sum over both labels: the rows first."""
+    kept, summed = step.reduced
+    rows = Value(f"{step.value.name}_rows", (step.sizes[kept],))
+    inner = Nest(rows, step.term, (kept,), (summed,), step.sizes)
+    steps = _cumulated_nest(inner, triangles, mask, term)
+    if steps is None:
+        return None
+    whole = Nest(step.value, load(rows, (kept,)), (), (kept,), {kept: step.sizes[kept]})
+    return [*steps, whole]
+
+
+def _loaded(factors: list[Term]) -> Value | None:
+    """The vector of numbers that the product is, if it is no more than that."""
+    if len(factors) != 1 or factors[0].operator != "load":
+        return None
+    value: Value = factors[0].payload[0]
+    return value if value.kind == "real" and value.ndim == 1 else None
+
+
+# -- sums that may come first ---------------------------------------------------------------------
 def _summed_early(program: Program) -> list[Step]:
     """The steps with masked matrices summed over what one contraction alone sums, before it."""
     readers = Counter(v for step in program.steps for v in step.operands())
     readers.update(program.outputs)
-    nests = {step.value: step for step in program.steps if isinstance(step, Nest)}
+    nests = {
+        step.value: step
+        for step in program.steps
+        if isinstance(step, Nest) and step.term.operator == "select" and readers[step.value] == 1
+    }
     made: dict[Value, Nest] = {}
     steps: list[Step] = []
     for step in program.steps:
         if isinstance(step, Contract):
             for side in (0, 1):
-                step = _early(step, side, nests, readers, made)
+                step = _early(step, side, nests, made)
         steps.append(step)
     return [made.get(step.value, step) for step in steps]
 
 
 def _early(
-    step: Contract,
-    side: int,
-    nests: dict[Value, Nest],
-    readers: Counter[Value],
-    made: dict[Value, Nest],
+    step: Contract, side: int, nests: dict[Value, Nest], made: dict[Value, Nest]
 ) -> Contract:
     """The contraction with one operand summed before, put into ``made`` by the old value."""
     operand, own = step.operands()[side], step.subscripts[side]
     nest = nests.get(operand)
     alone = set(own) - set(step.subscripts[1 - side]) - set(step.output)
-    if nest is None or nest.reduced or readers[operand] > 1 or len(alone) != 1 or len(own) != 2:
-        return step
-    if nest.term.operator != "select" or len(nest.output) != 2:
+    if nest is None or nest.reduced or len(own) != 2 or len(set(own)) != 2 or len(alone) != 1:
         return step
     axis = own.index(*alone)
-    kept = own[1 - axis]
     value = Value(f"{operand.name}_early", (operand.extents[1 - axis],))
     output, reduced = (nest.output[1 - axis],), (nest.output[axis],)
     made[operand] = Nest(value, nest.term, output, reduced, nest.sizes)
-    left, right = step.subscripts
+    kept, (left, right) = (own[1 - axis],), step.subscripts
     if side == 0:
-        return replace(step, left=value, subscripts=((kept,), right))
-    return replace(step, right=value, subscripts=(left, (kept,)))
-
-
-def _way(way: int | None, own: Labels, labels: Labels, output: Labels) -> str | None:
-    """The function for ``sum over j of mask[own] * x[labels]``, j the first or last of these."""
-    if way is None or len(set(own)) != 2 or len(set(labels)) != len(labels):
-        return None
-    shared = [label for label in own if label in labels]
-    if len(shared) != 1 or shared[0] in output:
-        return None
-    (summed,) = shared
-    (kept,) = {*own} - {summed}
-    sign = way if own == (kept, summed) else -way
-    names = (PREFIX_SUM, SUFFIX_SUM) if summed == labels[0] else (ROW_PREFIX_SUM, ROW_SUFFIX_SUM)
-    place = 0 if summed == labels[0] else len(labels) - 1
-    if labels[place] != summed or output != (*labels[:place], kept, *labels[place + 1 :]):
-        return None
-    return names[0] if sign > 0 else names[1]
-
-
-helper("""
-def prefix_sum(x):
-    return np.cumsum(x, axis=0)
-""")
-helper("""
-def suffix_sum(x):
-    return np.cumsum(x[::-1], axis=0)[::-1]
-""")
-helper("""
-def row_prefix_sum(x):
-    return np.cumsum(x, axis=-1)
-""")
-helper("""
-def row_suffix_sum(x):
-    return np.cumsum(x[..., ::-1], axis=-1)[..., ::-1]
-""")
+        return replace(step, left=value, subscripts=(kept, right))
+    return replace(step, right=value, subscripts=(left, kept))

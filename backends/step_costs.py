@@ -7,7 +7,6 @@ from typing import Any
 from tensorcalc.cost import ITEM, Cost, row_flops, volume
 
 from .steps import (
-    CUMULATIVE,
     FACTORS,
     FROM_FACTORS,
     SIGNED_GRAM,
@@ -50,8 +49,6 @@ def _call_flops(step: Call) -> Any:
         return row_flops("solve", [matrix.extents]) + both
     if step.name == SIGNED_GRAM:
         return volume(step.arguments[0].extents) * step.value.extents[0]
-    if step.name in CUMULATIVE:
-        return volume(step.value.extents)
     if step.name in FROM_FACTORS:
         size = step.arguments[0].extents[-1]
         if step.name == FACTORS:

@@ -312,10 +312,3 @@ FACTORS = "factors"
 FROM_FACTORS = {FACTORS, *ASKED.values(), *ASKED_OF_TRANSPOSE.values()}
 #: ``A' diag(d) A`` of a matrix and weights of any sign (backends.signed_grams).
 SIGNED_GRAM = "signed_gram"
-#: Sums of the entries up to each, and from each on, along the first axis (backends.prefix_sums),
-PREFIX_SUM, SUFFIX_SUM = "prefix_sum", "suffix_sum"
-#: and along the last.
-ROW_PREFIX_SUM, ROW_SUFFIX_SUM = "row_prefix_sum", "row_suffix_sum"
-CUMULATIVE = frozenset({PREFIX_SUM, SUFFIX_SUM, ROW_PREFIX_SUM, ROW_SUFFIX_SUM})
-#: Calls by a name that is no function of :mod:`numpy.linalg`.
-OWN_FUNCTIONS = CUMULATIVE | {SIGNED_GRAM}

@@ -118,7 +118,25 @@ def _norm_rows(name: str, direction: str, signature: str, axes: tuple[int, ...])
 _norm_rows("norm", "normalize", "(n)", (-1,))
 _norm_rows("frobenius_norm", "frobenius_normalize", "(m,n)", (-2, -1))
 
-# -- products -------------------------------------------------------------------------------------
+
+# -- sums and products ----------------------------------------------------------------------------
+def _triangle_of(x: Any) -> Any:
+    """``[j <= i]`` for the last axis, for every entry of the others."""
+    extents = (*x.extents, x.extents[-1])
+    return broadcast(lower_triangle(x.extents[-1]), (x.ndim - 1, x.ndim), extents)
+
+
+row(
+    "prefix_sum",
+    "(n)->(n)",
+    lambda out, x: _triangle_of(x),
+    reference=lambda x: np.cumsum(x, axis=-1),
+    numpy="np.add.accumulate({0}, axis=-1)",
+    jax="jnp.cumsum({0}, axis=-1)",
+    latex=r"\operatorname{{cumsum}}({0})",
+    source="in formulas a contraction with a triangle, which programs replace by this row",
+    integral="inherited",
+)
 row(
     "prod",
     "(n)->()",
@@ -170,9 +188,8 @@ row(
 
 def _cumprod_partial(out: Any, x: Any) -> Any:
     """``[j <= i]`` times the product of ``x[k]`` for ``k <= i``, ``k != j``."""
-    extents = (*x.extents, x.extents[-1])
-    triangle = broadcast(lower_triangle(x.extents[-1]), (x.ndim - 1, x.ndim), extents)
-    rows = broadcast(x, (*_batch(x), x.ndim), extents)
+    triangle = _triangle_of(x)
+    rows = broadcast(x, (*_batch(x), x.ndim), triangle.extents)
     return multiply(triangle, apply("prod_others", apply("where", triangle, rows, Constant(1))))
 
 
