@@ -42,6 +42,11 @@ REFUSALS: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] 
         ShapeError,
         ("shape (4, 5) to (3, 7)", "20 entries do not fill 21", "X, shape (4, 5)"),
     ),
+    "reshape in another order": (
+        lambda: X.ravel(order="K"),
+        TraceError,
+        ("order='K'", "how an array lies in memory", "order='F' column by column"),
+    ),
     "reshape with an open size": (
         lambda: X.reshape(3, -1),
         ShapeError,

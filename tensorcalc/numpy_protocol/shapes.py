@@ -181,8 +181,13 @@ def _one_or_many(nodes: list[Node]) -> Any:
 def reshape(a: Any, shape: Any, order: str = "C") -> Node:
     """The entries in row-major order under new axes: ``k = n*i + j``; "F" in column-major order.
 
-    Raises ShapeError if the number of entries would change.
+    Raises ShapeError if the number of entries would change and TraceError for another order.
     """
+    if order not in ("C", "A", "F"):
+        raise TraceError(
+            f"reshape with order={order!r}, which asks how an array lies in memory",
+            hint="order='C' takes the entries row by row, order='F' column by column",
+        )
     node = as_node(a)
     wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     if order == "F":
