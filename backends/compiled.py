@@ -18,7 +18,7 @@ from .binding import MISSING, argument_names, as_arrays, check_names, conversion
 from .buffers import SMALLEST, BufferPool
 from .frugal_order import frugal
 from .lowering import Lowered, lower
-from .memory import UNQUESTIONED, check_memory, check_peak, largest_value
+from .memory import UNQUESTIONED, check_memory, largest_value
 from .numpy_writer import NumpyWriter
 from .output_arrays import written
 from .prefix_sums import prefix_sums
@@ -225,7 +225,6 @@ class CompiledFunction:
         if sizes and largest_value(self.program, sizes, item) >= UNQUESTIONED:
             self._shrink(sizes, item)
         check_memory(self.program, sizes, item, self.result_names)
-        check_peak(self.program, sizes, item)
         self._pooled = largest_value(self.program, sizes, item) >= SMALLEST
         function = self._variants[0].code(self._pooled).function
         return converting(function, dtypes) if any(dtypes) else function

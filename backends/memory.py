@@ -27,35 +27,36 @@ class SizeError(TensorcalcError, MemoryError):
 def check_memory(
     program: Program, sizes: Mapping[str, int], item: int, names: Sequence[str]
 ) -> None:
-    """Raise SizeError if a value needs more memory than there is; ``names`` are the results'."""
+    """Raise SizeError if the values that live at once need more memory than there is.
+
+    ``names`` are the results'.
+    """
+    together = peak(program, lambda value: bytes_of(value, sizes, item))
+    if together < UNQUESTIONED or together <= available():
+        return
     largest, step = _largest(program, sizes, item)
-    if largest < UNQUESTIONED or largest <= available():
-        return
     assert step is not None
-    outputs = _named_results(program, names)
-    what = outputs.get(step.value, "an intermediate result")
-    symbols = sorted(set().union(*(symbols_of(e) for e in step.value.extents)))
+    if largest <= available():
+        what = f"the intermediate results that live at once need {text(together)}"
+        shape = "the largest has shape"
+    else:
+        name = _named_results(program, names).get(step.value, "an intermediate result")
+        what = f"{name} needs {text(largest)}{_where(step.value, sizes)}"
+        shape = "shape"
+    raise SizeError(
+        f"{what}; {_remedy(step, sizes, item)}",
+        [
+            f"{shape}: ({', '.join(map(str, step.value.extents))})",
+            f"available: {text(available())}",
+        ],
+    )
+
+
+def _where(value: Value, sizes: Mapping[str, int]) -> str:
+    """The sizes that a shape is of."""
+    symbols = sorted(set().union(*(symbols_of(extent) for extent in value.extents)))
     where = ", ".join(f"{name} = {sizes[name]:,}" for name in symbols)
-    need = f"{text(largest)} ({where})" if where else text(largest)
-    raise SizeError(
-        f"{what} needs {need}; {_remedy(step, sizes, item)}",
-        [f"shape: ({', '.join(map(str, step.value.extents))})", f"available: {text(available())}"],
-    )
-
-
-def check_peak(program: Program, sizes: Mapping[str, int], item: int) -> None:
-    """Raise SizeError if the values that live at once need more memory than there is."""
-    needed = peak(program, lambda value: bytes_of(value, sizes, item))
-    if needed < UNQUESTIONED or needed <= available():
-        return
-    _, step = _largest(program, sizes, item)
-    assert step is not None
-    largest = ", ".join(map(str, step.value.extents))
-    raise SizeError(
-        f"the intermediate results that live at once need {text(needed)}; "
-        f"{_remedy(step, sizes, item)}",
-        [f"the largest has shape: ({largest})", f"available: {text(available())}"],
-    )
+    return f" ({where})" if where else ""
 
 
 def _named_results(program: Program, names: Sequence[str]) -> dict[Value, str]:
