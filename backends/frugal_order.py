@@ -23,6 +23,7 @@ from .numba_terms import spelling
 from .program import Program
 from .steps import Nest, Step, Term, Value, View, load
 
+# ``python -m benchmarks.thresholds frugal_orders`` prints what training steps hold with others.
 #: Bytes from which a value counts (entries of arguments have four or eight).
 LARGE = 2**16
 #: Steps between two reads from which it is worth not to keep the value.

@@ -168,8 +168,8 @@ class NumbaWriter(NumbaKernels):
     def _chained(self, pieces: list[_Piece], needed: set[str]) -> list[tuple[list[str], str]]:
         """Compiled functions with nothing between them, called by one that is compiled as well.
 
-        What passes between them is no Python object then, which would cost half a microsecond
-        for each array. ``needed`` are names wanted after them.
+        What passes between them is no Python object then, which each array would have to be
+        unpacked from and packed into. ``needed`` are names wanted after them.
         """
         if not pieces:
             return []

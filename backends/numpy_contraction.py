@@ -14,7 +14,8 @@ from .steps import Contract, Labels
 if TYPE_CHECKING:
     from .numpy_writer import NumpyWriter
 
-#: Entries of a result from which it is put into memory that others have given up.
+#: Entries of a result from which it is put into memory that others have given up: from fewer bytes
+#: on the pool has none (``python -m benchmarks.thresholds given_memory``).
 LARGE = 2**18
 
 

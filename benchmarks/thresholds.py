@@ -1,22 +1,30 @@
 """Where one way overtakes another: ``taskset -c 0 python -m benchmarks.thresholds``.
 
 Prints what stands behind constants of :mod:`backends`: for growing sizes the seconds of both ways,
-interleaved, and their ratio.
+interleaved, and their ratio; for the order of a training step's program, the memory it holds with
+other constants.
 """
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from backends import numba_blas, numba_runtime
+from backends import frugal_order, numba_blas, numba_runtime
 from backends.disk_cache import loaded
+from backends.liveness import peak
 from backends.numba_writer import HEAD
+from backends.program import Program
 
 from .measuring import interleaved
+from .networks_models import NETWORKS
+from .networks_speed import ours
 
 SECONDS = 0.2
 
@@ -88,7 +96,59 @@ def long_functions() -> Iterator[str]:
         yield f"{'compiling one function, lines':48}{lines:8}{taken:12.2f} s{each:9.1f} ms a line"
 
 
+def given_memory() -> Iterator[Line]:
+    """Eight products held at once in new memory, and in memory given up before, by entries."""
+    for power in (14, 16, 17, 18, 19, 20, 22):
+        n = math.isqrt(2**power)
+        rng = np.random.default_rng(n)
+        a, b = (rng.normal(size=shape).astype("float32") for shape in ((n, 16), (16, n)))
+        outs = [np.empty((n, n), "float32") for _ in range(8)]
+
+        def new(a: Any = a, b: Any = b, outs: Any = outs) -> Any:
+            return [a.dot(b) for _ in outs]
+
+        def given(a: Any = a, b: Any = b, outs: Any = outs) -> Any:
+            return [a.dot(b, out) for out in outs]
+
+        yield _timed("8 products, entries of each: new memory, given", n * n, new, given)
+
+
+def frugal_orders() -> Iterator[str]:
+    """Memory that training steps hold at once, with other constants of the order of their steps."""
+    own = {name: getattr(frugal_order, name) for name in ("LARGE", "LONG", "CHEAP")}
+    tried = {"LARGE": (2**10, 2**20), "LONG": (12, 24, 96, 10**9), "CHEAP": (0, 1, 4, 8)}
+    yield f"{'memory of a training step: the order as written':56}{'with':>10}" + str(own)
+    for name, network in NETWORKS.items():
+        step = ours(name, "float32", "numpy")
+        step(*network.batch(np.random.default_rng(0), "float32"))
+        program = next(iter(step._steps.values())).program.compiled.program  # type: ignore[attr-defined]
+        yield f"  {name:30}{_held(program)}   {_held(frugal_order.frugal(program))}"
+        for constant, values in tried.items():
+            for value in values:
+                with _constant(constant, value):
+                    better = frugal_order.frugal(program)
+                yield f"    {constant} = {value:<20}{'':23}{_held(better)}"
+
+
+def _held(program: Program) -> str:
+    again = sum(step.value.name.endswith("_again") for step in program.steps)
+    return f"{peak(program, frugal_order._bytes) / 1e6:8.2f} MB, {again:3} made again"
+
+
+@contextmanager
+def _constant(name: str, value: int) -> Iterator[None]:
+    """A constant of :mod:`backends.frugal_order` set to another value for a moment."""
+    before = getattr(frugal_order, name)
+    setattr(frugal_order, name, value)
+    try:
+        yield
+    finally:
+        setattr(frugal_order, name, before)
+
+
 if __name__ == "__main__":
-    for found in (signed_grams(), small_products(), long_functions()):
-        for line in found:
+    measured = (signed_grams, small_products, given_memory, frugal_orders, long_functions)
+    chosen = [each for each in measured if each.__name__ in sys.argv[1:]] or measured
+    for each in chosen:
+        for line in each():
             print(line, flush=True)
