@@ -236,15 +236,15 @@ def _local(
     nodes = [loss, *gradients, *found.cores]
     count = 1 + len(xs)
 
-    def assemble(results: Sequence[Any], sizes: Mapping[str, int], shapes: Sequence[Any]) -> Local:
-        made = operator(results[count:], sizes, shapes)
-        return Local(results[0], list(results[1:count]), made)
+    def assemble(sizes: Mapping[str, int], shapes: Sequence[Any]) -> Callable[[Any], Local]:
+        make = operator(sizes, shapes)
+        return lambda results: Local(results[0], list(results[1:count]), make(results[count:]))
 
     return Derivation(nodes, [None] * len(nodes), _flat(nodes), assemble, found)
 
 
 def _operator(blocks: Sequence[Node], xs: Sequence[Node], storage: Storage) -> tuple[Any, Any]:
-    """The structure of a matrix, and what makes an operator of the arrays of its cores."""
+    """The structure of a matrix, and what gives for sizes and shapes the maker of its operators."""
     single = len(xs) == 1
     if single:
         found: Any = structure(blocks[0])
@@ -255,11 +255,12 @@ def _operator(blocks: Sequence[Node], xs: Sequence[Node], storage: Storage) -> t
     cores = list(found.cores)
     compile = functools.cache(lambda block: backends.compile([block.forward, block.backward]))
 
-    def assemble(results: Sequence[Any], sizes: Mapping[str, int], shapes: Sequence[Any]) -> Any:
-        values = dict(zip(cores, map(np.asarray, results), strict=True))
+    def assemble(sizes: Mapping[str, int], shapes: Sequence[Any]) -> Callable[[Any], Any]:
         if single:
-            return structured.operator_of(found, values, shapes[0], sizes)
-        return structured.system_of(found, values, shapes, sizes, compile)
+            make: Callable[[Any], Any] = structured.maker_of(found, shapes[0], sizes)
+        else:
+            make = structured.system_maker(found, shapes, sizes, compile)
+        return lambda results: make(dict(zip(cores, map(np.asarray, results), strict=True)))
 
     return found, assemble
 

@@ -51,7 +51,7 @@ class Plan:
         self._bound = list(trace.bound.values())
         self._numbers = _python_floats(leaves, self._positions)
         assemble = made.derivation.assemble
-        build = None if assemble is None else lambda values: assemble(values, sizes, shapes)
+        build = None if assemble is None else _at_first(lambda: assemble(sizes, shapes))
         self._definition = definition
         self._plain = build is None and outputs.aux_definition is None
         self._nest = _nesting(what, definition, outputs, build)
@@ -98,6 +98,12 @@ class Plan:
         call, nest = direct(run, arguments, items, names, finish), self._nest
         assert call is not None  # a list has a spelling
         return lambda leaves: nest(call(leaves))
+
+
+def _at_first(make: Callable[[], Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """The function that ``make`` gives, made when it is first called."""
+    made = functools.cache(make)
+    return lambda argument: made()(argument)
 
 
 def _finishing(

@@ -36,14 +36,15 @@ class Outputs(NamedTuple):
 class Derivation(NamedTuple):
     """Expressions, the leaf whose dtype each result takes (None: NumPy's), and their nesting.
 
-    ``assemble``, where there is one, makes the result from the arrays, the sizes of the symbols and
-    the shapes of the selected leaves; ``found`` is the structure of a structured matrix.
+    ``assemble``, where there is one, gives for the sizes of the symbols and the shapes of the
+    selected leaves what makes the result of the arrays; ``found`` is the structure of a structured
+    matrix.
     """
 
     nodes: list[Node]
     dtypes: Sequence[int | None]
     definition: Definition
-    assemble: Callable[[Sequence[Any], Mapping[str, int], Sequence[Any]], Any] | None = None
+    assemble: Callable[[Mapping[str, int], Sequence[Any]], Callable[[Any], Any]] | None = None
     found: Any = None
 
 

@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from .base import NotPositiveDefinite, StructuredOperator
     from .block_gram import BlockGramOperator
     from .blocks import BlocksOperator
-    from .build import operator_of, structured_operator, system_of, system_operator
+    from .build import structured_operator, system_maker, system_operator
     from .composite import InverseOperator, ProductOperator
     from .iterated_system import Coupling, IteratedSystemOperator
     from .kronecker import KroneckerOperator, KroneckerSumOperator
     from .low_rank import PlusLowRankOperator
+    from .makers import maker_of
     from .simple import DenseOperator, DiagonalOperator, ZeroOperator
     from .sparse_patterns import BandedOperator, SparseOperator
     from .system import SystemOperator
@@ -26,13 +27,12 @@ __getattr__, __dir__ = later(
         **dict.fromkeys(["NotPositiveDefinite", "StructuredOperator"], "base"),
         "BlockGramOperator": "block_gram",
         "BlocksOperator": "blocks",
-        **dict.fromkeys(
-            ["operator_of", "structured_operator", "system_of", "system_operator"], "build"
-        ),
+        **dict.fromkeys(["structured_operator", "system_maker", "system_operator"], "build"),
         **dict.fromkeys(["InverseOperator", "ProductOperator"], "composite"),
         **dict.fromkeys(["Coupling", "IteratedSystemOperator"], "iterated_system"),
         **dict.fromkeys(["KroneckerOperator", "KroneckerSumOperator"], "kronecker"),
         "PlusLowRankOperator": "low_rank",
+        "maker_of": "makers",
         **dict.fromkeys(["DenseOperator", "DiagonalOperator", "ZeroOperator"], "simple"),
         **dict.fromkeys(["BandedOperator", "SparseOperator"], "sparse_patterns"),
         "SystemOperator": "system",
@@ -57,8 +57,8 @@ __all__ = [
     "StructuredOperator",
     "SystemOperator",
     "ZeroOperator",
-    "operator_of",
+    "maker_of",
     "structured_operator",
-    "system_of",
+    "system_maker",
     "system_operator",
 ]

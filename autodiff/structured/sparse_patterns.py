@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -121,7 +120,8 @@ class SparseOperator(FactorizedOperator):
 
     def __init__(self, matrix: Any, parameter_shape: Sequence[int]) -> None:
         super().__init__(parameter_shape, np.result_type(matrix.dtype, np.float32))
-        self.matrix = sparse.csr_array(matrix)
+        own = isinstance(matrix, sparse.csr_array)
+        self.matrix = matrix if own else sparse.csr_array(matrix)
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -182,73 +182,3 @@ class SparseOperator(FactorizedOperator):
     def todense(self) -> Any:
         """The whole matrix, zeros written out."""
         return self.matrix.toarray()
-
-
-def affine_matrix(bands: Sequence[Any], lows: Sequence[Sequence[int]], shape: Sequence[int]) -> Any:
-    """The sparse matrix with ``H[i..., i + low + b...] = band[i..., b...]`` added over patterns."""
-    n, rank = int(np.prod(shape)), len(shape)
-    total = sparse.csr_array((n, n))
-    for band, low in zip(bands, lows, strict=True):
-        index = np.indices(band.shape)
-        columns = [index[a] + index[rank + a] + low[a] for a in range(rank)]
-        inside = np.ones(band.shape, dtype=bool)
-        for column, extent in zip(columns, shape, strict=True):
-            inside &= (column >= 0) & (column < extent)
-        rows = np.ravel_multi_index([index[a][inside] for a in range(rank)], shape)
-        places = np.ravel_multi_index([column[inside] for column in columns], shape)
-        total = total + sparse.coo_array((band[inside], (rows, places)), shape=(n, n)).tocsr()
-    return total
-
-
-def scattered_matrix(
-    places: Sequence[Sequence[Any]],
-    values: Sequence[Any],
-    rows: Sequence[int],
-    columns: Sequence[int],
-) -> Any:
-    """The sparse matrix with values added where places say, out of range left out.
-
-    A place, one per row and column axis of every pattern, is an array of indices over the axes of
-    the values, or a pair of coefficients of those axes and an offset.
-    """
-    shape, rank = (math.prod(rows), math.prod(columns)), len(rows)
-    total = sparse.csr_array(shape)
-    for place, value in zip(places, values, strict=True):
-        value = np.asarray(value)
-        index, inside = [], np.ones(value.shape, dtype=bool)
-        for where, extent in zip(place, (*rows, *columns), strict=True):
-            position = _positions(where, value.shape, extent)
-            inside &= (position >= 0) & (position < extent)
-            index.append(position)
-        at = np.ravel_multi_index([k[inside] for k in index[:rank]], tuple(rows))
-        to = np.ravel_multi_index([k[inside] for k in index[rank:]], tuple(columns))
-        entries = (value[inside].astype(float), (at, to))
-        total = total + sparse.coo_array(entries, shape=shape).tocsr()
-    return total
-
-
-def scattered_band(
-    places: Sequence[Sequence[Any]], values: Sequence[Any], low: int, shape: tuple[int, int]
-) -> Any:
-    """``band[i, b]`` with values added where places say, ``b`` counted from ``i + low``."""
-    n, width = shape
-    total = np.zeros(n * width)
-    for (row, column), value in zip(places, values, strict=True):
-        value = np.asarray(value, dtype=float)
-        i, k = _positions(row, value.shape, n), _positions(column, value.shape, n)
-        inside = (i >= 0) & (i < n) & (k >= 0) & (k < n)
-        at = i[inside] * width + (k - i - low)[inside]
-        total += np.bincount(at, weights=value[inside], minlength=n * width)
-    return total.reshape(shape)
-
-
-def _positions(place: Any, shape: Sequence[int], extent: int) -> Any:
-    """Positions along one axis, of the shape of the values; index arrays count from both ends."""
-    if not isinstance(place, tuple):
-        return np.broadcast_to(np.mod(np.asarray(place).astype(int), extent), shape)
-    coefficients, offset = place
-    total = np.full(shape, offset)
-    for axis, c in enumerate(coefficients):
-        index = np.arange(shape[axis]).reshape(-1, *(1,) * (len(shape) - axis - 1))
-        total += c * index
-    return total
