@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .numba_nests import NumbaNests
-from .numba_terms import Loops, indices
-from .steps import Nest, Term
+from .numba_terms import SUMMED, Loops, indices
+from .steps import Nest
 
 #: Partial sums run over this many terms before they are added up: errors stay small.
 BLOCK = 1024
@@ -138,8 +138,9 @@ class _Member:
         self.is_scalar = not nest.output
         self.name = writer.new_array(nest.value) if nest.output and keep else writer.fresh()
         self.result = ""
-        #: Array of the e^-|x| of a block whose softplus(x) are summed.
-        self.powers = ""
+        #: Functions of a sum in two parts, and the array of what a block keeps for the second.
+        self.summed: tuple[str, str] | None = None
+        self.kept = f"{self.name}_kept"
 
     @property
     def target(self) -> str:
@@ -149,8 +150,9 @@ class _Member:
     def compute(self, loops: Loops, blocks: bool) -> None:
         """Write the term; whoever loads the entry inside the group finds it computed."""
         kind, term = self.nest.value.kind, self.nest.term
-        if blocks and self.is_scalar and _is_softplus(term):
-            self.powers = f"{self.name}_powers"
+        if blocks and self.is_scalar and term.operator == "apply":
+            self.summed = SUMMED.get(term.payload[0].name)
+        if self.summed:
             self.result = self.writer.term(term.arguments[0], loops)
             return
         self.result = self.writer.term(term, loops, kind)
@@ -177,19 +179,19 @@ class _Member:
 
     def before_block(self) -> None:
         """Make room for what the sum of a block keeps of each term."""
-        if self.powers:
-            self.writer.line(f"{self.powers} = np.empty({BLOCK}, real)")
+        if self.summed:
+            self.writer.line(f"{self.kept} = np.empty({BLOCK}, real)")
 
     def after_block(self, count: str) -> None:
         """Add what the block kept."""
-        if self.powers:
-            self.writer.line(f"{self.name}_sum += vm.sum_of_log1p({self.powers}, {count})")
+        if self.summed:
+            self.writer.line(f"{self.name}_sum += {self.summed[1]}({self.kept}, {count})")
 
     def innermost(self, place: str = "") -> None:
         """Add the term, or store it; ``place`` counts the terms of a block."""
-        if self.powers:
-            parts = f"{self.name}_part, {self.powers}[{place}]"
-            self.writer.line(f"{parts} = vm.softplus_parts({self.result})")
+        if self.summed:
+            parts = f"{self.name}_part, {self.kept}[{place}]"
+            self.writer.line(f"{parts} = {self.summed[0]}({self.result})")
             self.writer.line(f"{self.name}_sum += {self.name}_part")
         elif self.has_sum:
             self.writer.line(f"{self.name}_sum += {self.result}")
@@ -224,10 +226,6 @@ class _Member:
             write(f"    {name} += {name}_parts[{counter}]")
         if self.is_scalar:
             self.writer.arrays[self.nest.value] = self.name, ()
-
-
-def _is_softplus(term: Term) -> bool:
-    return term.operator == "apply" and term.payload[0].name == "softplus"
 
 
 __all__ = ["NumbaGroups"]

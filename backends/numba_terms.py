@@ -39,6 +39,9 @@ POWERS = {
     1.5: "{0} * math.sqrt({0})",
     -1.5: "{one} / {0} / math.sqrt({0})",
 }
+#: Operations whose sums cost less than their terms (:mod:`.vector_math.sums`): the function that
+#: gives a term as a number to add and one to keep, and that which sums a block of the kept.
+SUMMED = {"softplus": ("vm.softplus_parts", "vm.sum_of_log1p")}
 #: Functions of :mod:`.vector_math` in a spelling.
 FUNCTION = re.compile(
     r"(?<![\w.])((?:cosh?|erfc?|expm1|exp|log1p|log|power|sigmoid|sinh?|softplus|tanh?)\()"
