@@ -3,7 +3,8 @@
 A row ``sum(c*label) + c0 = 0`` of a product is used up by the first of
 
 - a summed label that only the row has: the rest lies in an interval, a mask;
-- a full mixed radix, ``flat = n*i + j``: the factor with ``i, j`` is reshaped;
+- a full mixed radix, ``flat = n*i + j``: the factor with ``i, j`` is reshaped, or the inverse with
+  ``flat``, which then is not made but solved with, where that is possible;
 - an output label that nothing else has: the result is zero but on an affine set, so the rest is
   computed there and written into zeros;
 - a summed label: its factors become (padded, strided) views;
@@ -23,6 +24,7 @@ from tensorcalc.products import is_boolean
 from .cores import Core, Row
 from .gathers import flattened, gathered, slides, solution_of
 from .selections import use_up_selections
+from .solves import opened
 from .steps import Affine, AffineRow, Indicator, Labels
 
 if TYPE_CHECKING:
@@ -126,7 +128,8 @@ def _use_up(lowering: Lowering, core: Core, row: Row, placed: dict[int, Affine])
         if not _place(core, row, placed):
             _interval_mask(lowering, core, row, slack)
     elif not (
-        flattened(lowering, core, row)
+        opened(lowering, core, row)
+        or flattened(lowering, core, row)
         or (slides(core, row) and gathered(lowering, core, row))
         or _place(core, row, placed)
         or gathered(lowering, core, row)

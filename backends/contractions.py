@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tensorcalc.contraction_order import Choice, best_tree
 from tensorcalc.nodes import Node
 
-from .cores import Core, multiplied, source_term
+from .cores import Core, Inverse, multiplied, source_term, source_value
 from .grams import gram_pairs, half_of_gram, renamed_labels
-from .solves import Inverse, inverse_factor, solved
+from .solves import inverse_factor, solved
 from .steps import Contract, Labels, Ref, Term, Value, load
 
 if TYPE_CHECKING:
@@ -73,15 +73,14 @@ def _lazy_term(lowering: Lowering, source: Any, own: Labels) -> Term:
     """A factor as a term; an inverse that may become a solve is not computed yet."""
     if isinstance(source, Node) and source in lowering.solvable and source not in lowering.refs:
         return load(lowering.once(("inverse", source), lambda: inverse_factor(source)), own)
+    if isinstance(source, Inverse):
+        return load(source, own)
     return source_term(lowering, source, own)
 
 
 def _made(lowering: Lowering, factor: Factor) -> Factor:
     """A factor that is an array, the inverse computed if it was not."""
-    if not isinstance(factor.value, Inverse):
-        return factor
-    ref = lowering.ref(factor.value.node)
-    return Factor(ref.value, tuple(factor.labels[axis] for axis in ref.axes))
+    return Factor(*source_value(lowering, *factor))
 
 
 def _reduced_nest(lowering: Lowering, core: Core, term: Term, alpha: list[Term]) -> Ref:

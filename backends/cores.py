@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tensorcalc.extents import same_extents
 from tensorcalc.nodes import Node
 
-from .steps import Affine, Labels, Term, Value, constant
+from .steps import Affine, Labels, Reshape, Term, Value, constant
 
 if TYPE_CHECKING:
     from .lowering import Lowering
 
 Row = tuple[dict[Any, Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Inverse(Value):
+    """An inverse that nobody has made: a factor of a product until it meets its right side.
+
+    Its axes may be digits of those of the matrix, in row-major order; ``rows`` belong to the first.
+    """
+
+    node: Any = None
+    rows: int = 1
 
 
 @dataclass(eq=False)
@@ -78,8 +90,36 @@ def _renamed(labels: Labels, names: Mapping[int, int] | None) -> Labels:
 def source_term(lowering: Lowering, source: Node | Value, labels: Labels) -> Term:
     """A factor as a term."""
     if isinstance(source, Value):
-        return lowering.loaded(source, labels)
+        return lowering.loaded(*source_value(lowering, source, labels))
     return lowering.term(source, labels)
+
+
+def source_value(lowering: Lowering, source: Node | Value, own: Labels) -> tuple[Value, Labels]:
+    """A factor as an array with the labels of its axes; makes an inverse that nobody made."""
+    if isinstance(source, Inverse):
+        return _made(lowering, source, own)
+    if isinstance(source, Value):
+        return source, own
+    ref = lowering.ref(source)
+    return ref.value, tuple(own[axis] for axis in ref.axes)
+
+
+def _made(lowering: Lowering, inverse: Inverse, own: Labels) -> tuple[Value, Labels]:
+    ref = lowering.ref(inverse.node)
+    if inverse.ndim == inverse.node.ndim:
+        return ref.value, tuple(own[axis] for axis in ref.axes)
+    whole = lowering.laid_out(ref, inverse.node.extents)
+    return reshaped(lowering, whole, inverse.extents), own
+
+
+def reshaped(lowering: Lowering, value: Value, extents: Sequence[Any]) -> Value:
+    """The entries in row-major order under another shape; a reshape of a reshape is one."""
+    maker = lowering.makers.get(value)
+    source = maker.source if isinstance(maker, Reshape) else value
+    if same_extents(source.extents, tuple(extents)):
+        return source
+    make = lambda: lowering.emit(Reshape(lowering.value(extents, value.kind), source))  # noqa: E731
+    return lowering.once(("reshape", source, tuple(extents)), make)
 
 
 def multiplied(terms: list[Term]) -> Term:

@@ -10,8 +10,8 @@ from tensorcalc.deltas import always_inside, solved_for, substituted
 from tensorcalc.extents import same_extents
 from tensorcalc.nodes import Node
 
-from .cores import Core, Row
-from .steps import Affine, Insert, Labels, Reshape, Value, View
+from .cores import Core, Row, reshaped, source_value
+from .steps import Affine, Insert, Labels, Value, View
 
 if TYPE_CHECKING:
     from .lowering import Lowering
@@ -119,21 +119,13 @@ def _view_volume(lowering: Lowering, core: Core, row: Row, label: int, own: Labe
     return math.prod([lowering.size(core.sizes[k]) for k in labels])
 
 
-def _source_value(lowering: Lowering, source: Source) -> tuple[Value, Labels]:
-    node, own = source
-    if isinstance(node, Value):
-        return node, own
-    ref = lowering.ref(node)
-    return ref.value, tuple(own[axis] for axis in ref.axes)
-
-
 def _viewed(
     lowering: Lowering, core: Core, source: Source, label: int, solution: Any, inside: bool
 ) -> Source:
     """``source[..., label, ...]`` at ``label = sum(terms) + offset``."""
     if label not in source[1]:
         return source
-    value, own = _source_value(lowering, source)
+    value, own = source_value(lowering, *source)
     if label not in own:
         return value, own
     terms, offset = solution
@@ -197,7 +189,7 @@ def _dilated(lowering: Lowering, core: Core, row: Row, label: int) -> tuple[int,
     def dilated(source: Source) -> Source:
         if label not in source[1]:
             return source
-        value, own = _source_value(lowering, source)
+        value, own = source_value(lowering, *source)
         axes = tuple(Affine(((k, abs(c) if x == label else 1),)) for k, x in enumerate(own))
         extents = [size if x == label else core.sizes[x] for x in own]
         labels = tuple(range(len(own)))
@@ -216,15 +208,15 @@ def _dilated(lowering: Lowering, core: Core, row: Row, label: int) -> tuple[int,
 # -- flattening -----------------------------------------------------------------------------------
 def flattened(lowering: Lowering, core: Core, row: Row) -> bool:
     """``flat = n*i + j`` over all ``i, j`` of one factor joins its axes: a reshape."""
-    order = _radix_order(core, row)
-    if order is None:
+    order = radix_order(core, row)
+    if order is None or set(order[1]) & set(core.output):
         return False
     flat, digits = order
     holders = [f for f in (*core.factors, *core.masks) if set(f[1]) & set(digits)]
     busy = any(set(terms) & set(digits) for terms, _ in core.rows)
     if len(holders) != 1 or not any(f is holders[0] for f in core.factors) or busy:
         return False
-    value, own = _source_value(lowering, holders[0])
+    value, own = source_value(lowering, *holders[0])
     if not set(digits) <= set(own) or len(set(own)) != len(own):
         return False
     joined = _joined(lowering, core, value, own, flat, digits)
@@ -234,14 +226,14 @@ def flattened(lowering: Lowering, core: Core, row: Row) -> bool:
     return True
 
 
-def _radix_order(core: Core, row: Row) -> tuple[int, list[int]] | None:
+def radix_order(core: Core, row: Row) -> tuple[int, list[int]] | None:
     """The flat label and its digits, most significant first, if the row is a full mixed radix."""
     terms, offset = row
     if type(offset) is not int or offset != 0:
         return None
     for flat, c in terms.items():
         digits = {k: -d if c == 1 else d for k, d in terms.items() if k != flat}
-        if type(c) is int and abs(c) == 1 and not any(k in core.output for k in digits):
+        if type(c) is int and abs(c) == 1:
             order = _descending(digits, core.sizes, core.sizes[flat])
             if order is not None and len(order) > 1:
                 return flat, order
@@ -282,5 +274,4 @@ def _joined(
         extents = [core.sizes[x] for x in order]
         value = lowering.emit(View(lowering.value(extents, value.kind), value, axes))
     extents = [core.sizes[x] for x in (*before, flat, *after)]
-    step = Reshape(lowering.value(extents, value.kind), value)
-    return lowering.emit(step), (*before, flat, *after)
+    return reshaped(lowering, value, extents), (*before, flat, *after)

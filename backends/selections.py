@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorcalc.nodes import Apply, Node
 
-from .cores import Core
+from .cores import Core, source_value
 from .steps import Gather, Labels, Scatter, Value
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def _gathered(
     source, labels = factor
     if own[-1] not in labels:
         return factor
-    value, labels = _value(lowering, source, labels)
-    index, index_labels = _value(lowering, mask.operands[0], own[:-1])
+    value, labels = source_value(lowering, source, labels)
+    index, index_labels = source_value(lowering, mask.operands[0], own[:-1])
     out: list[int] = []
     for label in labels:
         new = index_labels if label == own[-1] else (label,)
@@ -65,13 +65,6 @@ def _gathered(
 
     key = ("gather", value, labels, own[-1], index, index_labels)
     return lowering.once(key, make), tuple(out)
-
-
-def _value(lowering: Lowering, source: Node | Value, own: Labels) -> tuple[Value, Labels]:
-    if isinstance(source, Value):
-        return source, own
-    ref = lowering.ref(source)
-    return ref.value, tuple(own[axis] for axis in ref.axes)
 
 
 def scattered(lowering: Lowering, core: Core, value: Value, axes: Labels, node: Any) -> Value:
