@@ -22,8 +22,6 @@ from tensorcalc.structure import (
     Blocks,
     BlockSystem,
     Dense,
-    LowRank,
-    PlusLowRank,
     Products,
     Zero,
 )
@@ -285,29 +283,19 @@ def peak_bytes(plan: Plan, item: int, sizes: Mapping[str, int] | None = None) ->
 def structured_bytes(plan: Plan, item: int) -> int | None:
     """What the operator of a structured plan needs; None if the Hessian has no structure."""
     found = plan.derived.derivation.found
-    if not _has_structure(found, plan):
+    if not _has_structure(found):
         return None
     return peak_bytes(plan, item) + _coupling_bytes(found, plan, item)
 
 
-def _has_structure(found: Any, plan: Plan) -> bool:
+def _has_structure(found: Any) -> bool:
     """Whether anything is stored in another way than as a dense matrix."""
     blocks = (
         [row[p] for p, row in enumerate(found.blocks)]
         if isinstance(found, BlockSystem)
         else [found]
     )
-    return not all(
-        isinstance(block, Dense) or _rank(block, plan.sizes) >= np.prod(shape)
-        for block, shape in zip(blocks, plan.shapes, strict=True)
-    )
-
-
-def _rank(found: Any, sizes: Mapping[str, int]) -> int:
-    """The rank of what is of low rank: where it is no less than the size, a matrix is formed."""
-    if isinstance(found, PlusLowRank):
-        return sum(_rank(part, sizes) for part in found.terms)
-    return evaluate(found.inner, sizes) if isinstance(found, LowRank) else 0
+    return not all(isinstance(block, Dense) for block in blocks)
 
 
 def _coupling_bytes(found: Any, plan: Plan, item: int) -> int:

@@ -23,6 +23,7 @@ from tensorcalc.products import kronecker, product, scale
 from tensorcalc.simplify import rebuilt, simplify_all
 from tensorcalc.structure import (
     Banded,
+    BlockGram,
     Blocks,
     BlockSystem,
     Dense,
@@ -30,6 +31,7 @@ from tensorcalc.structure import (
     Diagonals,
     Identity,
     LowRank,
+    PlusLowRank,
     Scatter,
     Structure,
     Zero,
@@ -316,15 +318,22 @@ def _heavy(
 def _wasteful(
     found: Structure | BlockSystem, sizes: Mapping[str, int], shapes: Sequence[Sequence[int]]
 ) -> frozenset[int]:
-    """Positions of Gram matrices whose factors are larger than the dense block at these sizes."""
+    """Positions of products whose factors are larger than the dense block at these sizes."""
     diagonal = (
         [found] if isinstance(found, Structure) else [r[p] for p, r in enumerate(found.blocks)]
     )
     return frozenset(
         p
         for p, (block, shape) in enumerate(zip(diagonal, shapes, strict=True))
-        if isinstance(block, LowRank) and _entries(block, sizes) > math.prod(shape) ** 2
+        if _is_wasteful(block, math.prod(shape), sizes)
     )
+
+
+def _is_wasteful(found: Structure, n: int, sizes: Mapping[str, int]) -> bool:
+    """Whether the factors of a product are larger than the matrix, or its rank may be full."""
+    if isinstance(found, PlusLowRank):
+        return structured.stacked_rank(found.terms, sizes) >= n
+    return isinstance(found, (LowRank, BlockGram)) and _entries(found, sizes) > n**2
 
 
 def _entries(found: Structure, sizes: Mapping[str, int]) -> int:

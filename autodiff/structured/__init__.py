@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .iterated_system import Coupling, IteratedSystemOperator
     from .kronecker import KroneckerOperator, KroneckerSumOperator
     from .low_rank import PlusLowRankOperator
-    from .makers import maker_of
+    from .makers import maker_of, stacked_rank
     from .simple import DenseOperator, DiagonalOperator, ZeroOperator
     from .sparse_patterns import BandedOperator, SparseOperator
     from .system import SystemOperator
@@ -32,7 +32,7 @@ __getattr__, __dir__ = later(
         **dict.fromkeys(["Coupling", "IteratedSystemOperator"], "iterated_system"),
         **dict.fromkeys(["KroneckerOperator", "KroneckerSumOperator"], "kronecker"),
         "PlusLowRankOperator": "low_rank",
-        "maker_of": "makers",
+        **dict.fromkeys(["maker_of", "stacked_rank"], "makers"),
         **dict.fromkeys(["DenseOperator", "DiagonalOperator", "ZeroOperator"], "simple"),
         **dict.fromkeys(["BandedOperator", "SparseOperator"], "sparse_patterns"),
         "SystemOperator": "system",
@@ -58,6 +58,7 @@ __all__ = [
     "SystemOperator",
     "ZeroOperator",
     "maker_of",
+    "stacked_rank",
     "structured_operator",
     "system_maker",
     "system_operator",

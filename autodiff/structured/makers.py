@@ -117,33 +117,50 @@ def _low_rank_factors(
     parts: Sequence[LowRank], n: int, sizes: Sizes
 ) -> Callable[[Values], tuple[Any, Any]]:
     """What makes ``Z`` and ``M``, a vector where it is diagonal, with ``Z' M Z`` the sum."""
-    ranks = [evaluate(part.inner, sizes) for part in parts]
-    if all(part.is_gram for part in parts):
-        return lambda values: (
-            _joined([values[part.left].reshape(-1, n) for part in parts]),
-            _joined([_weights(values[p.weights], r) for p, r in zip(parts, ranks, strict=True)]),
-        )
-    starts: dict[Node, int] = {}
-    total = 0
-    for part, rank in zip(parts, ranks, strict=True):
-        for side in (part.left, part.right):
-            if side not in starts:
-                starts[side] = total
-                total += rank
-    places = [
-        (starts[part.left] + np.arange(rank), starts[part.right] + np.arange(rank))
-        for part, rank in zip(parts, ranks, strict=True)
-    ]
+    starts, total = _stacked(parts, sizes)
+    is_gram = all(part.is_gram for part in parts)
+    shape = (total,) if is_gram else (total, total)
+    places = [_places_of_weights(part, starts, is_gram, sizes) for part in parts]
 
     def made(values: Values) -> tuple[Any, Any]:
-        M = np.zeros((total, total))
-        for part, place, rank in zip(parts, places, ranks, strict=True):
-            M[place] += _weights(values[part.weights], rank)
+        M = np.zeros(shape)
+        for part, place in zip(parts, places, strict=True):
+            M[place] += np.ravel(values[part.weights])
         Z = _joined([values[side].reshape(-1, n) for side in starts])
+        if is_gram:
+            return Z, M
         _require_symmetric(Z, M, n)
         return Z, (M + M.T) / 2
 
     return made
+
+
+def _places_of_weights(
+    part: LowRank, starts: Mapping[Node, int], is_gram: bool, sizes: Sizes
+) -> Any:
+    """Where the weights of a part are added to ``M``, a vector of diagonal entries or a matrix."""
+    rank = evaluate(part.inner, sizes)
+    row, column = starts[part.left], starts[part.right]
+    if is_gram:
+        return slice(row, row + rank)
+    return row + np.arange(rank), column + np.arange(rank)
+
+
+def _stacked(parts: Sequence[LowRank], sizes: Sizes) -> tuple[dict[Node, int], int]:
+    """The first row of every side in the stack of all, each once, and the height of the stack."""
+    starts: dict[Node, int] = {}
+    total = 0
+    for part in parts:
+        for side in (part.left, part.right):
+            if side not in starts:
+                starts[side] = total
+                total += evaluate(part.inner, sizes)
+    return starts, total
+
+
+def stacked_rank(parts: Sequence[LowRank], sizes: Sizes) -> int:
+    """Rows of the sides of a sum of products, each side once: the bound of its rank."""
+    return _stacked(parts, sizes)[1]
 
 
 def _require_symmetric(Z: Any, M: Any, n: int) -> None:
@@ -152,11 +169,6 @@ def _require_symmetric(Z: Any, M: Any, n: int) -> None:
 
 def _joined(parts: Sequence[Any]) -> Any:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _weights(array: Any, count: int) -> Any:
-    """One weight per middle index."""
-    return array.reshape(-1) if array.size == count else np.broadcast_to(np.ravel(array), count)
 
 
 def _block_gram(found: BlockGram, shape: Shape, sizes: Sizes) -> Make:
@@ -276,4 +288,4 @@ _MAKERS: dict[type[Structure], Callable[[Any, Shape, Sizes], Make]] = {
 }
 
 
-__all__ = ["Make", "Shape", "Sizes", "Values", "maker_of", "rectangle_maker"]
+__all__ = ["Make", "Shape", "Sizes", "Values", "maker_of", "rectangle_maker", "stacked_rank"]
