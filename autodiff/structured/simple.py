@@ -97,7 +97,8 @@ class DenseOperator(FactorizedOperator):
             self.name, lambda v: self.matrix @ v, lambda v: self.matrix.T @ v, self.shape[0]
         )
         damped = np.array(self.matrix, dtype=self.dtype)
-        damped.flat[:: len(damped) + 1] += damping
+        if damping:
+            damped.flat[:: len(damped) + 1] += damping
         try:
             return cholesky_factor(damped, overwrite=True)
         except np.linalg.LinAlgError:
