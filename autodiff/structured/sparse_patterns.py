@@ -10,6 +10,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
 from .base import SMALL, FactorizedOperator, NotPositiveDefinite
+from .cholesky import band_factor, band_solve
 from .selected_inverse import inverse_diagonal_of
 
 
@@ -61,13 +62,13 @@ class BandedOperator(FactorizedOperator):
 
     def _factorized(self, damping: float) -> Any:
         try:
-            return linalg.cholesky_banded(self._lower(damping), lower=True)
+            return band_factor(self._lower(damping))
         except np.linalg.LinAlgError:
             smallest = self.smallest_eigenvalue() + damping
             raise NotPositiveDefinite(f"the matrix ({self.name})", smallest) from None
 
     def _solution(self, V: Any, damping: float) -> Any:
-        return linalg.cho_solve_banded((self._factors(damping), True), V)
+        return band_solve(self._factors(damping), V)
 
     def _log_determinant(self, damping: float) -> float:
         return 2 * np.log(self._factors(damping)[0]).sum()
