@@ -12,6 +12,7 @@ import numpy as np
 
 from . import contestants
 from .discovery import modules
+from .rows import WRONG
 
 CONTRACT = ("NAME", "PACKAGE", "contestant")
 #: Largest accepted error relative to the largest entry, by precision.
@@ -22,6 +23,15 @@ Call = Callable[[], Any]
 
 class Refused(Exception):
     """Why a contestant does not compute a result."""
+
+
+def sentence(error: Exception) -> str:
+    """What a person needs of an error."""
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else ""
+    if isinstance(error, AssertionError):
+        return f"{WRONG}: {text}"
+    return text if isinstance(error, Refused) else f"{type(error).__name__}: {text}"[:200]
 
 
 @lru_cache(maxsize=1)

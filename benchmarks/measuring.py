@@ -29,8 +29,10 @@ SLOW_ROUNDS, SLOW_SECONDS = 2, 2.0
 
 def interleaved(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
     """Median seconds of one call of each contestant, measured in turn for about ``seconds``."""
-    repeats = {name: _repeats(call) for name, call in calls.items()}
-    samples: dict[str, list[float]] = {name: [] for name in calls}
+    repeats, samples = {}, {}
+    for name, call in calls.items():
+        repeats[name], sample = _repeats(call)
+        samples[name] = [sample] if sample > SLOW_SECONDS else []
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -62,12 +64,12 @@ def settled(call: Callable[[], Any]) -> Callable[[], Any]:
     return call
 
 
-def _repeats(call: Callable[[], Any]) -> int:
-    """Calls that one sample takes; calling until it is known warms up as well."""
+def _repeats(call: Callable[[], Any]) -> tuple[int, float]:
+    """Calls that one sample takes, and one; calling until it is known warms up as well."""
     repeats = 1
-    while (taken := repeats * _sample(call, repeats)) < SAMPLE_SECONDS:
+    while (taken := repeats * (sample := _sample(call, repeats))) < SAMPLE_SECONDS:
         repeats = max(2 * repeats, int(repeats * 0.7 * SAMPLE_SECONDS / max(taken, 1e-9)))
-    return repeats
+    return repeats, sample
 
 
 def _sample(call: Callable[[], Any], repeats: int) -> float:

@@ -11,7 +11,7 @@ import pytest
 
 import benchmarks
 from autodiff.tracing import arguments_of, tracer_of
-from benchmarks import calling, goals, limits, memory, patience, profiling
+from benchmarks import calling, goals, limits, memory, patience, profiling, trials
 from benchmarks.__main__ import all_suites, main
 from benchmarks.discovery import modules
 from benchmarks.modelling import RESULTS, all_models, model_named
@@ -155,10 +155,10 @@ def test_who_took_too_long_is_left_out_of_the_rows_that_follow():
 
 
 @pytest.mark.parametrize("why", ["", "no result after 40 s"])
-def test_who_may_take_too_long_is_tried_in_a_process_of_its_own(monkeypatch, why):
+def test_who_may_take_too_long_is_tried_in_a_process_of_its_own(why):
     tried = []
-    monkeypatch.setattr(patience, "trial", lambda *about: tried.append(about) or why)
-    model, own = model_named("kernel density"), patience.Patience()
+    trials = lambda *about: tried.append(about) or why  # noqa: E731
+    model, own = model_named("kernel density"), patience.Patience(trials)
     own.called("JAX", 100, 0.01)
     for _ in range(2):
         if why:
@@ -170,9 +170,9 @@ def test_who_may_take_too_long_is_tried_in_a_process_of_its_own(monkeypatch, why
 
 
 @pytest.mark.parametrize("name", ["ours numba", "ours numpy structured"])
-def test_ours_is_tried_where_the_formula_took_long_to_derive(monkeypatch, name):
-    monkeypatch.setattr(patience, "trial", lambda *_: "no result after 40 s")
-    model, own = model_named("kernel density"), patience.Patience()
+def test_ours_is_tried_where_the_formula_took_long_to_derive(name):
+    own = patience.Patience(lambda *_: "no result after 40 s")
+    model = model_named("kernel density")
     own.check(model, "Hessian", 10, "float64", name)
     own.began("ours numpy", 10, 1.0)
     own.check(model, "Hessian", 10, "float64", "JAX")
@@ -180,15 +180,31 @@ def test_ours_is_tried_where_the_formula_took_long_to_derive(monkeypatch, name):
         own.check(model, "Hessian", 10, "float64", name)
 
 
-def test_a_trial_says_why_there_is_no_result(monkeypatch):
-    def hanging(command, timeout, **_):
-        raise patience.subprocess.TimeoutExpired(command, timeout)
+def test_who_was_too_slow_for_a_part_is_not_tried_for_the_whole():
+    model, hessian = model_named("kernel density"), patience.Patience()
+    hessian.called("torch.func", 100, patience.LATER + 1)
+    newton = patience.Patience(part=hessian)
+    newton.check(model, "Newton step", 10, "float64", "torch.func")
+    with pytest.raises(calling.Refused, match=r"a call took 3 s at size 100"):
+        newton.check(model, "Newton step", 100, "float64", "torch.func")
+    hessian.check(model, "Hessian", 10, "float64", "torch.func")
 
+
+def test_a_trial_says_why_there_is_no_result(monkeypatch):
     about = "quadratic form", "value", 10, "float64"
-    assert patience.trial(*about, "ours numpy") == ""
-    assert patience.trial("no such problem", *about[1:], "ours numpy") == "its process ended with 1"
-    monkeypatch.setattr(patience.subprocess, "run", hanging)
-    assert patience.trial(*about, "JAX") == "no result after 40 s"
+    tried = trials.Trials(lasting=True)
+    try:
+        assert tried(*about, "ours numpy") == ""
+        process = tried._process
+        assert "abacus" in tried(*about, "ours abacus")
+        assert tried._process is process and process.is_alive()
+        monkeypatch.setattr(trials, "TRIAL", 0.0)
+        assert tried(*about, "JAX") == "no result after 0 s"
+        assert not process.is_alive()
+        monkeypatch.setattr(trials, "TRIAL", 40.0)
+        assert tried("no such problem", *about[1:], "ours numpy") == "its process ended with 1"
+    finally:
+        tried.end()
 
 
 def test_goals_are_those_of_the_row():

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..calling import Call, Refused, check_all, peers
+from ..calling import Call, Refused, check_all, peers, sentence
 from ..goals import judge
 from ..limits import Limits, limits
 from ..measuring import interleaved
@@ -18,7 +18,8 @@ from ..modelling import RESULTS, Model, all_models
 from ..options import Options
 from ..ours import least_work, ours, own_name, structured
 from ..patience import Patience
-from ..rows import WRONG, Row
+from ..rows import Row
+from ..trials import Trials
 
 DEFAULT = False
 PRECISIONS = ("float64", "float32")
@@ -36,13 +37,18 @@ def run(part: str, options: Options) -> Iterator[Row]:
     """A row for each result, size and precision of a problem."""
     model = all_models()[part]
     options.show(f"\n{model.name}: {(model.module.__doc__ or '').strip().splitlines()[0]}")
-    for result in RESULTS:
-        yield from _sizes(model, result, options)
+    trials = Trials(lasting="cuda" not in options.targets)
+    known: dict[str, Patience] = {}
+    try:
+        for result in RESULTS:
+            known[result] = Patience(trials, known["Hessian"] if result == "Newton step" else None)
+            yield from _sizes(model, result, options, known[result])
+    finally:
+        trials.end()
 
 
-def _sizes(model: Model, result: str, options: Options) -> Iterator[Row]:
+def _sizes(model: Model, result: str, options: Options, patience: Patience) -> Iterator[Row]:
     """Rows of one result; who took too long at a size is left out of the larger ones."""
-    patience = Patience()
     sizes = model.sizes(result)
     for size in sizes[:1] if options.quick else sizes:
         for dtype in PRECISIONS[: 1 if options.quick else 2]:
@@ -68,14 +74,14 @@ def measured(
             calls[name], row.first[name], found[name] = _first(model, result, arguments, name)
             patience.began(name, size, row.first[name])
         except Exception as error:
-            row.left_out[name] = _sentence(error)
-    wanted = _reference(model, result, arguments, calls)
+            row.left_out[name] = sentence(error)
+    wanted = _reference(model, result, arguments, found)
     for name, own in found.items():
         try:
             dense = own.todense() if hasattr(own, "todense") else own
             check_all(f"{model.name}, {name}, {result}, size {size}, {dtype}", dense, wanted)
         except Exception as error:
-            row.left_out[name] = _sentence(error)
+            row.left_out[name] = sentence(error)
             del calls[name]
     row.seconds = interleaved(calls, options.seconds)
     for name, seconds in row.seconds.items():
@@ -137,14 +143,17 @@ def _first(model: Model, result: str, arguments: tuple[Any, ...], name: str) -> 
 
 
 def _reference(
-    model: Model, result: str, arguments: tuple[Any, ...], calls: dict[str, Call]
+    model: Model, result: str, arguments: tuple[Any, ...], found: dict[str, Any]
 ) -> tuple[Any, ...]:
     """The result in float64, in the dtype wanted: by JAX, or ours where JAX is left out."""
     dtype = arguments[0].dtype
-    exact = tuple(np.asarray(a, np.float64) for a in arguments)
-    name = "JAX" if "JAX" in calls else own_name("numpy")
-    found = contestant(model, result, exact, name)()
-    each = found if isinstance(found, (tuple, list)) else (found,)
+    name = "JAX" if "JAX" in found else own_name("numpy")
+    if dtype == np.float64 and name in found:
+        exact = found[name]
+    else:
+        doubled = tuple(np.asarray(a, np.float64) for a in arguments)
+        exact = contestant(model, result, doubled, name)()
+    each = exact if isinstance(exact, (tuple, list)) else (exact,)
     return tuple(np.asarray(one, dtype) for one in each)
 
 
@@ -169,12 +178,3 @@ def _limits(row: Row) -> Limits:
     from ..device_calls import device_limits
 
     return device_limits(row.dtype)
-
-
-def _sentence(error: Exception) -> str:
-    """What a person needs of an error."""
-    lines = str(error).strip().splitlines()
-    text = lines[0] if lines else ""
-    if isinstance(error, AssertionError):
-        return f"{WRONG}: {text}"
-    return text if isinstance(error, Refused) else f"{type(error).__name__}: {text}"[:200]
