@@ -1,7 +1,18 @@
 """What is wanted of the models, and the table that says where we stand.
 
-Ratios are peer / ours in one run. A goal is for the geometric mean over the sizes of a problem, and
-for every single row. Reasons for misses are in ``reasons.toml``, found by profiling.
+Ratios are peer / ours in one run; ours is the faster of the targets that were asked for. A goal is
+for the geometric mean over the sizes and precisions of a problem, and some are for every row:
+
+- a Hessian, its dense array: 10 times JAX and never under 1, 20 times torch.func;
+- a value, and a value with its gradient: 1.5 times JAX and never under 0.95, 2 times torch.func;
+- the margin loss of 4 million: 1.5 times JAX, 2 times torch.func;
+- at size 10 every result of every problem: 5 times JAX, 20 times torch.func. Rows are judged one by
+  one, and the summary has the geometric mean over the results of each problem as well;
+- a new process with a warm disk cache, to its first result: 2 times JAX;
+- where most of the time is that of large contractions: 80 % of the measured rate of a gemm.
+
+A Hessian as an operator of structure is a contestant more, in rows of its own: it is never what the
+goals of dense results are judged by. Reasons for misses were found by profiling: ``reasons.toml``.
 """
 
 from __future__ import annotations
@@ -31,6 +42,7 @@ class Goal(NamedTuple):
 GOALS = {
     "Hessian": {"JAX": Goal(10, 1), "torch.func": Goal(20)},
     "value and gradient": {"JAX": Goal(1.5, 0.95), "torch.func": Goal(2)},
+    "value": {"JAX": Goal(1.5, 0.95), "torch.func": Goal(2)},
 }
 #: The sum of log1p(exp(-y z)) at the largest size.
 MARGIN = ("margin loss", "value", 4_000_000)
@@ -52,9 +64,14 @@ def row_goals(row: Row) -> dict[str, float]:
         return dict(FACTORIZATION_GOALS)
     if row.suite == "start":
         return dict(START_GOALS)
-    if row.size == SMALL and not row.own.endswith("structured"):
+    if is_small(row):
         return dict(SMALL_GOALS)
     return {peer: goal.each for peer, goal in GOALS.get(row.result, {}).items() if goal.each}
+
+
+def is_small(row: Row) -> bool:
+    """Whether a row is of the goal for size 10: one that is not of an operator."""
+    return row.suite == "models" and row.size == SMALL and not row.own.endswith("structured")
 
 
 def judge(row: Row) -> Row:
@@ -116,30 +133,38 @@ class Line(NamedTuple):
         verdict = "met" if self.met else "MISSED"
         why = f"; {self.reason}" if self.reason and not self.met else ""
         return (
-            f"{self.problem:24}{self.result:20}{self.peer:12}{self.mean:10.2f}{self.least:10.2f}"
+            f"{self.problem:24}{self.result:22}{self.peer:12}{self.mean:10.2f}{self.least:10.2f}"
             f"  {verdict} ({wanted}){why}"
         )
 
 
 def summary(rows: Sequence[Row]) -> Iterator[Line]:
-    """Geometric means over the sizes, problem by problem."""
+    """Geometric means, problem by problem: over the sizes, and over the results of size 10."""
     shown = [row for row in rows if row.suite == "models"]
-    for result, goals in GOALS.items():
+    kinds = [(name, goals, [r for r in shown if r.result == name]) for name, goals in GOALS.items()]
+    small = {peer: Goal(mean) for peer, mean in SMALL_GOALS.items()}
+    kinds.append((f"size {SMALL}, all results", small, [*filter(is_small, shown)]))
+    for name, goals, fitting in kinds:
         for peer, goal in goals.items():
-            for problem in dict.fromkeys(row.problem for row in shown):
-                fitting = [r for r in shown if (r.problem, r.result) == (problem, result)]
-                ratios = [r.ratios()[peer] for r in fitting if peer in r.ratios()]
-                if ratios:
-                    why = next((r.reason for r in fitting if r.reason), "")
-                    mean = geometric_mean(ratios)
-                    yield Line(problem, result, peer, mean, min(ratios), goal, why)
+            for problem in dict.fromkeys(row.problem for row in fitting):
+                timed = [r for r in fitting if r.problem == problem and peer in r.ratios()]
+                if timed:
+                    yield _line(problem, name, peer, timed, goal)
+
+
+def _line(problem: str, result: str, peer: str, rows: Sequence[Row], goal: Goal) -> Line:
+    """A line of the summary, with the reason of the slowest row that has one."""
+    rows = sorted(rows, key=lambda row: row.ratios()[peer])
+    ratios = [row.ratios()[peer] for row in rows]
+    why = next((row.reason for row in rows if row.reason), "")
+    return Line(problem, result, peer, geometric_mean(ratios), ratios[0], goal, why)
 
 
 def overall(rows: Sequence[Row]) -> Iterator[str]:
     """The goals over all problems, in words."""
     shown = [row for row in rows if row.suite == "models"]
     kinds = [(result, [r for r in shown if r.result == result]) for result in GOALS]
-    kinds.append(("size 10, any result", [r for r in shown if r.size == SMALL]))
+    kinds.append((f"size {SMALL}, any result", [*filter(is_small, shown)]))
     kinds.append(("margin loss, 4 million", [r for r in shown if _is_margin(r)]))
     kinds.append(("first call of a process", [r for r in rows if r.suite == "start"]))
     for what, fitting in kinds:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .goals import GOALS, geometric_mean
+from .goals import geometric_mean
 from .rows import Row
 
+#: Results that have a panel each.
+PANELS = ("Hessian", "value and gradient")
 COLOURS = ("#30638e", "#edae49")
 
 
@@ -43,8 +45,8 @@ def _models(plt: Any, rows: Sequence[Row]) -> Any:
     peers = [name for name in ("JAX", "torch.func") if any(name in r.seconds for r in rows)]
     problems = list(dict.fromkeys(row.problem for row in rows))
     size = (11, 1.2 + 0.3 * len(problems))
-    figure, panels = plt.subplots(1, len(GOALS), figsize=size, layout="constrained", sharey=True)
-    for axes, result in zip(panels, GOALS, strict=True):
+    figure, panels = plt.subplots(1, len(PANELS), figsize=size, layout="constrained", sharey=True)
+    for axes, result in zip(panels, PANELS, strict=True):
         bars: dict[str, dict[int, float]] = {peer: {} for peer in peers}
         for peer in peers:
             for k, problem in enumerate(problems):

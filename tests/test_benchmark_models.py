@@ -118,7 +118,13 @@ def test_a_suite_run_checks_times_and_judges():
     assert [(line.result, line.peer) for line in lines] == [
         ("Hessian", "JAX"),
         ("value and gradient", "JAX"),
+        ("value", "JAX"),
+        ("size 10, all results", "JAX"),
     ]
+    ratios = [r.ratios()["JAX"] for r in rows if r.own == "ours numpy"]
+    assert lines[-1].mean == goals.geometric_mean(ratios) and lines[-1].least == min(ratios)
+    small = next(text for text in goals.overall(rows) if "size 10, any result" in text)
+    assert f"geometric mean {lines[-1].mean:9.2f}" in small
 
 
 def test_a_wrong_contestant_is_not_timed_and_fails_the_command(monkeypatch, capsys):
@@ -214,6 +220,9 @@ def test_goals_are_those_of_the_row():
     assert goals.row_goals(row("p", "Hessian", 100)) == {"JAX": 1}
     assert goals.row_goals(row("p", "value and gradient", 100)) == {"JAX": 0.95}
     assert goals.row_goals(row("p", "value", 10)) == {"JAX": 5.0, "torch.func": 20.0}
+    assert goals.row_goals(row("p", "value", 100)) == {"JAX": 0.95}
+    operator = row("p", "Hessian, structured", 10, own_name("numpy", "structured"))
+    assert goals.row_goals(operator) == {} and not goals.is_small(operator)
     assert goals.row_goals(row("margin loss", "value", 4_000_000))["JAX"] == 1.5
     name = own_name("numpy", "structured")
     assert goals.row_goals(row("matrix factorization", "Hessian, structured", 200, name)) == {
@@ -292,7 +301,7 @@ def test_the_command_knows_its_suites_and_stores_the_summary(tmp_path, capsys):
     assert "quadratic form" in out and "geometric mean" in out
     found = json.loads(stored.read_text())
     assert found["machine"]["numpy"] == np.__version__
-    assert [line["problem"] for line in found["summary"]] == ["quadratic form"] * 2
+    assert [line["problem"] for line in found["summary"]] == ["quadratic form"] * 4
     assert find_spec("torch") or found["machine"]["torch"] == "not installed"
     assert (tmp_path / "rows.png").read_bytes().startswith(b"\x89PNG")
 
