@@ -11,7 +11,7 @@ import math
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
-from .extents import Extent, floor_divide, is_nonnegative, same_extents
+from .extents import Extent, floor_divide, is_nonnegative, same_extents, whole_quotient
 
 Label = Hashable
 Size = Any  # int | Extent
@@ -120,8 +120,11 @@ def split_rows(row: LabelRow, extents: Mapping[Label, Size]) -> list[LabelRow]:
 
 def _split_by(row: LabelRow, divisor: Size, extents: Mapping[Label, Size]) -> list[LabelRow]:
     terms, offset = row
-    multiples = {label: q for label, c in terms.items() if (q := _exact(c, divisor)) is not None}
-    rest = {label: c for label, c in terms.items() if label not in multiples}
+    multiples = {label: whole_quotient(c, divisor) for label, c in terms.items()}
+    rest = {label: c - multiples[label] * divisor for label, c in terms.items()}
+    multiples, rest = (
+        {k: c for k, c in part.items() if not _is_zero(c)} for part in (multiples, rest)
+    )
     if not multiples or not rest:
         return []
     offset_multiple = _exact(offset, divisor)

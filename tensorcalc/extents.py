@@ -348,6 +348,14 @@ def floor_divide(numerator: int | Extent, denominator: int | Extent) -> int | Ex
     return quotient + Extent({((Quotient(remainder, denominator), 1),): 1})
 
 
+def whole_quotient(numerator: int | Extent, denominator: int | Extent) -> int | Extent:
+    """How often the denominator goes into what it divides: numbers towards 0, else term by term."""
+    if isinstance(numerator, int) and isinstance(denominator, int):
+        whole = abs(numerator) // denominator
+        return whole if numerator >= 0 else -whole
+    return _from_terms(divided(_terms(numerator), _terms(denominator))[0])
+
+
 def is_equal(left: int | Extent, right: int | Extent) -> bool:
     """Equality as Python's ``==`` gives it, recording a guard while tracing."""
     return left is right or bool(left == right)

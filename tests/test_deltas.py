@@ -121,3 +121,17 @@ def test_axis_of_size_one_is_a_broadcast():
     column = x[:, 2:3]
     assert np.sum(np.exp(column) * y[:, None]) is np.sum(np.exp(x[:, 2]) * y)
     assert np.exp(column) + y[:, None] is (np.exp(x[:, 2]) + y)[:, None]
+
+
+def test_a_row_splits_where_a_label_counts_in_both_digits():
+    """``(δ[i,j] C[k,l]).reshape(N, N)``: the label ``i`` of the diagonal is in rows and columns."""
+    C = Variable("C", (m, m))
+    tensor = product((kronecker((n,)), C), ("ij", "kl"), "ikjl")
+    matrix = np.reshape(tensor, (n * m, n * m))
+    rows = [
+        row for operand in matrix.operands if isinstance(operand, Delta) for row in operand.rows
+    ]
+    assert len(rows) == 2 and all(len(coefficients) == 3 for coefficients, _ in rows)
+    data = np.arange(4.0).reshape(2, 2)
+    found = evaluate(matrix, C=data, n=3)
+    np.testing.assert_array_equal(found, np.kron(np.eye(3), data))
