@@ -23,6 +23,7 @@ grids.THREADS = 64
 grids.LONG = 40
 grids.BLOCKS = 3
 grids.SPLITS = 5
+grids.FILLED = 2
 grids.HIGHEST = 2
 grids.TILE, grids.DEEP = 8, 4
 
@@ -169,6 +170,34 @@ def products() -> None:
     agree(roots[1], arrays, sizes, "float32", 1e-4)
 
 
+def pairs() -> None:
+    """Sums over pairs: several tiles and parts, ends of tiles, masks, batches, several at once."""
+    rng = np.random.default_rng(5)
+    x, u, c, b, q, M = tc.variables("x: n, u: m, c: m, b: l n, q: l m, M: m boolean")
+    near = np.exp(-((x[:, None] - u) ** 2))
+    potential = np.sum(np.triu(np.exp(-((x[:, None] - x) ** 2)), 1))
+    density = np.sum(np.log(near @ np.exp(c)))
+    batch = np.sum(np.tanh(b[:, :, None] * q[:, None, :]), axis=2)
+    together = [
+        [near @ c, np.sum(near), np.sum(np.where(M, near, x[:, None] * u), axis=1)],
+        [potential, tc.gradient(potential, x), tc.hvp(potential, x, np.cos(x))],
+        [density, tc.gradient(density, u), tc.gradient(density, c)],
+        [batch, np.sum(np.sin(b[:, None, :] + q[:, :, None]), axis=2)],
+    ]
+    cases = (3, 131, 2, 3), (70, 200, 3, 1), (33, 40, 1024, 3), (0, 4, 3, 3), (4, 0, 3, 3)
+    for n, m, grids.PARTS, grids.BLOCKS in cases:
+        sizes = {"n": n, "m": m, "l": 3}
+        shapes = {"x": "n", "u": "m", "c": "m", "b": "ln", "q": "lm"}
+        arrays = {k: rng.normal(size=[sizes[a] for a in axes]) for k, axes in shapes.items()}
+        arrays["M"] = rng.normal(size=m) > 0
+        for roots in together[: 4 if n and m else 1]:
+            plan, _ = planned(roots)
+            names = {getattr(getattr(a, "kernel", a), "name", "") for a in plan.actions}
+            assert names & {"pairs", "all_pairs"}
+            agree(roots, arrays, {})
+    agree(together[0], arrays, {}, "float32", 1e-4)
+
+
 def rows() -> None:
     """Every operation along rows, short and long, with ties, infinities and NaN."""
     rng = np.random.default_rng(2)
@@ -233,7 +262,7 @@ def special_functions() -> None:
     print("digamma, polygamma")
 
 
-ALL = reductions, structures, products, rows, elementwise, special_functions
+ALL = reductions, structures, products, pairs, rows, elementwise, special_functions
 CHECKS: dict[str, Callable[[], None]] = {check.__name__: check for check in ALL}
 
 if __name__ == "__main__":

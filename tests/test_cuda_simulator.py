@@ -18,7 +18,15 @@ import pytest
 from .cuda_plans import EVERY
 
 ROOT = Path(__file__).parent.parent
-CHECKS = ("reductions", "structures", "products", "rows", "elementwise", "special_functions")
+CHECKS = (
+    "reductions",
+    "structures",
+    "products",
+    "pairs",
+    "rows",
+    "elementwise",
+    "special_functions",
+)
 
 pytestmark = pytest.mark.skipif(
     find_spec("numba_cuda") is None, reason="numba-cuda, of the optional extra cuda, is missing"

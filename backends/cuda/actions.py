@@ -143,6 +143,8 @@ class Launch(Action):
     updates: bool = False
     #: What it computes, for printing.
     comment: str = ""
+    #: Entries that it asks the caches and the memory for; None if nobody counted.
+    entries: Any = None
 
     @property
     def pointers(self) -> tuple[Buffer, ...]:

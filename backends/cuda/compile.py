@@ -5,8 +5,8 @@ versions of all that makes it; its entry has the same name, so equal kernels are
 
 The text of a kernel is one Python function of pointers, then int64 sizes; ``boolean`` entries are
 uint8, ``counter`` int32, ``integer`` int64. Its names are those of
-:func:`.device_functions.namespace`: ``cuda``, ``math``, ``real``, ``uint8``, ``int64``, and what
-that module makes.
+:func:`.device_functions.namespace`: ``cuda``, ``math``, ``real``, ``uint8``, ``int64``, ``uint64``,
+and what that module makes.
 """
 
 from __future__ import annotations

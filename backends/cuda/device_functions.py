@@ -42,6 +42,7 @@ def namespace(precision: str) -> dict[str, Any]:
         "real": real,
         "uint8": np.uint8,
         "int64": np.int64,
+        "uint64": np.uint64,
         "GREATEST": real(np.finfo(precision).max),
         "HIGHEST": grids.HIGHEST,
         **POINTERS,

@@ -266,7 +266,7 @@ def mirror(out: Buffer, order: Any) -> Launch:
     """The upper triangle of a matrix into the lower."""
     kernel = Kernel("mirror", _MIRROR, ("real",), 1, THREADS)
     grid = Grid("squares", (order,))
-    return Launch(kernel, (out,), (), (order,), grid, True, "the lower triangle of")
+    return Launch(kernel, (out,), (), (order,), grid, True, f"the lower triangle of {out.name}")
 
 
 def copied(value: Value) -> Nest:

@@ -18,6 +18,8 @@ LONG = 2048
 #: Rows and columns of a tile of a product, terms of its sums that are in shared memory at once, and
 #: rows and columns of the tile that a thread has.
 TILE, DEEP, EACH = 32, 16, 2
+#: Blocks below which pairwise sums take fewer rows each: two for each multiprocessor.
+FILLED = 264
 #: What the y and z axes of a grid hold, at most.
 HIGHEST = 65535
 
@@ -89,6 +91,44 @@ def columns(width: int, height: int, outer: int) -> Geometry:
     return Geometry((_up(width, x), splits(width, height), count), (x, THREADS // x, 1))
 
 
+def pairs(rows: int, terms: int, outer: int) -> Geometry:
+    """Threads along x for rows of pairwise sums, along y for terms of a tile, blocks for tiles."""
+    x = _rows_of_block(rows, terms)
+    count = min(max(outer, 1), HIGHEST)
+    return Geometry((_up(rows, x), pair_splits(rows, terms), count), (x, THREADS // x, 1))
+
+
+def all_pairs(rows: int, terms: int) -> Geometry:
+    """The same for the sum over all pairs, whose blocks take more rows beyond :data:`PARTS`."""
+    x = _rows_of_block(rows, terms)
+    across = min(_up(rows, x), PARTS)
+    down = min(_up(terms, THREADS), max(PARTS // across, 1))
+    return Geometry((across, down, 1), (x, THREADS // x, 1))
+
+
+def _rows_of_block(rows: int, terms: int) -> int:
+    """As many rows as a block has threads, each read saved, but blocks for all multiprocessors."""
+    x = _power_of_two(rows, THREADS)
+    while x > 32 and _up(rows, x) * _up(terms, THREADS) < FILLED:
+        x //= 2
+    return x
+
+
+def pair_splits(rows: int, terms: int) -> int:
+    """Parts of the terms of pairwise sums: blocks to fill the device, a tile or more each."""
+    wanted = _up(BLOCKS, _up(rows, _rows_of_block(rows, terms)))
+    return min(_up(terms, THREADS), wanted, SPLITS)
+
+
+def pair_entries(rows: int, terms: int, outer: int, of_rows: int, of_terms: int) -> int:
+    """Entries that pairwise sums read of so many arrays of the rows, and of the terms.
+
+    Those of the terms are read once by each block, ``rows`` times along rows.
+    """
+    blocks, splits, _ = pairs(rows, terms, outer).blocks
+    return outer * (splits * rows * of_rows + blocks * terms * of_terms)
+
+
 def squares(order: int) -> Geometry:
     """Tiles of 32 by 32 entries of a square matrix."""
     count = _up(order, 32)
@@ -114,9 +154,15 @@ def splits(width: int, height: int) -> int:
     return min(_up(height, 8 * (THREADS // x)), wanted, SPLITS)
 
 
-_RULES = flat, fours, tiles, line, parts, rows, columns, squares, panels, single
+_RULES = (
+    flat, fours, tiles, line, parts, rows, columns, pairs, all_pairs, squares, panels, single
+)  # fmt: skip
 RULES: dict[str, Callable[..., Geometry]] = {rule.__name__: rule for rule in _RULES}
-COUNTS: dict[str, Callable[..., int]] = {"splits": splits}
+COUNTS: dict[str, Callable[..., int]] = {
+    "splits": splits,
+    "pair_splits": pair_splits,
+    "pair_entries": pair_entries,
+}
 
 
 def grid_rule(name: str) -> Callable[..., Geometry]:

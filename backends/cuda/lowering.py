@@ -8,7 +8,7 @@ short sums; sizes decide, and the plan notes each decision.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from tensorcalc.extents import Extent, evaluate, same_extents, symbols_of
 
@@ -20,6 +20,7 @@ from ..steps import (
     Call,
     Contract,
     Gather,
+    Indicator,
     Input,
     Insert,
     Labels,
@@ -38,6 +39,7 @@ from .decompositions import decomposed, is_decomposition
 from .elementwise import copied, elementwise, gather, insertion, scatter
 from .memory_roles import Roles
 from .nests import product_of
+from .pairs import ROWS, Pairs, goes_with, pair_sums, pairs_of, sum_of_pairs
 from .panels import Panels, panels
 from .plan import Decision, Plan
 from .product_choice import tiled, way
@@ -111,8 +113,7 @@ class PlanMaker:
     def _commented(self, before: int, step: Step) -> None:
         for action in self.plan.actions[before:]:
             if isinstance(action, Launch):
-                what = f"{action.comment} {step.value.name}" if action.comment else step_text(step)
-                object.__setattr__(action, "comment", what)
+                object.__setattr__(action, "comment", action.comment or step_text(step))
 
     # -- memory -----------------------------------------------------------------------------
     def buffer(self, value: Value) -> Buffer:
@@ -206,10 +207,50 @@ class PlanMaker:
         out = self.buffer(step.value)
         if not step.reduced or self._is_small([step.sizes[k] for k in step.reduced], FEW):
             self._launch(elementwise(step, out, self.known))
+        elif found := self._pairs(step):
+            self._sum_pairs(found, out)
         elif not step.output:
-            self._launch(*everything(step, out, self.known, step.value.name))
+            self._launch(*everything(step, out, self.known))
         else:
             self._launch(*reduction(step, out, self.known, step.value.name))
+
+    def _pairs(self, step: Nest) -> Pairs | None:
+        """A pairwise sum for more rows than share what they read anyway."""
+        found = pairs_of(step, self.known)
+        return None if found is None or self._is_small(found.extents[:1], ROWS) else found
+
+    def _sum_pairs(self, first: Pairs, out: Buffer) -> None:
+        """A pairwise sum, and those over the same pairs whose arrays are there already."""
+        if not first.nest.output:
+            self._launch(sum_of_pairs(first, out))
+            return
+        found, outs, texts = [first], [out], [step_text(self.program.steps[self.position])]
+        for step in self.program.steps[self.position + 1 :]:
+            if self._can_be_made(step) and (other := pairs_of(step, self.known)):
+                if goes_with(found, other):
+                    found.append(other)
+                    outs.append(self.buffer(step.value))
+                    texts.append(step_text(step))
+                    self.absorbed.add(step.value)
+        self._launch(*pair_sums(found, outs, f"parts of {' and of '.join(texts)}"))
+
+    def _can_be_made(self, step: Step) -> TypeGuard[Nest]:
+        """Whether a sum that comes later could be made now."""
+        free = step.value not in self.roles.inlined | self.absorbed | self.panels.keys()
+        if not (free and isinstance(step, Nest) and step.reduced):
+            return False
+        made = all(self._is_made(value) for value in step.operands())
+        return made and not self._is_small([step.sizes[k] for k in step.reduced], FEW)
+
+    def _is_made(self, value: Value) -> bool:
+        """Whether a value is in memory, or computed from what is."""
+        step = self.makers[value]
+        known = isinstance(step, Indicator) or (
+            isinstance(step, View) and self._is_made(step.source)
+        )
+        return known or (
+            value in self.places and value is not self.program.steps[self.position].value
+        )
 
     def _contract(self, step: Contract) -> None:
         groups = groups_of(step)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..numba_terms import Loops
-from ..steps import Labels, Nest, Term, Value, load
+from ..steps import Labels, Nest, Term, Value, View, load
 from .actions import Buffer, Grid, Kernel, Kind, Launch
 from .grids import THREADS
 from .terms import KernelTerms, Known, Place
@@ -83,6 +83,12 @@ def _merged(step: Nest, first: int, second: int, places: dict[Value, Place]) -> 
         reduced=tuple(k for k in step.reduced if k != second),
         sizes={k: both if k == first else e for k, e in step.sizes.items() if k != second},
     )
+
+
+def is_stored(value: Value, known: Known) -> bool:
+    """Whether a value is read from memory; an indicator is computed from its indices."""
+    step = known.makers.get(value)
+    return value in known.places or (isinstance(step, View) and is_stored(step.source, known))
 
 
 def innermost(step: Nest, places: Mapping[Value, Place]) -> int:

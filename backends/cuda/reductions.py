@@ -5,10 +5,10 @@ everything  each block adds up a part; the last block that finishes adds the par
 rows        a warp for each entry of the result, a block if rows are long; lanes along the row
 columns     threads along the columns, blocks for parts of their height; a second kernel adds these
 few         one thread for each entry of the result (:func:`.elementwise.elementwise`)
+pairs       ``sum_j f(x[i], y[j])`` for more than a few ``i`` (:mod:`.pairs`)
 =========== ===================================================================================
 
-Lanes go along the label that most arrays step through in memory, so loads are coalesced. Pairwise
-sums ``sum_j f(x[i], y[j])`` are rows: the warps of a block share ``y`` in the first-level cache.
+Lanes go along the label that most arrays step through in memory, so loads are coalesced.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from typing import Any
 from tensorcalc.extents import symbol
 
 from ..numba_terms import Loops
-from ..steps import Nest, Term, Value, load
+from ..steps import Labels, Nest, Term, Value, load
 from . import grids
 from .actions import Action, Buffer, Count, Grid, Launch
 from .elementwise import elementwise
 from .fours import FoursWriter, suits
-from .nests import KernelWriter, collapsed, innermost, product_of
+from .nests import KernelWriter, collapsed, innermost, is_stored, product_of
 from .terms import Known
 
 #: Terms of a sum that one thread adds up.
 FEW = 32
 
 
-def everything(step: Nest, out: Buffer, known: Known, name: str) -> list[Action]:
+def everything(step: Nest, out: Buffer, known: Known) -> list[Action]:
     """``out[] = sum of term``."""
     merged, known = collapsed(step, known)
     if suits(merged, known.places):
-        return _everything_by_four(merged, out, known, name)
+        return _everything_by_four(merged, out, known)
     inner = innermost(merged, known.places)
     outer = [label for label in merged.reduced if label != inner]
     writer = KernelWriter(known)
@@ -62,10 +62,10 @@ def everything(step: Nest, out: Buffer, known: Known, name: str) -> list[Action]
     grid = Grid("line", (length,))
     if outer:
         grid = Grid("parts", (product_of([merged.sizes[k] for k in outer]), length))
-    return [_grid_sum(writer, out, name, grid)]
+    return [grid_sum(writer, out, grid)]
 
 
-def _everything_by_four(step: Nest, out: Buffer, known: Known, name: str) -> list[Action]:
+def _everything_by_four(step: Nest, out: Buffer, known: Known) -> list[Action]:
     writer = FoursWriter(known)
     writer.line("total = real(0)")
     writer.over_fours(
@@ -75,16 +75,18 @@ def _everything_by_four(step: Nest, out: Buffer, known: Known, name: str) -> lis
         lambda values: writer.line(f"total += {values[0]}"),
         lambda values: writer.line("total += ({} + {}) + ({} + {})".format(*values)),
     )
-    return [_grid_sum(writer, out, name, Grid("line", (step.sizes[step.reduced[0]],)))]
+    return [grid_sum(writer, out, Grid("line", (step.sizes[step.reduced[0]],)))]
 
 
-def _grid_sum(writer: KernelWriter, out: Buffer, name: str, grid: Grid) -> Launch:
-    """The kernel of the lines so far, whose threads each have a ``total``, launched."""
-    writer.line("grid_sum(out, parts, counter, total)")
-    parts = Buffer(f"{name}_parts", (grids.PARTS,))
-    done = Buffer(f"{name}_counter", (1,), "counter", "zeroed")
+def grid_sum(
+    writer: KernelWriter, out: Buffer, grid: Grid, name: str = "everything", total: str = "total"
+) -> Launch:
+    """The kernel of the lines so far, whose threads each have a part of the total, launched."""
+    writer.line(f"grid_sum(out, parts, counter, {total})")
+    parts = Buffer(f"{out.name}_parts", (grids.PARTS,))
+    done = Buffer(f"{out.name}_counter", (1,), "counter", "zeroed")
     outputs = {"out": out, "parts": parts, "counter": done}
-    return writer.launched("everything", outputs, "The sum of all terms.", grid)
+    return writer.launched(name, outputs, "The sum of all terms.", grid)
 
 
 def reduction(step: Nest, out: Buffer, known: Known, name: str) -> list[Action]:
@@ -125,7 +127,18 @@ def _rows(step: Nest, inner: int, out: Buffer, known: Known) -> Launch:
     writer.line(f"    out[{row}] = total")
     writer.closed(row, "cuda.gridDim.x * cuda.blockDim.y")
     grid = Grid("rows", (product_of(extents), step.sizes[inner]))
-    return writer.launched("rows", {"out": out}, "Sums along rows, a team for each.", grid)
+    launch = writer.launched("rows", {"out": out}, "Sums along rows, a team for each.", grid)
+    return replace(launch, entries=_reads_along(step, known, (*step.output, *sums, inner)))
+
+
+def _reads_along(step: Nest, known: Known, loops: Labels) -> Any:
+    """Entries read by nested loops: an array is read whenever an index of it changes."""
+    total: Any = 0
+    for value, own in dict.fromkeys(step.term.loads()):
+        if own and is_stored(value, known):
+            deepest = max(map(loops.index, own))
+            total = total + product_of([step.sizes[k] for k in loops[: deepest + 1]])
+    return total
 
 
 def _columns(
@@ -172,8 +185,8 @@ def _columns(
     outer = product_of([merged.sizes[k] for k in others])
     grid = Grid("columns", (merged.sizes[inner], height, outer))
     launch = writer.launched("columns", {"parts": parts}, "Sums of parts of columns.", grid)
-    launch = replace(launch, comment="parts of sums for")
-    return [launch, _added(step, out, parts, count)]
+    launch = replace(launch, comment=f"parts of sums for {name}")
+    return [launch, parts_added(out, parts, count)]
 
 
 def _product_text(writer: KernelWriter, extents: list[Any]) -> str:
@@ -181,14 +194,14 @@ def _product_text(writer: KernelWriter, extents: list[Any]) -> str:
     return text if text.isalnum() else f"({text})"
 
 
-def _added(step: Nest, out: Buffer, parts: Buffer, count: Count) -> Launch:
-    """The sum of the parts of columns, a thread for each entry."""
+def parts_added(out: Buffer, parts: Buffer, count: Count) -> Launch:
+    """``out[k] = sum over so many p of parts[p, k]`` in order, a thread for each entry."""
     number = symbol("parts_")
-    entries = product_of(step.value.extents)
+    entries = product_of(out.extents)
     value = Value("parts", (number, entries))
     term: Term = load(value, (1, 0))
     nest = Nest(Value("out", (entries,)), term, (0,), (1,), {0: entries, 1: number})
     launch = elementwise(nest, out, Known({}, {value: (parts, (0, 1))}))
     sizes = tuple(count if str(size) == "parts_" else size for size in launch.sizes)
-    comment = "the sum of all parts of"
+    comment = f"the sum of all parts of {out.name}"
     return Launch(launch.kernel, (out,), launch.inputs, sizes, launch.grid, False, comment)

@@ -64,7 +64,8 @@ def action_text(action: Action, names: dict[Kernel, str]) -> str:
     if isinstance(action, Launch):
         grid = f"{action.grid.rule}({', '.join(map(str, action.grid.extents))})"
         given = [*(buffer.name for buffer in action.pointers), *map(str, action.sizes)]
-        return f"{names[action.kernel]}[{grid}]({', '.join(given)})"
+        read = "" if action.entries is None else f"  # reads {action.entries} entries"
+        return f"{names[action.kernel]}[{grid}]({', '.join(given)}){read}"
     if isinstance(action, Gemm):
         return _gemm_text(action)
     if isinstance(action, Factorization):
