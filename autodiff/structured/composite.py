@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, cg, minres
 
 from tensorcalc.errors import TensorcalcError
 
 from .base import StructuredOperator
+from .conjugate_gradients import Iteration, solved
 from .simple import DenseOperator
 
 
@@ -75,8 +75,8 @@ class InverseOperator(StructuredOperator):
 class ProductOperator(StructuredOperator):
     """A symmetric matrix known by its products alone, such as Hessian-vector products.
 
-    Solves by conjugate gradients, or MINRES with ``definite=False``, with an optional structured
-    operator as preconditioner.
+    Solves by conjugate gradients, which notice a direction without positive curvature, or MINRES
+    with ``definite=False``, with an optional structured operator as preconditioner.
     """
 
     def __init__(
@@ -103,28 +103,13 @@ class ProductOperator(StructuredOperator):
         return np.stack(columns, axis=1)
 
     def _solution(self, V: Any, damping: float) -> Any:
-        n = self.shape[0]
-        damped = LinearOperator(
-            (n, n), lambda v: self._matvec(v) + damping * v.reshape(-1), dtype=float
+        iteration = Iteration(
+            f"the matrix ({self.name})",
+            self.tolerance,
+            10 * self.shape[0],
+            "pass damping=, or a structured preconditioner",
         )
-        inverse = None
-        if self.preconditioner is not None:
-            known = self.preconditioner
-            inverse = LinearOperator(
-                (n, n), lambda v: known._solution(v.reshape(-1, 1), damping)[:, 0], dtype=float
-            )
-        return np.stack([self._iterated(damped, v, inverse) for v in V.T], axis=1)
-
-    def _iterated(self, damped: Any, v: Any, inverse: Any) -> Any:
-        method = cg if self.definite else minres
-        solution, failed = method(damped, v, rtol=self.tolerance, M=inverse, maxiter=10 * len(v))
-        if failed:
-            raise TensorcalcError(
-                f"{method.__name__} did not converge to {self.tolerance:g}",
-                [f"unknowns: {len(v)}", f"iterations: {10 * len(v)}"],
-                "pass damping=, or a structured preconditioner",
-            )
-        return solution
+        return solved(self, V, damping, self.preconditioner, iteration, self.definite)
 
     def _log_determinant(self, damping: float) -> float:
         raise TensorcalcError(

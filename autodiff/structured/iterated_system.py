@@ -11,7 +11,8 @@ from scipy.sparse.linalg import LinearOperator
 
 from tensorcalc.errors import TensorcalcError
 
-from .base import NotPositiveDefinite
+from .base import StructuredOperator
+from .conjugate_gradients import Iteration, solved
 from .system import JoinedOperator
 
 #: The residual of a solve, relative to the right-hand side.
@@ -45,6 +46,20 @@ class Coupling(LinearOperator):
         return np.reshape(self.backward(np.reshape(u, self.rows)), -1)
 
 
+class SeparateOperator(JoinedOperator):
+    """A block system without couplings: every block is solved for itself."""
+
+    def __init__(self, diagonal: Sequence[StructuredOperator]) -> None:
+        super().__init__(diagonal, {})
+
+    def _solution(self, V: Any, damping: float) -> Any:
+        parts = [b._solution(V[self._slice(p)], damping) for p, b in enumerate(self.blocks)]
+        return np.concatenate(parts)
+
+    def _log_determinant(self, damping: float) -> float:
+        return sum(block._log_determinant(damping) for block in self.blocks)
+
+
 class IteratedSystemOperator(JoinedOperator):
     """A block system with couplings that are known by their products.
 
@@ -52,49 +67,15 @@ class IteratedSystemOperator(JoinedOperator):
     """
 
     def _solution(self, V: Any, damping: float) -> Any:
-        return np.stack([self._iterated(v, damping) for v in V.T], axis=1)
-
-    def _iterated(self, b: Any, damping: float) -> Any:
-        """``x`` with ``(H + damping I) x = b``; raises where a direction has no curvature."""
-        x, residual = np.zeros(len(b)), np.array(b, dtype=float)
-        wanted = TOLERANCE * np.linalg.norm(b)
-        solved = self._by_blocks(residual, damping)
-        direction, squared = solved, residual @ solved
-        for _ in range(ITERATIONS):
-            if np.linalg.norm(residual) <= wanted:
-                return x
-            curved = self._matvec(direction) + damping * direction
-            curvature = direction @ curved
-            if curvature <= 0:
-                self._indefinite(curvature / (direction @ direction), damping)
-            x = x + (squared / curvature) * direction
-            residual = residual - (squared / curvature) * curved
-            solved = self._by_blocks(residual, damping)
-            before, squared = squared, residual @ solved
-            direction = solved + (squared / before) * direction
-        raise TensorcalcError(
-            "a solve with a block system whose couplings are too large to be stored",
-            [
-                f"unknowns: {len(b):,}, couplings: {self._coupled()}",
-                f"after {ITERATIONS} iterations the residual is "
-                f"{np.linalg.norm(residual) / np.linalg.norm(b):.2g} of the right-hand side, "
-                f"not {TOLERANCE:g}",
-            ],
+        iteration = Iteration(
+            "the block system",
+            TOLERANCE,
+            ITERATIONS,
             "pass damping=, or solve for one parameter at a time with the others fixed: "
             "ad.hessian(f, argnums=..., structured=True)",
+            (f"couplings too large to be stored: {self._coupled()}",),
         )
-
-    def _by_blocks(self, v: Any, damping: float) -> Any:
-        parts = [
-            block._solution(v[self._slice(p), None], damping)[:, 0]
-            for p, block in enumerate(self.blocks)
-        ]
-        return np.concatenate(parts)
-
-    def _indefinite(self, quotient: float, damping: float) -> None:
-        """The quotient bounds the smallest eigenvalue from above, Lanczos finds it."""
-        smallest = min(self.smallest_eigenvalue() + damping, quotient)
-        raise NotPositiveDefinite("the block system", smallest)
+        return solved(self, V, damping, SeparateOperator(self.blocks), iteration)
 
     def _coupled(self) -> str:
         kept = [B for B in self.coupling.values() if isinstance(B, Coupling)]

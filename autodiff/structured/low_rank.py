@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg
+from scipy.sparse.linalg import ArpackError
 
 from .base import FactorizedOperator, NotPositiveDefinite, StructuredOperator
 from .simple import DenseOperator, DiagonalOperator, ZeroOperator
@@ -70,10 +71,8 @@ class PlusLowRankOperator(FactorizedOperator):
         """The least eigenvalue; the sign of ``smallest`` where the iteration finds none."""
         try:
             return self.smallest_eigenvalue()
-        except Exception as error:  # ARPACK reports failure to converge in its own classes
-            if type(error).__module__.startswith("scipy"):
-                return smallest
-            raise
+        except ArpackError:
+            return smallest
 
     def _densely(self, damping: float) -> Any:
         """A dense factorization, where the rank is not smaller or ``D`` is indefinite."""
