@@ -153,10 +153,11 @@ def summary(rows: Sequence[Row]) -> Iterator[Line]:
 
 
 def _line(problem: str, result: str, peer: str, rows: Sequence[Row], goal: Goal) -> Line:
-    """A line of the summary, with the reason of the slowest row that has one."""
+    """A line of the summary, with the reason of the slowest row; size 10 speaks for itself only."""
     rows = sorted(rows, key=lambda row: row.ratios()[peer])
     ratios = [row.ratios()[peer] for row in rows]
-    why = next((row.reason for row in rows if row.reason), "")
+    own = [row for row in rows if not is_small(row)] or rows
+    why = next((row.reason for row in own if row.reason), "")
     return Line(problem, result, peer, geometric_mean(ratios), ratios[0], goal, why)
 
 

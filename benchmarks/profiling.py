@@ -1,25 +1,27 @@
-"""Where a result's time goes: ``python -m benchmarks.profiling PROBLEM RESULT SIZE``.
+"""Where a result's time goes: ``python -m benchmarks.profiling PROBLEM RESULT SIZE [DTYPE]``.
 
-Prints the operations and bytes of our program beside those of XLA's, which no load of the machine
-changes, the seconds of processor time of the slowest lines of the NumPy program, and how much of
-a call of the numba target is the compiled function.
+RESULT is a value, a value and gradient or a Hessian. Prints the operations and bytes of our program
+beside those of XLA's, which no load of the machine changes, the seconds of processor time of the
+slowest lines of the NumPy program, and how much of a call of the numba target is the compiled
+function.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from time import thread_time
 from typing import Any, NamedTuple
 
+from autodiff.tracing import arguments_of, tracer_of
 from backends import CompiledFunction
 from backends.step_costs import cost
 from tensorcalc.extents import evaluate
 
 from .measuring import interleaved
 from .modelling import Model, model_named
-from .ours import TRANSFORMS, fresh_loss
+from .ours import TRANSFORMS, fresh_loss, value_function
 from .peers import load_jax
 
 ROUNDS, SHOWN = 7, 8
@@ -50,7 +52,8 @@ def xla_totals(model: Model, result: str, arguments: tuple[Any, ...]) -> Totals 
     def loss(*args: Any) -> Any:
         return own(jax, *args) if own else model.loss(jax.numpy, *args)
 
-    function = jax.hessian(loss) if result == "Hessian" else jax.value_and_grad(loss)
+    functions = {"value": loss, "Hessian": jax.hessian(loss)}
+    function = functions.get(result, jax.value_and_grad(loss))
     found = jax.jit(function).lower(*arguments).compile().cost_analysis()
     return Totals(found["flops"], found["bytes accessed"])
 
@@ -85,23 +88,35 @@ def line_seconds(source: str, arguments: tuple[Any, ...]) -> list[tuple[float, s
 
 def call_seconds(model: Model, result: str, arguments: tuple[Any, ...]) -> dict[str, float]:
     """Seconds of a call of the numba target, and of its compiled function alone."""
-    function = TRANSFORMS[result](fresh_loss(model), target="numba")
-    function(*arguments)
-    inside = function.plan(arguments, {}).derived.compiled.prepared(*arguments)
-    calls = {"call": lambda: function(*arguments), "inside": lambda: inside(*arguments)}
+    call, compiled, _ = planned(model, result, arguments, "numba")
+    inside = compiled.prepared(*arguments)
+    calls = {"call": lambda: call(*arguments), "inside": lambda: inside(*arguments)}
     return interleaved(calls, SECONDS)
 
 
-def report(problem: str, result: str, size: int) -> None:
-    """Print it."""
-    model = model_named(problem)
-    arguments = model.arguments(size, "float64")
-    function = TRANSFORMS[result](fresh_loss(model), target="numpy")
+def planned(
+    model: Model, result: str, arguments: tuple[Any, ...], target: str
+) -> tuple[Callable[..., Any], CompiledFunction, Mapping[str, int]]:
+    """What a user calls, its compiled function and its sizes, after a first call."""
+    loss = fresh_loss(model)
+    if result == "value":
+        compiled = value_function(loss, arguments, target)
+        compiled.call(*arguments)
+        trace = tracer_of(loss).trace(loss, arguments_of(arguments, {}))
+        return compiled.call, compiled, trace.sizes_for(arguments)
+    function = TRANSFORMS[result](loss, target=target)
     function(*arguments)
     plan = function.plan(arguments, {})
-    compiled = plan.derived.compiled
-    rows = {"ours": our_totals(compiled, plan.sizes), "XLA": xla_totals(model, result, arguments)}
-    print(f"{problem}, {result}, size {size}: {len(compiled.program.steps)} steps")
+    return function, plan.derived.compiled, plan.sizes
+
+
+def report(problem: str, result: str, size: int, dtype: str = "float64") -> None:
+    """Print it."""
+    model = model_named(problem)
+    arguments = model.arguments(size, dtype)
+    _, compiled, sizes = planned(model, result, arguments, "numpy")
+    rows = {"ours": our_totals(compiled, sizes), "XLA": xla_totals(model, result, arguments)}
+    print(f"{problem}, {result}, size {size}, {dtype}: {len(compiled.program.steps)} steps")
     for name, totals in rows.items():
         if totals is not None:
             print(f"  {name:6}{totals.flops / 1e6:12.2f} Mflop{totals.bytes / 1e6:12.2f} MB")
@@ -116,4 +131,4 @@ def report(problem: str, result: str, size: int) -> None:
 
 
 if __name__ == "__main__":
-    report(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    report(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:])
