@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator
 
 from tensorcalc.errors import TensorcalcError
 
@@ -35,33 +36,45 @@ def _einsum(subscripts: str, H: StructuredOperator) -> Any:
     return NotImplemented
 
 
-#: What replaces a function of NumPy; each takes the operator where NumPy takes a matrix.
-FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.trace: lambda H: H.trace(),
-    np.linalg.trace: lambda H: H.trace(),
-    np.diagonal: _diagonal,
-    np.linalg.diagonal: _diagonal,
-    np.diag: _diagonal,
-    np.linalg.solve: _solve,
-    np.linalg.slogdet: _slogdet,
-    np.einsum: _einsum,
-    np.dot: lambda H, v: H @ v,
-    np.shape: lambda H: H.shape,
-    np.ndim: lambda H: 2,
+class Own(NamedTuple):
+    """What replaces a function of NumPy, and the calls of it that it stands for."""
+
+    function: Callable[..., Any]
+    #: How many arguments there are, and at which of them the operator may stand.
+    arguments: int = 1
+    places: tuple[int, ...] = (0,)
+
+    def stands_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether a call has these arguments and no others."""
+        if kwargs or len(args) != self.arguments:
+            return False
+        return any(isinstance(args[place], LinearOperator) for place in self.places)
+
+
+FUNCTIONS: dict[Any, Own] = {
+    np.trace: Own(lambda H: H.trace()),
+    np.linalg.trace: Own(lambda H: H.trace()),
+    np.diagonal: Own(_diagonal),
+    np.linalg.diagonal: Own(_diagonal),
+    np.diag: Own(_diagonal),
+    np.linalg.solve: Own(_solve, 2),
+    np.linalg.slogdet: Own(_slogdet),
+    np.einsum: Own(_einsum, 2, (1,)),
+    np.dot: Own(lambda H, v: H @ v, 2, (0, 1)),
+    np.shape: Own(lambda H: H.shape),
+    np.ndim: Own(lambda H: 2),
 }
 
 
 def numpy_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``function(*args, **kwargs)`` with an operator among the arguments.
 
-    Raises TensorcalcError for a function that would need the whole matrix.
+    Raises TensorcalcError for a function that would need the whole matrix, or that an operator
+    stands in elsewhere than for the matrix, and what the operator's method raises.
     """
     own = FUNCTIONS.get(function)
-    if own is not None and not kwargs:
-        try:
-            result = own(*args)
-        except (TypeError, AttributeError):  # the operator stands elsewhere than the matrix
-            result = NotImplemented
+    if own is not None and own.stands_for(args, kwargs):
+        result = own.function(*args)
         if result is not NotImplemented:
             return result
     name = f"{function.__module__}.{function.__name__}".replace("numpy", "np")
