@@ -15,7 +15,7 @@ from ..simplify import simplify, substitute_nodes
 from ..sums import add
 from .domains import SmoothDomain
 from .ranges import Ranges
-from .special_forms import COMPARISONS, ROUNDING, entrywise_derivative, vanishes
+from .special_forms import COMPARISONS, ROUNDING, entrywise_derivative, is_entrywise, vanishes
 
 
 def bend_of_halves(
@@ -69,7 +69,8 @@ def _halves(
         if any(each in dependent for each in postorder(found)):
             return None
         found = simplify(found)
-        if not (_is_elementwise(found, v) and _is_smooth(found, v)):
+        is_entry = is_entrywise(found, {v}, lambda each: each.operation.is_elementwise)
+        if not (is_entry and _is_smooth(found, v)):
             return None
         pieces.append(found)
     return v, pieces[0], pieces[1]
@@ -78,18 +79,6 @@ def _halves(
 def _is_smooth(piece: Node, v: Variable) -> bool:
     """Whether a piece is twice differentiable for all ``v >= 0``, zero and its slope included."""
     return SmoothDomain(v, Ranges(), lambda node: None, lambda matrix: "").check(piece)[0]
-
-
-def _is_elementwise(node: Node, v: Variable) -> bool:
-    """Whether every entry is a function of the same entry of ``v``."""
-    if node is v or not any(each is v for each in postorder(node)):
-        return True
-    if isinstance(node, Product):
-        pairs = zip(node.operands, node.subscripts, strict=True)
-        return all(own in ((), node.output) and _is_elementwise(each, v) for each, own in pairs)
-    if isinstance(node, Apply) and not node.operation.is_elementwise:
-        return False
-    return all(_is_elementwise(each, v) for each in node.operands)
 
 
 def is_power_of_norm(

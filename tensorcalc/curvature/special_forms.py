@@ -93,7 +93,7 @@ def _pieces(
     u = Variable("size of the argument", z.extents, {"nonnegative"})
     parts = []
     for piece in (first, second) if below else (second, first):
-        if not _is_elementwise(piece, {small, z}):
+        if not is_entrywise(piece, {small, z}, _is_power):
             return None
         found = simplify(substitute_nodes(piece, {small: u, z: u}))
         mirrored = simplify(substitute_nodes(piece, {small: u, z: -1 * u}))
@@ -103,18 +103,21 @@ def _pieces(
     return _Pieces(large, parts[0], parts[1], u)
 
 
-def _is_elementwise(node: Node, arguments: Collection[Node]) -> bool:
-    """Whether every entry is a sum of products of powers of the same entry of the arguments."""
+def is_entrywise(node: Node, arguments: Collection[Node], allowed: Callable[[Apply], bool]) -> bool:
+    """Whether every entry is a function of the same entry of the arguments: sums and products of
+    ``allowed`` operations.
+    """
     if node in arguments or not any(each in arguments for each in postorder(node)):
         return True
-    if isinstance(node, Sum):
-        return all(_is_elementwise(each, arguments) for each in node.operands)
-    if isinstance(node, Apply):
-        return node.operation.name == "power" and _is_elementwise(node.operands[0], arguments)
-    return isinstance(node, Product) and all(
-        own in ((), node.output) and _is_elementwise(each, arguments)
-        for each, own in zip(node.operands, node.subscripts, strict=True)
-    )
+    if isinstance(node, Apply) and not allowed(node):
+        return False
+    if isinstance(node, Product) and not all(s in ((), node.output) for s in node.subscripts):
+        return False
+    return all(is_entrywise(each, arguments, allowed) for each in node.operands)
+
+
+def _is_power(node: Apply) -> bool:
+    return node.operation.name == "power"
 
 
 def entrywise_derivative(piece: Node, u: Variable) -> Node:
@@ -160,6 +163,7 @@ def is_geometric_mean(
 __all__ = [
     "entrywise_derivative",
     "is_convex_in_two_pieces",
+    "is_entrywise",
     "is_geometric_mean",
     "is_log_convex",
     "vanishes",
