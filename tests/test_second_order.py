@@ -83,6 +83,17 @@ def test_methods_of_scipy_give_the_same_kind_of_result(solve: Any) -> None:
     assert result.hessian.shape == (3, 3)
 
 
+def test_what_watches_a_differential_evolution_evaluates_nothing() -> None:
+    problem, calls, seen = ad.objective(rosenbrock, START[:3]), [], []
+    value = problem.value
+    problem.value = lambda x: (calls.append(x), value(x))[1]  # type: ignore[method-assign]
+    result = ad.optim.differential_evolution(
+        problem, bounds=(-2, 2), seed=0, callback=lambda x: seen.append(x) or len(seen) == 5
+    )
+    assert len(calls) == result.nfev and result.nit == len(seen) == 5
+    assert [each["fun"] for each in result.history] == [value(x) for x in seen]
+
+
 def test_functions_take_a_function_and_its_parameters() -> None:
     result = ad.optim.newton(
         lambda p, a: np.sum((p["x"] - a) ** 4 + p["x"] ** 2), {"x": START}, 2.0

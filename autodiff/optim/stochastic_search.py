@@ -175,8 +175,8 @@ def differential_evolution(
     pairs = list(zip(*box_of(problem, bounds), strict=True))
     with Watched(progress, maxiter, callback) as watched:
 
-        def after(x: Any, convergence: float = 0.0) -> Any:
-            return watched(x, problem.value(x))
+        def after(intermediate_result: Any) -> Any:  # SciPy knows it by this name
+            return watched(intermediate_result.x, intermediate_result.fun)
 
         found = optimize.differential_evolution(
             problem.value,
