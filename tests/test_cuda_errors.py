@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -342,3 +343,13 @@ def test_factorizations_are_called_between_graphs(noted: Noted, device: CudaDevi
         "cusolver dgetrf", "cusolver dgetrs",
         "cuMemcpyDtoHAsync", "cuMemcpyDtoHAsync", "the stream is waited for",
     ]  # fmt: skip
+
+
+def test_default_streams_of_threads_have_scratch_memory_of_their_own(noted: Noted) -> None:
+    """They have one number, ``cudaStreamPerThread``, but are as many streams as threads."""
+    own = cuda_device.open_device(0, cuda_device.PER_THREAD)
+    assert cuda_device.open_device(0, cuda_device.PER_THREAD) is own
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(cuda_device.open_device, 0, cuda_device.PER_THREAD).result()
+        shared = pool.submit(cuda_device.open_device, 0, 0).result()
+    assert other is not own and shared is cuda_device.open_device(0, cuda_device.LEGACY)

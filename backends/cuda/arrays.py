@@ -147,12 +147,11 @@ class DeviceArray(ArrayOnDevice):
                 [repr(self)],
                 "convert it with the library that it comes from, or on the host",
             )
-        found = DeviceArray(
-            self.device, self.device.allocate(self.size * dtype.itemsize or 1), self.shape, dtype
-        )
         kernel = library_kernels.converted(*kinds)
         blocks, threads = library_kernels.geometry(kernel, (self.size,))
         with self.device.using():
+            memory = self.device.allocate(self.size * dtype.itemsize or 1)
+            found = DeviceArray(self.device, memory, self.shape, dtype)
             code = self.device.kernel(kernel, reals[0] if reals else "float64")
             addresses = found.memory.address, self.memory.address
             self.device.launch(code, blocks, threads, (*addresses, self.size))

@@ -78,11 +78,13 @@ def open_device(ordinal: int = 0, stream: int | None = None) -> CudaDevice:
 
     Raises CudaError if something that it needs is missing.
     """
-    return _opened(ordinal, LEGACY if stream == 0 else stream)
+    thread = threading.get_ident() if stream == PER_THREAD else 0
+    return _opened(ordinal, LEGACY if stream == 0 else stream, thread)
 
 
 @lru_cache(maxsize=STREAMS)
-def _opened(ordinal: int, stream: int | None) -> CudaDevice:
+def _opened(ordinal: int, stream: int | None, thread: int) -> CudaDevice:
+    """One for each stream; the number of a thread's default stream is the same in all threads."""
     check_driver()
     return CudaDevice(ordinal, stream)
 
