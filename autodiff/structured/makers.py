@@ -120,12 +120,12 @@ def _low_rank_factors(
     starts, total = _stacked(parts, sizes)
     is_gram = all(part.is_gram for part in parts)
     shape = (total,) if is_gram else (total, total)
-    places = [_places_of_weights(part, starts, is_gram, sizes) for part in parts]
+    ranks = [evaluate(part.inner, sizes) for part in parts]
+    places = _joined([_on_diagonal(starts, p, r, shape) for p, r in zip(parts, ranks, strict=True)])
 
     def made(values: Values) -> tuple[Any, Any]:
-        M = np.zeros(shape)
-        for part, place in zip(parts, places, strict=True):
-            M[place] += np.ravel(values[part.weights])
+        weights = [_weights(values[p.weights], r) for p, r in zip(parts, ranks, strict=True)]
+        M = np.bincount(places, _joined(weights), math.prod(shape)).reshape(shape)
         Z = _joined([values[side].reshape(-1, n) for side in starts])
         if is_gram:
             return Z, M
@@ -135,15 +135,15 @@ def _low_rank_factors(
     return made
 
 
-def _places_of_weights(
-    part: LowRank, starts: Mapping[Node, int], is_gram: bool, sizes: Sizes
-) -> Any:
-    """Where the weights of a part are added to ``M``, a vector of diagonal entries or a matrix."""
-    rank = evaluate(part.inner, sizes)
-    row, column = starts[part.left], starts[part.right]
-    if is_gram:
-        return slice(row, row + rank)
-    return row + np.arange(rank), column + np.arange(rank)
+def _on_diagonal(starts: Mapping[Node, int], part: LowRank, rank: int, shape: Shape) -> Any:
+    """The flat places of the weights of a part in ``M``: the diagonal of its block."""
+    corner = [starts[side] for side in (part.left, part.right)][: len(shape)]
+    return np.ravel_multi_index([start + np.arange(rank) for start in corner], shape)
+
+
+def _weights(array: Any, count: int) -> Any:
+    """One weight per middle index."""
+    return array.reshape(-1) if array.size == count else np.full(count, array)
 
 
 def _stacked(parts: Sequence[LowRank], sizes: Sizes) -> tuple[dict[Node, int], int]:
