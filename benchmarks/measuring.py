@@ -31,7 +31,7 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[
     """Median seconds of one call of each contestant, measured in turn for about ``seconds``."""
     repeats, samples = {}, {}
     for name, call in calls.items():
-        repeats[name], sample = _repeats(call)
+        repeats[name], sample = sample_size(call)
         samples[name] = [sample] if sample > SLOW_SECONDS else []
     enabled = gc.isenabled()
     gc.disable()
@@ -64,7 +64,7 @@ def settled(call: Callable[[], Any]) -> Callable[[], Any]:
     return call
 
 
-def _repeats(call: Callable[[], Any]) -> tuple[int, float]:
+def sample_size(call: Callable[[], Any]) -> tuple[int, float]:
     """Calls that one sample takes, and one; calling until it is known warms up as well."""
     repeats = 1
     while (taken := repeats * (sample := _sample(call, repeats))) < SAMPLE_SECONDS:
