@@ -27,6 +27,7 @@ from tensorcalc.nodes import (
 
 from .affine_rows import has_rows, reduced_to_core
 from .binding import argument_names
+from .block_solves import block_solves
 from .contractions import contracted
 from .cores import Core
 from .distribution import ASSUMED_SIZE, distributed
@@ -86,7 +87,7 @@ def lower(
     lowering = Lowering(distributed(hoisted(roots)), variables, sizes or {}, real)
     lowering.run()
     lowering.program.verify()
-    return Lowered(lowering.program, lowering.choices)
+    return Lowered(block_solves(lowering.program), lowering.choices)
 
 
 class Lowering:

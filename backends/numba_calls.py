@@ -97,10 +97,13 @@ class NumbaCalls(NumbaContractions):
         return f"{name}.reshape({self.shape(sizes)})"
 
     def _solve(self, step: Call) -> bool:
-        if step.arguments[0].ndim != 2 or any(value.kind != "real" for value in step.arguments):
+        matrix, side = step.arguments
+        batched = matrix.ndim == side.ndim == 3
+        if not (matrix.ndim == 2 or batched) or {matrix.kind, side.kind} != {"real"}:
             return False
         names = [f"np.ascontiguousarray({self.laid_out(value)})" for value in step.arguments]
-        self.line(f"matrices.solve({', '.join([*names, self.new_array(step.value)])})")
+        function = "solve_each" if batched else "solve"
+        self.line(f"matrices.{function}({', '.join([*names, self.new_array(step.value)])})")
         return True
 
     def _from_factors(self, step: Call) -> bool:

@@ -52,10 +52,62 @@ def cholesky(a, out):
         out[k] = np.linalg.cholesky((a[k] + a[k].T) * half)
 
 
+#: Up to this size a call of LAPACK and its copies cost more than the elimination.
+SMALL = 16
+
+
 @_compiled
 def solve(a, b, out):
     """``a out = b`` for one matrix and a vector or a matrix; LinAlgError if ``a`` is singular."""
-    out[...] = np.linalg.solve(a, b)
+    if a.shape[0] > SMALL:
+        out[...] = np.linalg.solve(a, b)
+        return
+    size = a.shape[0]
+    out[...] = b
+    _eliminate(a.copy(), out.reshape(size, b.size // max(size, 1)))
+
+
+@_compiled
+def solve_each(a, b, out):
+    """``a[k] out[k] = b[k]`` for matrices."""
+    for k in range(a.shape[0]):
+        solve(a[k], b[k], out[k])
+
+
+@_compiled
+def _exchange(a, x, k):
+    """The largest entry below the diagonal in column ``k`` comes to the diagonal."""
+    p = k
+    for i in range(k + 1, a.shape[0]):
+        if abs(a[i, k]) > abs(a[p, k]):
+            p = i
+    if a[p, k] == 0:
+        raise np.linalg.LinAlgError("Matrix is singular to machine precision.")
+    if p != k:
+        for j in range(k, a.shape[0]):
+            a[k, j], a[p, j] = a[p, j], a[k, j]
+        for j in range(x.shape[1]):
+            x[k, j], x[p, j] = x[p, j], x[k, j]
+
+
+@_compiled
+def _eliminate(a, x):
+    """``x = a^-1 x`` by Gaussian elimination with row exchanges; ``a`` is overwritten."""
+    size, columns = x.shape
+    for k in range(size):
+        _exchange(a, x, k)
+        for i in range(k + 1, size):
+            factor = a[i, k] / a[k, k]
+            for j in range(k + 1, size):
+                a[i, j] -= factor * a[k, j]
+            for j in range(columns):
+                x[i, j] -= factor * x[k, j]
+    for k in range(size - 1, -1, -1):
+        for j in range(columns):
+            total = x[k, j]
+            for i in range(k + 1, size):
+                total -= a[k, i] * x[i, j]
+            x[k, j] = total / a[k, k]
 
 
 # -- factors that several steps share (backends.factorizations) ----------------------------------

@@ -7,6 +7,7 @@ import autodiff as ad
 import backends
 import tensorcalc as tc
 from backends.steps import Call, Reshape, View
+from tensorcalc.numpy_protocol.creation import identity
 
 T, C, G = tc.variables("T: m k m k, C: m k, G: m k r")
 RNG = np.random.default_rng(0)
@@ -39,8 +40,10 @@ EXPRESSIONS = {
 }
 
 
-@pytest.mark.parametrize("target", ["numpy", "numba", "jax"])
-@pytest.mark.parametrize("name", EXPRESSIONS)
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [*((name, "numpy") for name in EXPRESSIONS), ("columns", "numba"), ("columns", "jax")],
+)
 def test_a_reshaped_tensor_is_solved_with(name, target):
     if target == "jax":
         pytest.importorskip("jax").config.update("jax_enable_x64", True)
@@ -95,3 +98,103 @@ def test_a_newton_step_of_a_matrix_is_one_solve():
     wanted = np.linalg.solve(H.reshape(12, 12), g.ravel()).reshape(4, 3)
     np.testing.assert_allclose(function.call(*given), wanted, rtol=1e-10)
     assert [step.name for step in function.program.steps if isinstance(step, Call)] == ["solve"]
+
+
+def program_of(step, *given, target="numpy"):
+    """Results, and what is solved with, of a Newton step for a parameter's rows."""
+    U, V = tc.variables("U: m k, V: n k")
+    R, M = tc.variables("R: m n, M: m n")
+    function = backends.compile(step(U, V, R, M), target, variables=(U, V, R, M))
+    found = function.call(*given)
+    return found, [step for step in function.program.steps if isinstance(step, Call)]
+
+
+#: Losses of a factorization, the shape of what a Newton step of it solves with.
+LOSSES = {
+    "equal blocks": (lambda U, V, R, M: np.sum((R - U @ V.T) ** 2), ("k", "k")),
+    "blocks": (
+        lambda U, V, R, M: np.sum(M * (R - U @ V.T) ** 2) + 0.1 * np.sum(U**2),
+        ("m", "k", "k"),
+    ),
+    "blocks with a diagonal of their own": (
+        lambda U, V, R, M: np.sum((R - U @ V.T) ** 2) + np.sum(U**4) / 4,
+        ("m", "k", "k"),
+    ),
+    "no blocks": (
+        lambda U, V, R, M: np.sum((R - U @ V.T) ** 2) + np.sum(np.sum(U, axis=0) ** 2),
+        ("k*m", "k*m"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "target"), [*((name, "numpy") for name in LOSSES), ("blocks", "numba")]
+)
+def test_block_diagonal_hessians_are_solved_with_block_by_block(name, target):
+    loss, shape = LOSSES[name]
+
+    def step(U, V, R, M):
+        g, H = ad.grad(loss)(U, V, R, M), ad.hessian(loss)(U, V, R, M)
+        return np.linalg.solve(H.reshape(U.size, U.size), g.reshape(U.size)).reshape(U.shape)
+
+    given = [RNG.normal(size=shape) for shape in ((4, 3), (6, 3), (4, 6))]
+    given.append(RNG.uniform(0.5, 1, size=(4, 6)))
+    found, (solve,) = program_of(step, *given, target=target)
+    g, H = ad.grad(loss)(*given), ad.hessian(loss)(*given)
+    wanted = np.linalg.solve(H.reshape(12, 12), g.ravel()).reshape(4, 3)
+    np.testing.assert_allclose(found, wanted, rtol=1e-10)
+    assert tuple(map(str, solve.arguments[0].extents)) == shape
+
+
+@pytest.mark.parametrize("columns", [None, 2])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_kronecker_products_with_an_identity_are_solved_with_their_factor(transposed, columns):
+    B, b = tc.variables("B: k k, b: n k c") if columns else tc.variables("B: k k, b: n k")
+    count, size = b.shape[:2]
+    matrix = np.kron(identity(count), B)
+    matrix = matrix.T if transposed else matrix
+    side = b.reshape(count * size, *b.shape[2:])
+    function = backends.compile(np.linalg.solve(matrix, side), variables=(B, b))
+    given = RNG.normal(size=(3, 3)), RNG.normal(size=(4, 3, *([columns] if columns else [])))
+    whole = np.kron(np.eye(4), given[0])
+    whole = whole.T if transposed else whole
+    wanted = np.linalg.solve(whole, given[1].reshape(12, *given[1].shape[2:]))
+    np.testing.assert_allclose(function.call(*given), wanted, rtol=1e-10)
+    (solve,) = [step for step in function.program.steps if isinstance(step, Call)]
+    assert tuple(map(str, solve.arguments[0].extents)) == ("k", "k")
+
+
+def test_a_matrix_that_others_read_is_stored_and_solved_with_once():
+    B, b = tc.variables("B: k k, b: n k")
+    matrix = np.kron(identity(b.shape[0]), B)
+    function = backends.compile([matrix, np.linalg.solve(matrix, b.reshape(-1))], variables=(B, b))
+    given = RNG.normal(size=(3, 3)), RNG.normal(size=(4, 3))
+    found, solution = function.call(*given)
+    np.testing.assert_array_equal(found, np.kron(np.eye(4), given[0]))
+    np.testing.assert_allclose(solution, np.linalg.solve(found, given[1].ravel()), rtol=1e-10)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5, 16, 17])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_solves_of_all_sizes_on_the_numba_target(size, dtype):
+    A, b, B = tc.variables("A: n n, b: n, B: n r")
+    both = [np.linalg.solve(A, b), np.linalg.solve(A.T @ A, B)]
+    function = SMALL_SOLVES.setdefault("function", backends.compile(both, "numba"))
+    given = [RNG.normal(size=shape).astype(dtype) for shape in ((size, size), (size,), (size, 3))]
+    given[0] = given[0] + np.diag(np.full(size, 3, dtype))
+    solution, columns = function(A=given[0], b=given[1], B=given[2])
+    rtol = 1e-9 if dtype == "float64" else 1e-2
+    np.testing.assert_allclose(solution, np.linalg.solve(given[0], given[1]), rtol, 1e-5)
+    wanted = np.linalg.solve(given[0].T @ given[0], given[2])
+    np.testing.assert_allclose(columns, wanted, rtol, 1e-3 if dtype == "float32" else 1e-9)
+
+
+SMALL_SOLVES: dict[str, backends.CompiledFunction] = {}
+
+
+@pytest.mark.parametrize("size", [3, 20])
+def test_singular_matrices_are_refused_at_every_size(size):
+    A, b = tc.variables("A: n n, b: n")
+    function = backends.compile(np.linalg.solve(A, b), "numba")
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        function(A=np.zeros((size, size)), b=np.ones(size))
