@@ -6,6 +6,7 @@ weights of all pairs of classes stand side by side.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,15 @@ from .simple import DenseOperator, DiagonalOperator
 GROUP = 4
 #: Up to this many columns of ``X`` the preconditioner's eigenvectors are worth their cost.
 SPECTRAL_LIMIT = 1500
+
+
+@functools.lru_cache(maxsize=64)
+def _pairs(k: int) -> tuple[Any, Any, Any]:
+    """Rows and columns of a triangle of ``k`` by ``k`` entries, and which of them an entry is."""
+    rows, columns = np.tril_indices(k)
+    pair = np.empty((k, k), dtype=int)
+    pair[rows, columns] = pair[columns, rows] = np.arange(len(rows))
+    return rows, columns, pair
 
 
 class BlockGramOperator(StructuredOperator):
@@ -84,9 +94,7 @@ class BlockGramOperator(StructuredOperator):
         """The whole matrix."""
         n, k = self.size, self.width
         result = np.empty((n, k, n, k), self.dtype)
-        rows, columns = np.tril_indices(k)
-        pair = np.empty((k, k), dtype=int)
-        pair[rows, columns] = pair[columns, rows] = np.arange(len(rows))
+        rows, columns, pair = _pairs(k)
         weights, sides = self.D[rows, columns], np.ascontiguousarray(self.X.T)
         for start in range(0, n, GROUP):
             end = min(start + GROUP, n)
