@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
 from .program import Program
-from .steps import Input, Insert, Step, Value, shares_memory
+from .steps import Input, Insert, Reshape, Step, Value, View, shares_memory
+
+
+def is_view(step: Step) -> TypeGuard[View | Reshape]:
+    """Whether the step's entries are those of another value, or zero beyond its bounds."""
+    return isinstance(step, (View, Reshape))
 
 
 class Uses:
-    """Where values are read, through views as well; results are read at the end."""
+    """Where values are read, through views as well; results are read at the end.
 
-    def __init__(self, steps: Sequence[Step], outputs: Sequence[Value]) -> None:
+    ``looks`` says which steps are views that are not copied.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        outputs: Sequence[Value],
+        looks: Callable[[Step], TypeGuard[View | Reshape]] = shares_memory,
+    ) -> None:
         self.base: dict[Value, Value] = {}
         self.made: dict[Value, int] = {}
         self.read: dict[Value, list[int]] = {}
         for position, step in enumerate(steps):
             self.made[step.value] = position
-            if shares_memory(step):
+            if looks(step):
                 self.base[step.value] = self.owner(step.source)
             for value in {*step.operands(), *map(self.owner, step.operands())}:
                 self.read.setdefault(value, []).append(position)

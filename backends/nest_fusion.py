@@ -19,32 +19,45 @@ LIMIT = 64
 #: Additions and multiplications that are repeated rather than stored.
 CHEAP = 3
 
+#: The values made by the steps that read a value, in order.
+Readers = dict[Value, dict[Value, None]]
+
 
 def fused(program: Program) -> Program:
     """The program with producers inside the loops of their consumers, verified."""
-    steps, before = list(program.steps), -1
-    outputs = set(program.outputs)
+    steps = {step.value: step for step in program.steps}
+    readers: Readers = {value: {} for value in steps}
+    for step in program.steps:
+        _note(readers, step)
+    outputs, before = set(program.outputs), -1
     while len(steps) != before:
         before = len(steps)
-        for step in reversed(steps):
-            if isinstance(step, Nest) and not step.reduced and step.value not in outputs:
-                steps = _moved(steps, step.value)
-    return program.with_steps(steps)
+        for step in reversed(list(steps.values())):
+            nest = steps[step.value]
+            if isinstance(nest, Nest) and not nest.reduced and nest.value not in outputs:
+                _move(steps, readers, nest)
+    return program.with_steps(steps.values())
 
 
-def _moved(steps: list[Step], value: Value) -> list[Step]:
-    """The steps with the nest of ``value`` inside its readers, or as they were."""
-    nest = next(step for step in steps if step.value is value)
-    readers = [_as_loops(step, value) for step in steps if value in step.operands()]
-    if not isinstance(nest, Nest) or not readers:
-        return steps
-    if not all(isinstance(reader, Nest) and _fits(nest, reader) for reader in readers):
-        return steps
-    nests = [reader for reader in readers if isinstance(reader, Nest)]
+def _note(readers: Readers, step: Step) -> None:
+    for operand in step.operands():
+        readers[operand][step.value] = None
+
+
+def _move(steps: dict[Value, Step], readers: Readers, nest: Nest) -> None:
+    """Put the nest inside its readers, if that pays."""
+    own = [_as_loops(steps[value], nest.value) for value in readers[nest.value]]
+    nests = [reader for reader in own if isinstance(reader, Nest) and _fits(nest, reader)]
+    if not own or len(nests) < len(own):
+        return
     if not (_is_cheap(nest.term) or _reads_once(nest, nests) or _is_outer(nest, nests)):
-        return steps
-    new = {r.value: replace(r, term=_substituted(r.term, nest)) for r in nests}
-    return [new.get(step.value, step) for step in steps if step is not nest]
+        return
+    for reader in nests:
+        steps[reader.value] = replace(reader, term=_substituted(reader.term, nest))
+        _note(readers, steps[reader.value])
+    for operand in nest.operands():
+        readers[operand].pop(nest.value, None)
+    del steps[nest.value]
 
 
 def _as_loops(step: Step, value: Value) -> Step:

@@ -8,7 +8,7 @@ reads of the others only the entry at hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise, permutations
 
@@ -22,7 +22,7 @@ LIMIT = 96
 #: Labels of a nest whose matchings are tried.
 RANK = 3
 
-Group = tuple[Nest, ...]
+Load = tuple[Value, Labels]
 
 
 def grouped(program: Program) -> Program:
@@ -76,13 +76,26 @@ def _matched(group: Sequence[Step], step: Step) -> Nest | None:
     space = _space(first)
     if not 0 < len(space) <= RANK or len(_space(step)) != len(space):
         return None
+    if not _values(nests).intersection(step.operands()):
+        return None
     if sum(nest.term.size() for nest in (*nests, step)) > LIMIT:
         return None
-    candidates = [
-        _renamed(step, dict(zip(_space(step), order, strict=True))) for order in permutations(space)
-    ]
-    fitting = [each for each in candidates if _fits(nests, each)]
-    return max(fitting, key=lambda each: _shared(nests, each), default=None)
+    known = {each for nest in nests for each in nest.term.loads() if each[1]}
+    known |= {(nest.value, nest.output) for nest in nests}
+    best, most = None, 0
+    for order in permutations(space):
+        names = dict(zip(_space(step), order, strict=True))
+        shared = _shared(known, step, names)
+        if shared > most and _same_sizes(first, step, names):
+            member = _renamed(step, names)
+            if _fits(nests, member):
+                best, most = member, shared
+    return best
+
+
+def _values(nests: Sequence[Nest]) -> set[Value]:
+    """What a group makes and reads."""
+    return {value for nest in nests for value in (nest.value, *nest.operands())}
 
 
 def _space(nest: Nest) -> Labels:
@@ -99,19 +112,21 @@ def _renamed(nest: Nest, names: dict[int, int]) -> Nest:
     )
 
 
+def _same_sizes(first: Nest, step: Nest, names: Mapping[int, int]) -> bool:
+    """Whether the step's labels have the extents of those of the group whose names they take."""
+    return all(same_extents((first.sizes[new],), (step.sizes[x],)) for x, new in names.items())
+
+
+def _shared(known: Collection[Load], step: Nest, names: Mapping[int, int]) -> int:
+    """Loads that the step has in common with the group, and values of the group it reads."""
+    loads = set(step.term.loads())
+    return sum((value, tuple(names[x] for x in own)) in known for value, own in loads if own)
+
+
 def _fits(nests: Sequence[Nest], member: Nest) -> bool:
-    first = nests[0]
-    labels = _space(first)
-    if not all(same_extents((first.sizes[x],), (member.sizes[x],)) for x in labels):
-        return False
     outputs = sorted([set(nest.output) for nest in (*nests, member)], key=len)
     nested = all(small <= large for small, large in pairwise(outputs))
-    return (
-        nested
-        and _shared(nests, member) > 0
-        and _reads_entries(nests, member)
-        and _along_memory([*nests, member])
-    )
+    return nested and _reads_entries(nests, member) and _along_memory([*nests, member])
 
 
 def _along_memory(nests: Sequence[Nest]) -> bool:
@@ -128,10 +143,3 @@ def _reads_entries(nests: Sequence[Nest], member: Nest) -> bool:
     return all(
         value in whole and made[value] == own for value, own in member.term.loads() if value in made
     )
-
-
-def _shared(nests: Sequence[Nest], member: Nest) -> int:
-    """Loads that the member has in common with the group, and values of the group it reads."""
-    known = {each for nest in nests for each in nest.term.loads()}
-    known |= {(nest.value, nest.output) for nest in nests}
-    return sum(each in known for each in set(member.term.loads()) if each[1])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .liveness import Uses, is_view
 from .nest_groups import groups
 from .numba_nests import DTYPES
 from .numba_terms import indices
@@ -63,6 +64,7 @@ class NumbaKernels(NumbaTiles):
     ) -> None:
         super().__init__(program, precision)
         self.region = region
+        self.uses = Uses(program.steps, program.outputs, is_view)
         self.lent = _lent(program, large)
         self.taken |= TAKEN
         self.parameters = [self._parameter(step.value) for step in program.inputs]
@@ -133,11 +135,8 @@ class NumbaKernels(NumbaTiles):
         """One loop; what only its own nests read is not stored."""
         nests = [step for step in steps if isinstance(step, Nest)]
         first, last = self.position + 1 - len(nests), self.position
-        outside = set(self.program.outputs)
-        for position, step in enumerate(self.program.steps):
-            if not first <= position <= last:
-                outside |= set(step.operands())
-        self.group(nests, [nest.value in outside for nest in nests])
+        reads = [self.uses.read.get(nest.value, []) for nest in nests]
+        self.group(nests, [any(not first <= k <= last for k in own) for own in reads])
 
     def step(self, step: Step) -> None:
         """Write one step."""
@@ -211,7 +210,7 @@ class NumbaKernels(NumbaTiles):
             return self.new_array(step.value, "zeros")
         name, axes = self.arrays.get(step.base, ("", ()))
         own = name in self._made() and axes == tuple(range(step.value.ndim))
-        if own and step.base.kind == "real" and self._last_read(step.base) == self.position:
+        if own and step.base.kind == "real" and self.uses.last(step.base) == self.position:
             self.arrays[step.value] = self.arrays[step.base]
             if name not in _made_by(self.kernel):
                 self.reads.add(name)
@@ -226,17 +225,6 @@ class NumbaKernels(NumbaTiles):
         self.line(f"{target}[{', '.join(loads)}] = {self.load(step.base, loads)}")
         self.indent = top
         return target
-
-    def _last_read(self, value: Value) -> int:
-        """The last step that may read a value's memory; a view of it counts for its own users."""
-        shared = {value}
-        last = 0
-        for position, step in enumerate(self.program.steps):
-            if any(operand in shared for operand in step.operands()):
-                last = position
-                if isinstance(step, (View, Reshape)):
-                    shared.add(step.value)
-        return len(self.program.steps) if shared & set(self.program.outputs) else last
 
     def _made(self) -> set[str]:
         """Arrays that a kernel up to this one allocates or is lent."""

@@ -21,8 +21,10 @@ to a step. Sizes are extents, so a program holds for all sizes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeGuard
 
 from tensorcalc.nodes import Variable
@@ -72,7 +74,8 @@ class Affine(NamedTuple):
         return None
 
 
-class Term(NamedTuple):
+@dataclass(frozen=True)
+class Term:
     """A scalar expression: an operator, its arguments and what else it needs.
 
     ``load`` (value, labels); ``constant`` number; ``size`` extent; ``add``, ``multiply``;
@@ -87,14 +90,15 @@ class Term(NamedTuple):
         """Labels that the expression depends on."""
         return {label for _, own in self.loads() for label in own}
 
-    def loads(self) -> Iterator[tuple[Value, Labels]]:
+    def loads(self) -> Sequence[tuple[Value, Labels]]:
         """Every load, in order, repetitions included."""
-        stack = [self]
-        while stack:
-            term = stack.pop()
-            if term.operator == "load":
-                yield term.payload
-            stack.extend(reversed(term.arguments))
+        return self._loads
+
+    @cached_property
+    def _loads(self) -> tuple[tuple[Value, Labels], ...]:
+        if self.operator == "load":
+            return (self.payload,)
+        return tuple(chain.from_iterable(argument.loads() for argument in self.arguments))
 
     def with_loads(self, change: Callable[[Value, Labels], Term]) -> Term:
         """The expression with ``change(value, labels)`` in the place of every load."""
@@ -109,7 +113,12 @@ class Term(NamedTuple):
 
     def size(self) -> int:
         """Number of operations."""
-        return sum(1 for term in self.walk() if term.operator not in ("load", "constant", "size"))
+        return self._size
+
+    @cached_property
+    def _size(self) -> int:
+        own = self.operator not in ("load", "constant", "size")
+        return own + sum(argument.size() for argument in self.arguments)
 
     def walk(self) -> Iterator[Term]:
         """The expression and everything below it."""
