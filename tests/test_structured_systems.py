@@ -10,7 +10,8 @@ from scipy import sparse
 
 import autodiff as ad
 from autodiff import curvature_rules
-from autodiff.structured import NotPositiveDefinite
+from autodiff.structured import NotPositiveDefinite, system
+from autodiff.structured.system import FORMED
 from autodiff.transforms import StructuredTransform
 from tensorcalc.errors import TensorcalcError
 
@@ -86,19 +87,28 @@ def whole(function: Any, params: dict[str, Any], data: tuple[Any, ...]) -> Any:
     )
 
 
+@pytest.mark.parametrize("formed", [0, FORMED])
 @pytest.mark.parametrize(
     ("function", "params", "data", "word", "eliminated"),
     SYSTEMS,
-    ids=[system[0].__name__ for system in SYSTEMS],
+    ids=[each[0].__name__ for each in SYSTEMS],
 )
 def test_systems_equal_the_dense_matrix(
-    function: Any, params: Any, data: Any, word: str, eliminated: tuple[int, ...]
+    function: Any,
+    params: Any,
+    data: Any,
+    word: str,
+    eliminated: tuple[int, ...],
+    formed: int,
+    monkeypatch: Any,
 ) -> None:
+    """The small ones, which are formed, by elimination as well."""
+    monkeypatch.setattr(system, "FORMED", formed)
     H, dense = ad.hessian(function, structured=True)(params, *data), whole(function, params, data)
     n = len(dense)
     damping = max(0.0, 1 - np.linalg.eigvalsh(dense)[0])
     damped, v = dense + damping * np.eye(n), rng.normal(size=(n, 2))
-    assert H.eliminated == eliminated
+    assert H.eliminated == (eliminated if n > formed else ())
     found = [
         (H @ v, dense @ v),
         (H.todense(), dense),

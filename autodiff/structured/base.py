@@ -324,4 +324,6 @@ def require_symmetric(what: str, product: Any, adjoint: Any, n: int) -> None:
 
 def diagonal_array(values: Any) -> Any:
     """A sparse diagonal matrix."""
-    return sparse.diags_array(values).tocsr()
+    n = len(values)
+    index = np.arange(n + 1, dtype=sparse.get_index_dtype(maxval=n))
+    return sparse.csr_array((values, index[:-1].copy(), index), shape=(n, n))

@@ -34,6 +34,8 @@ class DiagonalOperator(StructuredOperator):
         return (self.core,)
 
     def _values(self) -> Any:
+        if self.core.shape == self.parameter_shape:
+            return self.core.reshape(-1)
         return np.broadcast_to(self.core, self.parameter_shape).reshape(-1)
 
     def _product(self, V: Any) -> Any:

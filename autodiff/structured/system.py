@@ -11,8 +11,11 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
 from .base import FactorizedOperator, NotPositiveDefinite, StructuredOperator
-from .simple import DenseOperator
+from .simple import DenseOperator, ZeroOperator
 from .sparse_patterns import SparseOperator
+
+#: Rows up to which a system is factorized as a dense matrix.
+FORMED = 64
 
 
 class JoinedOperator(StructuredOperator):
@@ -58,7 +61,7 @@ class SystemOperator(JoinedOperator, FactorizedOperator):
 
     A solve eliminates the largest structured parameter, with the other sparse ones if nothing dense
     joins them to it, and factorizes the Schur complement of the rest: an arrow-head matrix costs
-    what its head costs.
+    what its head costs. Of a small system the rest is everything.
     """
 
     def __init__(
@@ -74,8 +77,10 @@ class SystemOperator(JoinedOperator, FactorizedOperator):
     @cached_property
     def eliminated(self) -> tuple[int, ...]:
         """The parameters that a solve eliminates: the largest structured one, or all sparse ones
-        that nothing dense joins.
+        that nothing dense joins; none where a dense factorization takes less than to prepare that.
         """
+        if self.shape[0] <= FORMED:
+            return ()
         largest = sorted(range(len(self.blocks)), key=lambda p: -self.blocks[p].shape[0])
         structured = [p for p in largest if not isinstance(self.blocks[p], DenseOperator)]
         found = (structured or largest)[:1]
@@ -106,6 +111,8 @@ class SystemOperator(JoinedOperator, FactorizedOperator):
     @cached_property
     def _inner(self) -> StructuredOperator:
         """The matrix of the eliminated parameters."""
+        if not self.eliminated:
+            return ZeroOperator((0,))
         if len(self.eliminated) == 1:
             return self.blocks[self.eliminated[0]]
         rows = [
