@@ -27,6 +27,7 @@ grids.FILLED = 2
 grids.HIGHEST = 2
 grids.TILE, grids.DEEP = 8, 4
 
+from backends.cuda import blocks as limits  # noqa: E402
 from backends.cuda import product_choice  # noqa: E402
 from backends.cuda.actions import HostCall  # noqa: E402
 from backends.cuda.row_operations import BODIES  # noqa: E402
@@ -198,6 +199,41 @@ def pairs() -> None:
     agree(together[0], arrays, {}, "float32", 1e-4)
 
 
+def points() -> list[list[Any]]:
+    """Sums over pairs of points with several coordinates, and a network: roots by programs."""
+    P, Q, v, c = tc.variables("P: n d, Q: m d, v: n d, c: m")
+    far = np.sum((P[:, None, :] - Q[None]) ** 2, axis=-1)
+    density = np.sum(np.log(np.sum(np.exp(-far), axis=1)))
+    own = np.sum(np.exp(-0.5 * np.sum((P[:, None, :] - P[None]) ** 2, axis=-1)))
+    scores = (2 * P) @ Q.T
+    return [
+        [np.exp(-far) @ c, np.exp(-far).T @ v, -3 * scores.T @ v],
+        [density, tc.gradient(density, P), tc.gradient(density, Q), tc.hvp(density, P, v)],
+        [own, tc.gradient(own, P)],
+        [tc.softmax(scores, axis=1) @ c, np.max(scores, axis=1)],
+    ]
+
+
+def blocks() -> None:
+    """Pairwise values in blocks of rows, the last one shorter; none if there are no rows."""
+    limits.LARGE, limits.ENTRIES, limits.ROWS = 20, 27, 2
+    rng = np.random.default_rng(6)
+    for n in (7, 0):
+        sizes = {"n": n, "m": 9, "d": 2}
+        shapes = {"P": "nd", "Q": "md", "v": "nd", "c": "m"}
+        arrays = {k: rng.normal(size=[sizes[a] for a in axes]) for k, axes in shapes.items()}
+        for roots in points()[: None if n else 1]:
+            plan, _ = planned(roots, {"n": 7, "m": 9, "d": 2})
+            assert any(isinstance(action, limits.Blocks) for action in plan.actions)
+            assert not any(
+                buffer.shape(sizes) in ((n, 9), (9, n), (n, n))
+                for buffer in plan.layout(sizes, "float64").offsets
+                if n
+            )
+            agree(roots, arrays, {"n": 7, "m": 9, "d": 2})
+    agree(points()[2], {"P": rng.normal(size=(7, 2))}, sizes | {"n": 7}, "float32", 1e-4)
+
+
 def rows() -> None:
     """Every operation along rows, short and long, with ties, infinities and NaN."""
     rng = np.random.default_rng(2)
@@ -262,7 +298,7 @@ def special_functions() -> None:
     print("digamma, polygamma")
 
 
-ALL = reductions, structures, products, pairs, rows, elementwise, special_functions
+ALL = reductions, structures, products, pairs, blocks, rows, elementwise, special_functions
 CHECKS: dict[str, Callable[[], None]] = {check.__name__: check for check in ALL}
 
 if __name__ == "__main__":

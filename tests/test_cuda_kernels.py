@@ -17,7 +17,7 @@ import pytest
 
 import backends
 import tensorcalc as tc
-from backends.cuda.actions import Count, Gemm, HostCall, Launch, number
+from backends.cuda.actions import Count, Gemm, HostCall, Launch
 from backends.cuda.grids import RULES, splits
 from backends.cuda.plan import Plan
 from backends.cuda.source import kernel_names, source_of
@@ -116,27 +116,6 @@ def test_products_in_tiles_keep_their_factors_in_shared_memory(orders: str) -> N
         assert f"fma.rn.{suffix}" in body and "bar.sync" in body
 
 
-def pairwise() -> tuple[Plan, str]:
-    """Two sums over the same pairs, and the loop over the terms of one tile in float32."""
-    from backends.cuda.compile import ptx_of
-
-    x, u, c = tc.variables("x: n, u: m, c: m")
-    near = np.exp(-((x[:, None] - u) ** 2))
-    plan, _ = planned([near @ c, np.sum(near * (x[:, None] - u), axis=1)], {"n": 500, "m": 500})
-    ptx = ptx_of(plan.kernels[0], "float32")
-    blocks = ptx[ptx.index(".entry") :].split("\n\n")
-    return plan, max(blocks, key=lambda block: block.count("ex2"))
-
-
-@compiles
-def test_pairwise_sums_read_terms_from_shared_memory_and_rows_from_registers() -> None:
-    plan, loop = pairwise()
-    assert [kernel.name for kernel in plan.kernels] == ["pairs", "sum_of_few"]
-    assert max(check(plan).values()) <= 48  # five blocks on a multiprocessor at once
-    assert loop.count("ld.shared.f32") == 2 and loop.count("ex2.approx") == 1
-    assert "ld.global" not in loop and "st." not in loop and ".f64" not in loop
-
-
 @compiles
 def test_sums_of_a_block_pass_through_shuffles_of_its_warps() -> None:
     from backends.cuda.compile import ptx_of
@@ -209,43 +188,6 @@ def test_a_sum_is_one_launch() -> None:
     assert launch.kernel.name == "everything"
     assert launch.grid.at({"n": 4_000_000}) == ((1024, 1, 1), (256, 1, 1))
     assert launch.grid.at({"n": 10}) == ((1, 1, 1), (256, 1, 1))
-
-
-def test_pairwise_sums_store_no_matrix() -> None:
-    for name in ("pairwise sums", "all-pairs potential"):
-        roots, sizes = main_shapes()[name]
-        plan, _ = planned(roots, sizes)
-        nbytes = plan.layout(sizes, "float64").nbytes
-        sizes = {name: 100 * size for name, size in sizes.items()}
-        assert nbytes <= 8 * 64 * 10_000
-        assert plan.layout(sizes, "float64").nbytes <= 8 * 6 * 1_000_000
-
-
-def test_pairwise_sums_ask_memory_for_every_term_once_a_block() -> None:
-    x, u, c = tc.variables("x: n, u: m, c: m")
-    root = np.exp(-((x[:, None] - u) ** 2)) @ c
-    few, many = {"n": 8, "m": 10_000}, {"n": 10_000, "m": 10_000}
-    (rows,), (pairs, _) = actions(root, few), actions(root, many)
-    assert (rows.kernel.name, pairs.kernel.name) == ("rows", "pairs")
-    assert number(rows.entries, many) == 10_000 * (1 + 2 * 10_000)
-    blocks, splits, _ = pairs.grid.at(many).blocks
-    assert (blocks, splits) == (40, 27)
-    assert number(pairs.entries, many) == splits * 10_000 + 2 * blocks * 10_000
-    written = splits * 10_000 * 2  # and read by the kernel that adds the parts
-    assert number(rows.entries, many) > 120 * (number(pairs.entries, many) + written)
-    assert not planned(root, few)[0].suits(many)
-
-
-def test_sums_over_the_same_pairs_are_one_kernel() -> None:
-    x, u, c = tc.variables("x: n, u: m, c: m")
-    near = np.exp(-((x[:, None] - u) ** 2))
-    sizes = {"n": 500, "m": 500}
-    found = actions([near @ c, near @ (c * c)], sizes)
-    assert [action.kernel.name for action in found] == ["pairs", "sum_of_few", "sum_of_few"]
-    assert found[0].kernel.text.count("exp(") == 1
-    density = np.sum(np.log(near @ c))  # its gradient needs the sums first
-    found = actions([density, tc.gradient(density, c)], sizes)
-    assert [action.kernel.name for action in found].count("pairs") == 2
 
 
 def test_a_gram_matrix_is_syrk_and_a_mirror() -> None:

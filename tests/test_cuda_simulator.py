@@ -23,6 +23,7 @@ CHECKS = (
     "structures",
     "products",
     "pairs",
+    "blocks",
     "rows",
     "elementwise",
     "special_functions",

@@ -7,7 +7,8 @@ addresses of the slots: scratch memory, memory that is zero between calls, argum
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -128,6 +129,14 @@ class Binder:
         place = Place(SCRATCH, self.nbytes)
         self.nbytes += aligned(nbytes)
         return place
+
+    @contextmanager
+    def block(self, sizes: Mapping[str, int], places: Mapping[Buffer, Place]) -> Iterator[None]:
+        """For a plan inside of this one: other sizes, and where its own buffers are."""
+        outside = self.sizes, self._slots
+        self.sizes, self._slots = sizes, {**self._slots, **places}
+        yield
+        self.sizes, self._slots = outside
 
     # -- commands ---------------------------------------------------------------------------------
     def add(self, command: Command, recordable: bool = True) -> None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
-from tensorcalc.extents import Extent, evaluate, same_extents, symbols_of
+from tensorcalc.extents import same_extents
 
 from ..host_calls import with_host_calls
-from ..lowering import ASSUMED_SIZE
 from ..nest_fusion import fused
 from ..program import Program, step_text
 from ..steps import (
@@ -34,14 +33,14 @@ from ..steps import (
     load,
 )
 from .actions import Action, Buffer, Copy, Fill, HostCall, Launch
+from .blocks import Blocked, in_blocks, with_regions
 from .contractions import as_nest, groups_of, matrix_product
 from .decompositions import decomposed, is_decomposition
 from .elementwise import copied, elementwise, gather, insertion, scatter
 from .memory_roles import Roles
-from .nests import product_of
 from .pairs import ROWS, Pairs, goes_with, pair_sums, pairs_of, sum_of_pairs
 from .panels import Panels, panels
-from .plan import Decision, Plan
+from .plan import Plan, Smallness
 from .product_choice import tiled, way
 from .reductions import FEW, everything, reduction
 from .row_operations import one_hot, row_operation
@@ -52,13 +51,14 @@ from .terms import Known, Place, can_say
 
 def prepared(program: Program) -> Program:
     """The program as kernels want it: fused, with what they cannot say between them."""
-    found = with_scalars_inlined(fused(with_host_calls(program, can_say)))
-    return with_scalings_inlined(found)
+    return with_scalars_inlined(fused(with_host_calls(program, can_say)))
 
 
 def plan_of(program: Program, sizes: Mapping[str, int] | None = None) -> Plan:
     """The launch plan of a program; ``sizes`` are those it shall be good for, any if not given."""
-    maker = PlanMaker(prepared(program), sizes or {})
+    is_small = Smallness(sizes or {})
+    found = with_regions(prepared(program), is_small)
+    maker = PlanMaker(with_scalings_inlined(found), is_small)
     maker.run()
     maker.plan.verify()
     return maker.plan
@@ -67,10 +67,10 @@ def plan_of(program: Program, sizes: Mapping[str, int] | None = None) -> Plan:
 class PlanMaker:
     """One pass over the steps."""
 
-    def __init__(self, program: Program, sizes: Mapping[str, int]) -> None:
+    def __init__(self, program: Program, is_small: Smallness) -> None:
         self.program = program
-        self.sizes = sizes
-        self.plan = Plan()
+        self.is_small = is_small
+        self.plan = Plan(decisions=is_small.decisions)
         self.makers: dict[Value, Step] = {step.value: step for step in program.steps}
         #: Where values lie.
         self.places: dict[Value, Place] = {}
@@ -87,6 +87,7 @@ class PlanMaker:
         """Every step in order, then results that are still views."""
         write: dict[type, Any] = {
             Input: self._input,
+            Blocked: lambda step: in_blocks(self, step),
             Nest: self._nest,
             Contract: self._contract,
             Scaled: self._contract,
@@ -96,7 +97,7 @@ class PlanMaker:
             Reshape: self._reshape,
             Call: self._call,
         }
-        for found in tiled(self.program, self.roles, self._is_small):
+        for found in tiled(self.program, self.roles, self.is_small):
             self.panels[found.value] = found
             self.absorbed |= {found.step.value, *found.before} - {found.value}
         for position, step in enumerate(self.program.steps):
@@ -187,16 +188,6 @@ class PlanMaker:
     def _launch(self, *actions: Action) -> None:
         self.plan.actions.extend(actions)
 
-    def _is_small(self, extents: Sequence[Any], limit: int) -> bool:
-        """Whether a product of extents is small at the sizes the plan is for; noted."""
-        names = set().union(*(symbols_of(e) for e in extents if isinstance(e, Extent)))
-        known = {name: self.sizes.get(name, ASSUMED_SIZE) for name in names}
-        volume = product_of([max(evaluate(e, known), 0) for e in extents])
-        small = bool(volume <= limit)
-        if names:
-            self.plan.decisions.append(Decision(tuple(extents), limit, small))
-        return small
-
     # -- steps ------------------------------------------------------------------------------
     def _input(self, step: Input) -> None:
         buffer = Buffer(step.value.name, step.value.extents, step.value.kind, "argument")
@@ -205,7 +196,7 @@ class PlanMaker:
 
     def _nest(self, step: Nest) -> None:
         out = self.buffer(step.value)
-        if not step.reduced or self._is_small([step.sizes[k] for k in step.reduced], FEW):
+        if not step.reduced or self.is_small([step.sizes[k] for k in step.reduced], FEW):
             self._launch(elementwise(step, out, self.known))
         elif found := self._pairs(step):
             self._sum_pairs(found, out)
@@ -217,7 +208,7 @@ class PlanMaker:
     def _pairs(self, step: Nest) -> Pairs | None:
         """A pairwise sum for more rows than share what they read anyway."""
         found = pairs_of(step, self.known)
-        return None if found is None or self._is_small(found.extents[:1], ROWS) else found
+        return None if found is None or self.is_small(found.extents[:1], ROWS) else found
 
     def _sum_pairs(self, first: Pairs, out: Buffer) -> None:
         """A pairwise sum, and those over the same pairs whose arrays are there already."""
@@ -240,7 +231,7 @@ class PlanMaker:
         if not (free and isinstance(step, Nest) and step.reduced):
             return False
         made = all(self._is_made(value) for value in step.operands())
-        return made and not self._is_small([step.sizes[k] for k in step.reduced], FEW)
+        return made and not self.is_small([step.sizes[k] for k in step.reduced], FEW)
 
     def _is_made(self, value: Value) -> bool:
         """Whether a value is in memory, or computed from what is."""
@@ -254,7 +245,7 @@ class PlanMaker:
 
     def _contract(self, step: Contract) -> None:
         groups = groups_of(step)
-        if groups is None or way(step, self._is_small) == "nest":
+        if groups is None or way(step, self.is_small) == "nest":
             self._nest(as_nest(step))
         else:
             matrix_product(self, step, groups)

@@ -8,12 +8,13 @@ Nothing here imports a CUDA library.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tensorcalc.extents import evaluate
+from tensorcalc.extents import evaluate, symbols_of
 
+from ..distribution import ASSUMED_SIZE
 from ..program import ProgramError
 from .actions import Action, Buffer, HostCall, Kernel, Launch
 
@@ -31,6 +32,28 @@ class Decision(NamedTuple):
     def holds(self, sizes: Mapping[str, int]) -> bool:
         """Whether the choice is also the right one for these sizes."""
         return (math.prod(evaluate(e, sizes) for e in self.extents) <= self.limit) == self.small
+
+
+class Smallness:
+    """Whether products of extents are small at the sizes that a plan is for; answers are noted."""
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        self.sizes = sizes
+        self.decisions: list[Decision] = []
+
+    def known(self, extents: Sequence[Any]) -> dict[str, int]:
+        """The sizes that extents need; those nobody said are assumed."""
+        names = set().union(*(symbols_of(extent) for extent in extents))
+        return {name: self.sizes.get(name, ASSUMED_SIZE) for name in names}
+
+    def __call__(self, extents: Sequence[Any], limit: int) -> bool:
+        """Whether their product is at most so much."""
+        known = self.known(extents)
+        volume = math.prod(max(evaluate(extent, known), 0) for extent in extents)
+        small = volume <= limit
+        if known:
+            self.decisions.append(Decision(tuple(extents), limit, small))
+        return small
 
 
 class Layout(NamedTuple):
@@ -84,13 +107,19 @@ class Plan:
     @property
     def kernels(self) -> list[Kernel]:
         """The different kernels, in order of first use."""
-        launches = (action for action in self.actions if isinstance(action, Launch))
+        launches = (action for action in self.flat() if isinstance(action, Launch))
         return list(dict.fromkeys(launch.kernel for launch in launches))
 
     @property
     def on_device(self) -> bool:
         """Whether nothing needs the host, so that the plan can be captured as a CUDA graph."""
-        return not any(isinstance(action, HostCall) for action in self.actions)
+        return not any(isinstance(action, HostCall) for action in self.flat())
+
+    def flat(self) -> Iterator[Action]:
+        """All actions, those of blocks among them."""
+        for action in self.actions:
+            inner = getattr(action, "plan", None)
+            yield from [action] if inner is None else inner.flat()
 
     def layout(self, sizes: Mapping[str, int], precision: str) -> Layout:
         """Offsets of the workspace's buffers: memory is used again once nobody reads it.
@@ -127,11 +156,12 @@ class Plan:
 
     def _spans(self) -> dict[Buffer, tuple[int, int]]:
         """Positions of the first and the last action that touch each buffer of the workspace."""
+        outside = {buffer.memory for buffer in self.arguments}
         spans: dict[Buffer, tuple[int, int]] = {}
         for position, action in enumerate(self.actions):
             for buffer in (*action.reads(), *action.writes()):
                 memory = buffer.memory
-                if memory.role in ("workspace", "zeroed"):
+                if memory.role in ("workspace", "zeroed") and memory not in outside:
                     spans[memory] = spans.get(memory, (position, position))[0], position
         return spans
 

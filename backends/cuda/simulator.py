@@ -15,9 +15,21 @@ import numpy as np
 
 from tensorcalc.extents import evaluate
 
-from .actions import Buffer, Copy, Factorization, Fill, Gemm, HostCall, Launch, Matrix, dtype_of
-from .compile import device_module, function_of
+from .actions import (
+    Buffer,
+    Copy,
+    Factorization,
+    Fill,
+    Gemm,
+    HostCall,
+    Launch,
+    Matrix,
+    dtype_of,
+    number,
+)  # fmt: skip
+from .blocks import Blocks, row_of
 from .plan import Plan
+from .simulated_device import simulated as run_kernel
 
 
 class Simulation:
@@ -69,15 +81,13 @@ class Simulation:
         return [self.array(buffer).copy() for buffer in self.plan.results]
 
     def _launch(self, action: Launch) -> None:
-        cuda = device_module("numba_cuda").cuda
         if action.is_empty(self.sizes):
             return
         pointers = [self.flat(buffer) for buffer in action.pointers]
         pointers = [p.view(np.uint8) if p.dtype == bool else p for p in pointers]
-        function = cuda.jit(function_of(action.kernel, self.precision))
         blocks, threads = action.grid.at(self.sizes)
-        with np.errstate(all="ignore"):
-            function[blocks, threads](*pointers, *action.numbers(self.sizes))
+        arguments = *pointers, *action.numbers(self.sizes)
+        run_kernel(action.kernel, self.precision, blocks, threads, arguments)
 
     def _gemm(self, action: Gemm) -> None:
         rows, columns, inner, batch = (
@@ -137,6 +147,21 @@ class Simulation:
         arguments = [self.array(buffer) for buffer in action.arguments]
         assert not isinstance(action.operation, str), action.name
         self.array(action.out)[...] = action.operation.reference(*arguments, **dict(action.params))
+
+    def _blocks(self, action: Blocks) -> None:
+        outside = self.sizes, self.own
+        for start, sizes in action.spans(self.sizes):
+            self.sizes, self.own = sizes, dict(self.own)
+            for part, whole in action.parts.items():
+                first = start * number(row_of(whole), sizes)
+                self.own[part] = self.flat(whole)[first:]
+            for buffer in action.plan.layout(sizes, self.precision).offsets:
+                if buffer.role != "zeroed":
+                    poison = np.full(buffer.nbytes(sizes, self.precision), 0xFF, np.uint8)
+                    self.own[buffer] = poison.view(dtype_of(buffer.kind, self.precision))
+            for each in action.plan.actions:
+                getattr(self, f"_{type(each).__name__.lower()}")(each)
+            self.sizes, self.own = outside
 
     def _fill(self, action: Fill) -> None:
         self.flat(action.out)[:] = action.number

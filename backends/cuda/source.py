@@ -14,6 +14,7 @@ from .actions import (
     Launch,
     Matrix,
 )
+from .blocks import Blocks
 from .plan import Plan
 
 HEAD = """\
@@ -36,13 +37,26 @@ def source_of(plan: Plan) -> str:
     kernels = [_renamed(kernel, name) for kernel, name in names.items()]
     arguments = ", ".join(buffer.name for buffer in plan.arguments)
     lines = [f"# arguments: {', '.join(map(repr, plan.arguments)) or 'none'}"]
-    for action in plan.actions:
-        if isinstance(action, Launch) and action.comment:
-            lines.append(f"# {action.comment}")
-        lines.append(action_text(action, names))
+    lines += _lines(plan, names)
     lines.append(f"return {', '.join(result.name for result in plan.results)}")
     body = "\n".join(f"    {line}" for line in lines)
     return "\n\n".join([HEAD, *kernels, f"def f({arguments}):\n{body}\n"])
+
+
+def _lines(plan: Plan, names: dict[Kernel, str]) -> list[str]:
+    """The actions of a plan, with what they are for."""
+    lines = []
+    for action in plan.actions:
+        if isinstance(action, Launch) and action.comment:
+            lines.append(f"# {action.comment}")
+        if isinstance(action, Blocks):
+            lines.append(f"for {action.rows} in blocks({action.extent}):")
+            for part, whole in action.parts.items():
+                lines.append(f"    {part!r} = rows of {whole.name}")
+            lines += [f"    {line}" for line in _lines(action.plan, names)]
+        else:
+            lines.append(action_text(action, names))
+    return lines
 
 
 def kernel_names(plan: Plan) -> dict[Kernel, str]:

@@ -12,6 +12,7 @@ from ..binding import ArgumentError
 from .actions import Action, Copy, Factorization, Fill, Gemm, HostCall, Launch
 from .arrays import DeviceArray
 from .binder import Binder, Place
+from .blocks import Blocks, row_of
 from .device import Device, View
 from .factorizations import bind_factorization
 from .graphs import MET, Replay
@@ -79,7 +80,26 @@ def _downloaded(device: Device, shape: tuple[int, ...], dtype: Any, address: int
     return array
 
 
+def _bind_blocks(binder: Binder, action: Blocks) -> None:
+    """The plan of a block for all blocks, in the same scratch memory."""
+    layout = action.plan.layout(action.most(binder.sizes), binder.precision)
+    work = binder.scratch(layout.nbytes, np.uint8)
+    own = {b: work.plus(at) for b, at in layout.offsets.items() if b.role != "zeroed"}
+    for start, sizes in action.spans(binder.sizes):
+        parts = {
+            part: binder.place(whole).plus(
+                start * binder.number(row_of(whole)) * binder.dtype(whole).itemsize
+            )
+            for part, whole in action.parts.items()
+        }
+        with binder.block(sizes, {**own, **parts}):
+            for each in action.plan.actions:
+                _BINDERS[type(each)](binder, each)
+    binder.free_scratch()
+
+
 _BINDERS: dict[type[Action], Any] = {
+    Blocks: _bind_blocks,
     Launch: _bind_launch,
     Gemm: bind_gemm,
     Factorization: bind_factorization,

@@ -15,7 +15,7 @@ import pytest
 import autodiff as ad
 import backends
 import tensorcalc as tc
-from backends.cuda import cuda_device, library_kernels
+from backends.cuda import blocks, cuda_device, library_kernels
 from backends.cuda.actions import dtype_of
 from backends.cuda.arrays import DeviceArray, to_device
 from backends.cuda.simulated_device import SimulatedDevice, simulated
@@ -254,3 +254,21 @@ def test_rows_of_the_benchmark_on_the_device(
     monkeypatch.setattr(device_rows, "measured", lambda *_: 1 / 0)
     (row,) = device_rows._row(model, "value", 10, "float64", options, Patience())
     assert row.left_out == {"ours cuda": "ZeroDivisionError: division by zero"}
+
+
+# -- pairwise values ------------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_blocks_of_rows_read_and_write_their_own_rows(
+    device: SimulatedDevice, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    for name, limit in (("LARGE", 20), ("ENTRIES", 12), ("ROWS", 2)):
+        monkeypatch.setattr(blocks, name, limit)
+    P, Q = tc.variables("P: n d, Q: m d")
+    value = np.sum(np.log(np.sum(np.exp(2 * P @ Q.T), axis=1)))
+    roots = [value, tc.gradient(value, P), tc.gradient(value, Q)]
+    f, g = backends.compile(roots, target="cuda"), backends.compile(roots)
+    for _ in range(3):  # issued, recorded, replayed
+        values = {"P": RNG.normal(size=(5, 2)), "Q": RNG.normal(size=(6, 2))}
+        values = {name: array.astype(dtype) for name, array in values.items()}
+        same(f(**values), g(**values), 1e-11 if dtype == "float64" else 1e-4)
+    assert device.log.count("record graph") == 1
