@@ -14,6 +14,9 @@ from typing import Any
 
 from .pytrees import LEAF, NOTHING, Definition
 
+#: What a guarded call gives for arguments that it was not made for.
+MISSED: Any = object()
+
 
 @lru_cache(maxsize=256)
 def key_of(arrays: int) -> Callable[..., Any]:
@@ -46,6 +49,47 @@ def directed(arrays: int, absent: tuple[bool, ...]) -> Callable[..., Any]:
     leaves = "".join(f"{name}, " for name in given)
     text = f"def function({', '.join(names)}):\n    return {key}, ({leaves})"
     return _function(text, {"absent": absent})
+
+
+def guarded(plan: Any, arrays: Sequence[Any], directions: Sequence[Any] | None = None) -> Any:
+    """A plan's call as a function of a tuple of arrays, and of one of directions if there are some.
+
+    It gives MISSED for what has other shapes, dtypes or classes than these, or lacks others.
+
+    >>> import numpy as np, types
+    >>> first = guarded(types.SimpleNamespace(call=lambda leaves: leaves[0]), (np.ones(2),))
+    >>> first((np.zeros(2),)), first((np.zeros(3),)) is MISSED, first((0.0,)) is MISSED
+    (array([0., 0.]), True, True)
+    """
+    parts = {"x": arrays} if directions is None else {"x": arrays, "v": directions}
+    names: dict[str, Any] = {"plan": plan, "missed": MISSED}
+    places = [
+        f"{part}s.__class__ is tuple and len({part}s) == {len(parts[part])}" for part in parts
+    ]
+    same, given = [], []
+    for name, value in (
+        (f"{p}{k}", v) for p, values in parts.items() for k, v in enumerate(values)
+    ):
+        if value is None:
+            same.append(f"{name} is None")
+            continue
+        given.append(name)
+        names |= {f"{name}c": value.__class__, f"{name}s": value.shape, f"{name}t": value.dtype}
+        same.append(f"{name}.__class__ is {name}c and {name}.shape == {name}s")
+        same.append(f"{name}.dtype is {name}t")
+    unpacked = [
+        f"        {''.join(f'{part}{k}, ' for k in range(len(values)))}= {part}s\n"
+        for part, values in parts.items()
+        if len(values)
+    ]
+    text = (
+        f"def function({', '.join(f'{part}s' for part in parts)}):\n"
+        f"    if {' and '.join(places)}:\n{''.join(unpacked)}"
+        f"        if {' and '.join(same) or 'True'}:\n"
+        f"            return plan.call(({''.join(f'{name}, ' for name in given)}))\n"
+        "    return missed"
+    )
+    return _function(text, names)
 
 
 def _described(names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from tensorcalc.nodes import Node, Variable
 
 from . import pytrees
 from .arguments import ARRAYS, arguments_of, is_traced, normal_leaf
-from .direct_calls import direct, directed, key_of
+from .direct_calls import direct, directed, guarded, key_of
 from .pytrees import LEAF
 from .rules import Outputs
 from .running import Derived, may_alias
@@ -62,6 +62,13 @@ class Plan:
         self._wanted = list(zip(ranks, may_alias(made.formulas), dtypes, strict=True))
         #: What a call does: as :meth:`_first` does, in fewer steps once there was a first.
         self.call: Callable[[Sequence[Any]], Any] = self._first
+        self._guarded: Callable[..., Any] | None = None
+
+    def guarded(self, *arguments: Sequence[Any]) -> Callable[..., Any]:
+        """:func:`autodiff.direct_calls.guarded` of this plan; ``arguments`` are those of a call."""
+        if self._guarded is None:
+            self._guarded = guarded(self, *arguments)
+        return self._guarded
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         """The result for these leaves of arguments, tangents and adjoints."""

@@ -33,6 +33,8 @@ from .watching import Watch
 
 #: Traces kept per function; the one used longest ago goes first.
 TRACE_LIMIT = 64
+#: Where plans keep the guarded call of the one used last, which most calls use again.
+LAST = "last"
 
 _FLAGS = {"f": (), "b": ("boolean",), "i": ("integer",), "u": ("integer",)}
 _depth: ContextVar[int] = ContextVar("depth", default=0)
@@ -92,6 +94,14 @@ class Tracer:
         """The plans of one transform of the function, shared by all its instances."""
         return self._plans.setdefault(transform, {})
 
+    def last(self, transform: Any) -> Any:
+        """The guarded call of the plan that the transform used last, if it is still valid."""
+        watch = self._watch
+        if watch is not None and not watch.same():
+            self.refresh()
+        plans = self._plans.get(transform)
+        return None if plans is None else plans.get(LAST)
+
     def refresh(self) -> None:
         """Drop all traces and plans if something that the function reads was rebound."""
         watch = self._watch
@@ -135,14 +145,21 @@ def _weak_reference(function: Callable[..., Any]) -> Any:
 
 
 _tracers: weakref.WeakKeyDictionary[Any, Tracer] = weakref.WeakKeyDictionary()
+#: Tracers by the id of their function, while it lives: a look-up that hashes and compares nothing.
+_by_id: dict[int, tuple[weakref.ref[Any], Tracer]] = {}
 
 
 def tracer_of(function: Callable[..., Any]) -> Tracer:
     """The one tracer of a function; transforms made one after another share its traces."""
+    number = id(function)
+    known = _by_id.get(number)
+    if known is not None and known[0]() is function:
+        return known[1]
     try:
         tracer = _tracers.get(function)
         if tracer is None:
             tracer = _tracers[function] = Tracer(function)
+        _by_id[number] = weakref.ref(function, lambda _: _by_id.pop(number, None)), tracer
         return tracer
     except TypeError:  # not hashable or not weakly referable: nothing to share by
         return Tracer(function)
