@@ -26,7 +26,7 @@ from .cuda_support import fake_nvidia
 from .cuda_support.fake_nvidia import FakeDevice, Graph, Noted, modules
 
 SETUP = Path(__file__).parents[1] / "setup.cfg"
-INSTALL = 'pip install "tensorcalc[cuda]"'
+INSTALL = f'pip install "{SETUP.parent}[cuda]"'
 
 
 @pytest.fixture

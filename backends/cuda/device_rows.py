@@ -27,6 +27,7 @@ def row_functions(real: Any) -> dict[str, Any]:
     found["team_product"] = _fold(times, real)
     found["team_highest"] = _search(found["is_above"], real)
     found["team_lowest"] = _search(found["is_below"], real)
+    found["team_prefix"] = _prefix(real)
     found.update(_scalings(real, one))
     return found
 
@@ -111,6 +112,41 @@ def _fold(combine: Any, real: Any) -> Any:
             x = combine(x, found[other])
         cuda.syncthreads()
         return x
+
+    return team
+
+
+def _prefix(real: Any) -> Any:
+    """The sum of a thread's number and of those of the threads before it, and that of all."""
+    warps, zero = grids.THREADS // 32, real(0)
+
+    @device
+    def grown(prefix, total, lanes):
+        other = cuda.shfl_xor_sync(ALL, total, lanes)
+        if cuda.threadIdx.x & lanes:
+            prefix += other
+        return prefix, total + other
+
+    @device
+    def team(x):
+        prefix, total = grown(x, x, 1)
+        prefix, total = grown(prefix, total, 2)
+        prefix, total = grown(prefix, total, 4)
+        prefix, total = grown(prefix, total, 8)
+        prefix, total = grown(prefix, total, 16)
+        if cuda.blockDim.x == 32:
+            return prefix, total
+        found = cuda.shared.array(warps, real)
+        if cuda.threadIdx.x % 32 == 0:
+            found[cuda.threadIdx.x // 32] = total
+        cuda.syncthreads()
+        before = total = zero
+        for warp in range(warps):
+            if warp == cuda.threadIdx.x // 32:
+                before = total
+            total += found[warp]
+        cuda.syncthreads()
+        return before + prefix, total
 
     return team
 

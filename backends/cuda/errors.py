@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from tensorcalc.errors import TensorcalcError
@@ -10,8 +11,11 @@ from ..compiled import TargetError
 from ..memory import text
 from .loading import PACKAGES
 
+_FOLDER = Path(__file__).parents[2]
+#: What pip installs: the folder with the sources if this is run from there.
+_SOURCE = str(_FOLDER) if (_FOLDER / "setup.cfg").exists() else "tensorcalc"
 #: Installs every package that the target needs, in versions that were tried together.
-INSTALL = 'pip install "tensorcalc[cuda]"'
+INSTALL = f'pip install "{_SOURCE}[cuda]"'
 #: What the driver must support, as the driver counts: 1000 * major + 10 * minor.
 OLDEST_DRIVER = 13000
 #: The first driver for Linux that supports it.

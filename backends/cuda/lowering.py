@@ -14,6 +14,7 @@ from tensorcalc.extents import same_extents
 
 from ..host_calls import with_host_calls
 from ..nest_fusion import fused
+from ..prefix_sums import prefix_sums
 from ..program import Program, step_text
 from ..steps import (
     Call,
@@ -51,7 +52,7 @@ from .terms import Known, Place, can_say
 
 def prepared(program: Program) -> Program:
     """The program as kernels want it: fused, with what they cannot say between them."""
-    return with_scalars_inlined(fused(with_host_calls(program, can_say)))
+    return with_scalars_inlined(fused(with_host_calls(prefix_sums(program), can_say)))
 
 
 def plan_of(program: Program, sizes: Mapping[str, int] | None = None) -> Plan:

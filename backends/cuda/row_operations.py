@@ -67,6 +67,18 @@ _EACH = """\
 for k in range(cuda.threadIdx.x, n1, cuda.blockDim.x):
     out[start + k] = {0}
 """
+_PREFIXES = """\
+carry = real(0)
+first = int64(0)
+while first < n1:
+    k = first + cuda.threadIdx.x
+    x = a[start + k] if k < n1 else real(0)
+    prefix, total = team_prefix(x)
+    if k < n1:
+        out[start + k] = carry + prefix
+    carry += total
+    first += cuda.blockDim.x
+"""
 _LOGIC = """\
 found = real(0)
 for k in range(cuda.threadIdx.x, n1, cuda.blockDim.x):
@@ -111,6 +123,7 @@ if cuda.threadIdx.x == 0:
         total *= a[start + k]
         out[start + k] = total
 """,
+    "prefix_sum": _PREFIXES,
     "argmax": _best("is_above", "highest") + _ONE.format("best"),
     "argmin": _best("is_below", "lowest") + _ONE.format("best"),
     "argmax_mask": _best("is_above", "highest") + _EACH.format("uint8(k == best)"),
