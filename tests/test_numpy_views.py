@@ -10,7 +10,7 @@ import pytest
 
 import tensorcalc as tc
 from tensorcalc.extents import assuming
-from tensorcalc.nodes import Delta
+from tensorcalc.nodes import Delta, Sum, postorder
 
 X, A, x, y, z = tc.variables("X: m n, A: n n, x: n, y: n, z: m")
 m, n = X.shape
@@ -116,3 +116,16 @@ def test_strided_windows_of_a_symbolic_axis_compose() -> None:
         every_other = windows(x, k)[::2]
         assert every_other.shape[0] is (n - 1) // 2
         assert every_other[:, 0] is x[: n - k + 1 : 2]
+
+
+def test_a_diagonal_beside_the_main_one_is_taken_of_every_term_of_a_sum() -> None:
+    B, b = tc.variables("B: n n, b: n")
+    H = 2 * (B + B @ B.T) + np.outer(b, b)
+    rng = np.random.default_rng(0)
+    values = {"B": rng.normal(size=(4, 4)), "b": rng.normal(size=4)}
+    whole = tc.evaluate(H, **values)
+    for of in (np.diagonal, np.diag, np.trace):
+        for offset in (-1, 0, 1):
+            found = of(H, offset)
+            assert all(node.ndim < 2 for node in postorder(found) if isinstance(node, Sum))
+            np.testing.assert_allclose(tc.evaluate(found, **values), of(whole, offset))

@@ -12,8 +12,9 @@ from ..applications import apply
 from ..deltas import LabelRow
 from ..errors import ShapeError, TraceError
 from ..extents import Extent, is_nonnegative
-from ..nodes import Constant, Node
-from ..products import product, scale, zeros
+from ..nodes import Constant, Node, Sum
+from ..products import product, scale, split_coefficient, zeros
+from ..sums import add
 from .convert import as_node, broadcast_operands, broadcast_to
 from .functions import described, implements, normal_axis
 from .indexing import getitem, nonnegative_index
@@ -166,7 +167,10 @@ def resize(a: Any, new_shape: Any) -> Node:
 # -- diagonals ------------------------------------------------------------------------------------
 @implements(np.diagonal)
 def diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Node:
-    """``out[..., t] = a[..., t, t + offset]``; the diagonal becomes the last axis."""
+    """``out[..., t] = a[..., t, t + offset]``; the diagonal becomes the last axis.
+
+    That of a sum is taken term by term: the sum itself is not formed.
+    """
     node = as_node(a)
     if node.ndim < 2:
         raise ShapeError(
@@ -174,6 +178,10 @@ def diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Node:
             described(node),
             "np.diag makes a matrix",
         )
+    coefficient, total = split_coefficient(node)
+    if isinstance(total, Sum):
+        terms = (diagonal(each, offset, axis1, axis2) for each in total.operands)
+        return scale(coefficient, add(*terms))
     first, second = normal_axis(axis1, node.ndim), normal_axis(axis2, node.ndim)
     down, right = (0, offset) if not _is_negative(offset) else (-offset, 0)
     rows, columns = node.extents[first] - down, node.extents[second] - right
