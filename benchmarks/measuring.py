@@ -23,8 +23,8 @@ from backends.auto_target import CALLS, SECONDS, finish_compiling
 SAMPLE_SECONDS = 2e-3
 #: Samples of every contestant, at least.
 LEAST_ROUNDS = 7
-#: Samples of a contestant that has taken so many seconds for them, at least.
-SLOW_ROUNDS, SLOW_SECONDS = 2, 2.0
+#: Samples of a contestant that has taken so many seconds for them, at least; one if it took more.
+SLOW_ROUNDS, SLOW_SECONDS, ONCE_SECONDS = 2, 2.0, 5.0
 
 
 def interleaved(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
@@ -51,7 +51,8 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[
 
 def _had_enough(samples: list[float], repeats: int) -> bool:
     """Whether a contestant is so slow that more samples of it would keep all others waiting."""
-    return len(samples) >= SLOW_ROUNDS and repeats * sum(samples) > SLOW_SECONDS
+    taken = repeats * sum(samples)
+    return taken > ONCE_SECONDS or (len(samples) >= SLOW_ROUNDS and taken > SLOW_SECONDS)
 
 
 def settled(call: Callable[[], Any]) -> Callable[[], Any]:
