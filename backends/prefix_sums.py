@@ -80,12 +80,12 @@ def _cumulated(step: Step, triangles: Triangles) -> list[Step] | None:
                 pair = own if is_second else own[::-1]
                 return _passes(step.value, other, labels, pair, step.output, way)
     if isinstance(step, Nest) and step.term.operator == "select":
-        mask, term = step.term.arguments
-        if mask.operator == "load" and mask.payload[0] in triangles:
+        chosen, term = step.term.arguments
+        if chosen.operator == "load" and chosen.payload[0] in triangles:
             if len(step.reduced) == 1:
-                return _cumulated_nest(step, triangles, mask, term)
-            if not step.output and set(step.reduced) == set(mask.payload[1]):
-                return _cumulated_whole(step, triangles, mask, term)
+                return _cumulated_nest(step, triangles, chosen, term)
+            if not step.output and set(step.reduced) == set(chosen.payload[1]):
+                return _cumulated_whole(step, triangles, chosen, term)
     return None
 
 
