@@ -2,7 +2,8 @@
 
 ``sum(S[a,i,k] x[a,j] over a)`` with ``S[a,i,k] = u[a,i] δ[i,k] + v[a,i] δ[i,k+m]`` is contracted
 term by term: the entries between the diagonals are neither stored nor multiplied. Sums of such
-sums are one sum, whose terms are written into one array. ``(A + A')[i,j] x[j]`` with stored ``A``
+sums are one sum, whose terms are written into one array, and a multiple of one has its terms
+multiplied, not all entries. ``(A + A')[i,j] x[j]`` with stored ``A``
 is two products with a vector, which read the matrix: the sum would be written and read again.
 """
 
@@ -54,9 +55,11 @@ def _rewritten(node: Node, new: Mapping[Node, Node], uses: Mapping[Node, int]) -
         return made if changed else node
     if isinstance(node, Product):
         for k, operand in enumerate(operands):
-            if not single[k] or not isinstance(operand, Sum) or not _contracts(node, k):
+            if not single[k] or not isinstance(operand, Sum):
                 continue
-            if sparse(operand) or _meets_vectors(node, k, operand):
+            if sparse(operand) and (_contracts(node, k) or _is_multiple(node, k)):
+                return _with_scaled_terms(_over_sum(node, operands, k))
+            if _contracts(node, k) and _meets_vectors(node, k, operand):
                 return _over_sum(node, operands, k)
         if changed:
             return product(operands, node.subscripts, node.output, node.label_extents())
@@ -71,11 +74,24 @@ def _terms(node: Node, single: bool) -> Sequence[Node]:
     return [node]
 
 
+def _with_scaled_terms(node: Node) -> Node:
+    """A multiple of a sparse sum as a sum of multiples: few entries are multiplied."""
+    coefficient, rest = split_coefficient(node)
+    if coefficient == 1 or not isinstance(rest, Sum) or not sparse(rest):
+        return node
+    return Sum(tuple(scale(coefficient, term) for term in rest.operands))
+
+
 def _contracts(node: Product, position: int) -> bool:
     """Whether an axis of an operand is summed together with another operand."""
     summed = set(node.subscripts[position]) - set(node.output)
     others = [own for k, own in enumerate(node.subscripts) if k != position]
     return any(label in own for label in summed for own in others)
+
+
+def _is_multiple(node: Product, position: int) -> bool:
+    """Whether all other factors are numbers."""
+    return not any(own for k, own in enumerate(node.subscripts) if k != position)
 
 
 def _meets_vectors(node: Product, position: int, operand: Sum) -> bool:

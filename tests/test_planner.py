@@ -11,7 +11,7 @@ import autodiff as ad
 import backends
 import tensorcalc as tc
 from backends.hoisting import hoisted
-from backends.steps import Call, Contract, Input
+from backends.steps import Call, Contract, Input, Nest
 from tensorcalc.extents import evaluate
 from tensorcalc.nodes import Product
 
@@ -263,3 +263,15 @@ def test_a_sum_up_to_each_entry_holds_for_long_vectors():
     gradient = tc.gradient(np.sum(np.cumsum(w) ** 2), w)
     slope = backends.compile(gradient)(w=np.ones(n))
     np.testing.assert_allclose(slope[[0, -1]], [n * (n + 1.0), 2.0 * n])
+
+
+@pytest.mark.parametrize("weight", ["number", "scalar"])
+def test_a_multiple_of_diagonals_multiplies_the_diagonals_alone(weight):
+    x, c = tc.variables("x: n, c: ")
+    diagonals = tc.hessian(np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2), x)
+    function = backends.compile({"number": 2, "scalar": c}[weight] * diagonals)
+    assert not any(isinstance(s, Nest) and s.value.ndim == 2 for s in function.program.steps)
+    values = {"x": np.random.default_rng(0).normal(size=5), "c": 3.0}
+    found = function(**{variable.name: values[variable.name] for variable in function.variables})
+    factor = {"number": 2, "scalar": 3.0}[weight]
+    np.testing.assert_allclose(found, factor * backends.compile(diagonals)(x=values["x"]))
