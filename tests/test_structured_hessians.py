@@ -242,9 +242,12 @@ def test_a_filter_after_a_filter_is_a_wider_band():
 
     rng = np.random.default_rng(0)
     x = rng.normal(size=40)
-    H = ad.hessian(loss, structured=True)(x, KERNEL)
+    hessian = ad.hessian(loss, structured=True)
+    H = hessian(x, KERNEL)
     close(H.todense(), ad.hessian(loss)(x, KERNEL))
     assert H.structure.name == "banded" and H.nbytes == 8 * 40 * 13
+    x = rng.normal(size=100_000)
+    assert hessian(x, KERNEL).nbytes == 8 * x.size * 13
 
 
 def test_two_dimensional_windows_are_sparse():

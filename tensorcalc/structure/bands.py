@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..curvature.forms import Factor, Label, collected
-from ..deltas import LabelRow, substituted
-from ..extents import is_nonnegative
+from ..deltas import LabelRow, solved_for, substituted
+from ..extents import is_nonnegative, symbols_of
 from ..nodes import Constant, Delta, Node
 from ..products import product
 from ..simplify import simplify
@@ -57,7 +57,7 @@ def _band_of_term(term: Term, low: Any, width: Any) -> Node:
     band: Label = ("band", 0)
     sizes = {**form.extents(), band: width}
     moved = [substituted(each, column, {row: 1, band: 1}, low) for each in rows]
-    deltas = [_delta(each, sizes) for each in _without_repetition(moved, row)]
+    deltas = [_delta(each, sizes) for each in _by_row(moved, row, sizes)]
     if not all(own for _, own in deltas):
         return band_of(term.node(), low, width)
     factors = [(Constant(form.coefficient), ()), *others, *deltas]
@@ -75,6 +75,40 @@ def _delta_rows(factors: Sequence[Factor]) -> tuple[list[LabelRow], list[Factor]
         else:
             others.append((node, own))
     return rows, others
+
+
+def _by_row(rows: Sequence[LabelRow], row: Label, sizes: Mapping[Label, Any]) -> list[LabelRow]:
+    """Rows that say of every label as long as ``row`` how far it is from there, by short labels.
+
+    Of a filter after a filter they leave a sum over the taps of both for every row, not one over
+    all positions between the two.
+    """
+    solved: list[tuple[Label, LabelRow]] = []
+    rest = list(rows)
+    labels = dict.fromkeys(label for terms, _ in rows for label in terms)
+    for label in (x for x in labels if x != row and _is_long(sizes[x], sizes[row])):
+        having = [each for each in rest if each[0].get(label, 0) in (1, -1)]
+        if not having:
+            continue
+        pivot = min(having, key=lambda each: (row not in each[0], len(each[0])))
+        found = solved_for(pivot, label)
+        assert found is not None
+        rest = [substituted(each, label, *found) for each in rest if each is not pivot]
+        solved = [(x, substituted(each, label, *found)) for x, each in solved]
+        solved.append((label, found))
+    return [*(_row_of(*each) for each in solved), *_without_repetition(rest, row)]
+
+
+def _row_of(label: Label, solution: LabelRow) -> LabelRow:
+    """The row that says ``label = sum(terms) + offset``."""
+    terms, offset = solution
+    return {**{x: -1 * c for x, c in terms.items()}, label: 1}, -1 * offset
+
+
+def _is_long(extent: Any, reference: Any) -> bool:
+    """Whether an extent grows with another, or is no less than half of it."""
+    shared = symbols_of(extent) & symbols_of(reference)
+    return bool(shared) or is_nonnegative(2 * extent - reference)
 
 
 def _without_repetition(rows: Sequence[LabelRow], label: Label) -> list[LabelRow]:
