@@ -346,7 +346,7 @@ def jvp(
     Raises TypeError if the primals or tangents are no tuple or list, ShapeError or DerivativeError
     if a tangent does not fit its primal. Source: forward mode, Laue et al. (NeurIPS 2018).
     """
-    last = _last(fun, _identity("jvp", None, has_aux, target))
+    last = None if tracing() else tracer_of(fun).last(("jvp", None, has_aux, target))
     if last is not None and (result := last(primals, tangents)) is not MISSED:
         return result
     _check_sequences("jvp", primals, tangents)
@@ -398,7 +398,8 @@ def hvp(
     Raises DerivativeError if the function is not scalar or an argument not real, and what
     :func:`jvp` raises. Source: Pearlmutter, *Fast Exact Multiplication by the Hessian* (1994).
     """
-    last = _last(fun, _identity("hvp", argnums, False, target))
+    chosen = argnums if argnums.__class__ is int else _as_tuple(argnums)
+    last = None if tracing() else tracer_of(fun).last(("hvp", chosen, False, target))
     if last is not None and (result := last(primals, tangents)) is not MISSED:
         return result
     _check_sequences("hvp", primals, tangents)
@@ -416,11 +417,6 @@ def trace_count(fun: Callable[..., Any]) -> int:
     1
     """
     return fun.traces if isinstance(fun, Transform) else tracer_of(fun).count
-
-
-def _last(fun: Callable[..., Any], identity: tuple[Any, ...]) -> Any:
-    """The guarded call of a transform's last plan; None while another function is traced."""
-    return None if tracing() else tracer_of(fun).last(identity)
 
 
 def _at_once(transform: tuple[Any, ...], primals: Any, tangents: Any) -> Any:
