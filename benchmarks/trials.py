@@ -6,7 +6,10 @@ everything once and goes on to the next call; a call that fails leaves it as it 
 
 from __future__ import annotations
 
-import multiprocessing
+import json
+import select
+import subprocess
+import sys
 from typing import Any
 
 from .calling import sentence
@@ -33,44 +36,37 @@ class Trials:
         """Try a call."""
         limit = COMPILING if name == own_name("numba") else TRIAL
         if self._process is None:
-            self._start()
-        self._connection.send((problem, result, size, dtype, name))
-        if not self._connection.poll(limit):
-            self.end()
-            return f"no result after {limit:.0f} s"
-        try:
-            why: str = self._connection.recv()
-        except EOFError:
-            self._process.join()
-            why = f"its process ended with {self._process.exitcode}"
-            self.end()
-        if not self._lasting:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.trials"],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        self._process.stdin.write(json.dumps([problem, result, size, dtype, name]).encode() + b"\n")
+        answered, _, _ = select.select([self._process.stdout], [], [], limit)
+        line = self._process.stdout.readline() if answered else b""
+        if line:
+            why: str = json.loads(line)
+        elif answered:
+            why = f"its process ended with {self._process.wait()}"
+        else:
+            why = f"no result after {limit:.0f} s"
+        if not line or not self._lasting:
             self.end()
         return why
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
-        theirs.close()  # so that the end of the process is the end of the connection
 
     def end(self) -> None:
         """Let the process go."""
         if self._process is not None:
             self._process.kill()
-            self._process.join()
-            self._connection.close()
+            self._process.wait()
+            self._process.stdin.close()
+            self._process.stdout.close()
             self._process = None
 
 
-def _serve(connection: Any) -> None:
-    """Make one call after the other, and say how each went."""
-    while True:
-        connection.send(_called(*connection.recv()))
-
-
-def _called(problem: str, result: str, size: int, dtype: str, name: str) -> str:
+def called(problem: str, result: str, size: int, dtype: str, name: str) -> str:
     """Make a call once; why it failed, "" if it did not."""
     from .suites.models import contestant
 
@@ -80,3 +76,14 @@ def _called(problem: str, result: str, size: int, dtype: str, name: str) -> str:
     except Exception as error:
         return sentence(error)
     return ""
+
+
+def main() -> None:
+    """Make one call after the other, and say how each went; a library may print elsewhere."""
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        print(json.dumps(called(*json.loads(line))), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
