@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,18 @@ def test_streams_of_other_libraries_are_known() -> None:
     assert found == [5, 11, 12, 13]
     with pytest.raises(TypeError, match="stream= is no CUDA stream"):
         stream_number("fast")
+
+
+def test_stream_of_another_library_lives_as_long_as_memory_of_it(device: SimulatedDevice) -> None:
+    class OfCupy:
+        ptr = 44
+
+    stream = OfCupy()
+    alive = weakref.ref(stream)
+    product, _ = caller((False, True))(to_device(numbers()[0], device), numbers()[1], stream=stream)
+    del stream
+    gc.collect()
+    assert alive() is product.device.owner is not None
 
 
 # -- out= -----------------------------------------------------------------------------------------

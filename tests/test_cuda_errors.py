@@ -197,6 +197,17 @@ def test_full_device_says_how_much_is_free(noted: Noted) -> None:
     assert "the stream is waited for" in noted.calls  # what was given back is free only then
 
 
+def test_handle_of_a_library_takes_no_memory_from_the_program_that_runs(
+    noted: Noted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = CudaDevice(0, None)
+    scratch = device.scratch(1000, 0)
+    monkeypatch.setattr(cuda_device, "BLAS_WORKSPACE", 3 * 10**9)
+    with pytest.raises(MemoryError, match=r"the device has no 3\.0 GB of memory"):
+        device.blas("dgemm_64")
+    assert device.scratch(1000, 0) == scratch
+
+
 def test_errors_of_the_driver_are_raised_by_name() -> None:
     with pytest.raises(TargetError, match="the CUDA driver reports CUDA_ERROR_OF_THE_TEST"):
         errors.checked((fake_nvidia.Status(700),))

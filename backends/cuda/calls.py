@@ -168,7 +168,12 @@ def _device_for(arrays: Sequence[Any], stream: Any) -> Device:
                 return array.device
     ordinals = (ordinal_of(array) for array in arrays if is_on_device(array))
     ordinal = next((number for number in ordinals if number is not None), 0)
-    return cuda_device.open_device(ordinal, None if stream is None else stream_number(stream))
+    if stream is None:
+        return cuda_device.open_device(ordinal)
+    device = cuda_device.open_device(ordinal, stream_number(stream))
+    if not isinstance(stream, int):
+        device.owner = stream
+    return device
 
 
 def stream_number(stream: Any) -> int:

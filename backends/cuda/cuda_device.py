@@ -141,6 +141,7 @@ class CudaDevice:
         #: Where work goes now: the stream, or while a graph is recorded the recording one.
         self._queue = self._own
         self.stream = int(self._own.handle)
+        self.owner: Any = None
         self._using = _Using(self._device)
         self._arena = Arena(self)
         self._handles: dict[str, int] = {}
@@ -172,7 +173,11 @@ class CudaDevice:
         if memory is None:
             self._arena.give_back()
             self.finish()
-            memory = self._allocated(nbytes)
+        return memory or self._needed(nbytes)
+
+    def _needed(self, nbytes: int) -> CudaMemory:
+        """New memory while scratch memory is in use."""
+        memory = self._allocated(nbytes)
         if memory is None:
             raise no_memory(nbytes, *checked(self.driver.cuMemGetInfo()))
         return memory
@@ -250,7 +255,7 @@ class CudaDevice:
 
     def _cublas(self) -> int:
         if "blas" not in self._handles:
-            self._blas_memory = self.allocate(BLAS_WORKSPACE)
+            self._blas_memory = self._needed(BLAS_WORKSPACE)  # between commands of a program
             self._handles["blas"] = self._started("cuBLAS", loading.CUBLAS)
             self._set_streams()
         return self._handles["blas"]

@@ -66,6 +66,9 @@ class Device(Protocol):
     ordinal: int
     #: The number by which CUDA libraries know the stream.
     stream: int
+    #: The object of another library whose stream it is: memory is given back in the stream's order,
+    #: so it must not be destroyed before. Who passes a number keeps the stream.
+    owner: Any
     capability: tuple[int, int]
 
     def using(self) -> AbstractContextManager[Any]:

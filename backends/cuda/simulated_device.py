@@ -132,6 +132,7 @@ class SimulatedDevice:
         self.capability = (9, 0)
         self.gpu = gpu or SimulatedGpu()
         self.stream = stream
+        self.owner: Any = None
         self.kernels = kernels
         #: What was called, in order.
         self.log: list[str] = []
