@@ -18,6 +18,7 @@ from tensorcalc.extents import Extent, same_extents, symbol
 
 from .program import Program
 from .steps import Call, Contract, Input, Labels, Nest, Step, Value, load
+from .symmetric_pairs import in_one_order
 from .transposed_sums import split
 
 
@@ -76,7 +77,8 @@ def tiled(program: Program, row_wise: Collection[str] = ()) -> tuple[Program, Ti
 
     ``row_wise`` names rows of the operation table that may run inside: along their last axis.
     """
-    program = split(program, set(pairwise_values(program)))
+    pairs = set(pairwise_values(program))
+    program = split(in_one_order(program, pairs), pairs)
     pairs = set(pairwise_values(program))
     for seed in (step.value for step in program.steps if step.value in pairs):
         for axis in range(seed.ndim):

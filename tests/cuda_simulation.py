@@ -209,7 +209,7 @@ def points() -> list[list[Any]]:
     return [
         [np.exp(-far) @ c, np.exp(-far).T @ v, -3 * scores.T @ v],
         [density, tc.gradient(density, P), tc.gradient(density, Q), tc.hvp(density, P, v)],
-        [own, tc.gradient(own, P)],
+        [own, tc.gradient(own, P), tc.hvp(own, P, v)],
         [tc.softmax(scores, axis=1) @ c, np.max(scores, axis=1)],
     ]
 
@@ -231,7 +231,8 @@ def blocks() -> None:
                 if n
             )
             agree(roots, arrays, {"n": 7, "m": 9, "d": 2})
-    agree(points()[2], {"P": rng.normal(size=(7, 2))}, sizes | {"n": 7}, "float32", 1e-4)
+    arrays = {"P": rng.normal(size=(7, 2)), "v": rng.normal(size=(7, 2))}
+    agree(points()[2], arrays, sizes | {"n": 7}, "float32", 1e-4)
 
 
 def rows() -> None:
