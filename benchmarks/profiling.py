@@ -1,9 +1,8 @@
 """Where a result's time goes: ``python -m benchmarks.profiling PROBLEM RESULT SIZE [DTYPE]``.
 
-RESULT is a value, a value and gradient or a Hessian. Prints the operations and bytes of our program
-beside those of XLA's, which no load of the machine changes, the seconds of processor time of the
-slowest lines of the NumPy program, and that of a call of the numba target and of the compiled
-function in it.
+Prints the operations and bytes of our program beside those of XLA's, which no load of the machine
+changes, the seconds of processor time of the slowest lines of the NumPy program, and that of a call
+of the numba target and of the compiled function in it.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from importlib.util import find_spec
 from time import process_time, thread_time
 from typing import Any, NamedTuple
 
+import autodiff as ad
 from autodiff.tracing import arguments_of, tracer_of
 from backends import CompiledFunction
 from backends.step_costs import cost
@@ -21,7 +21,7 @@ from tensorcalc.extents import evaluate
 
 from .measuring import sample_size
 from .modelling import Model, model_named
-from .ours import TRANSFORMS, fresh_loss, value_function
+from .ours import TRANSFORMS, fresh_loss, newton_step, value_function
 from .peers import load_jax
 
 ROUNDS, BATCHES, SHOWN = 7, 20, 8
@@ -41,19 +41,13 @@ def our_totals(compiled: CompiledFunction, sizes: Any) -> Totals:
     return Totals(flops, sum(float(evaluate(each.bytes, sizes)) for each in costs))
 
 
-def xla_totals(model: Model, result: str, arguments: tuple[Any, ...]) -> Totals | None:
+def xla_totals(model: Model, result: str, given: tuple[Any, ...]) -> Totals | None:
     """What XLA says of its own program; None without JAX."""
-    jax = load_jax()
-    if jax is None:
+    if load_jax() is None:
         return None
-    own = model.variant("jax")
+    from .contestants.jax_jit import jitted
 
-    def loss(*args: Any) -> Any:
-        return own(jax, *args) if own else model.loss(jax.numpy, *args)
-
-    functions = {"value": loss, "Hessian": jax.hessian(loss)}
-    function = functions.get(result, jax.value_and_grad(loss))
-    found = jax.jit(function).lower(*arguments).compile().cost_analysis()
+    found = jitted(model, result).lower(*given).compile().cost_analysis()
     return Totals(found["flops"], found["bytes accessed"])
 
 
@@ -102,25 +96,34 @@ def call_seconds(model: Model, result: str, arguments: tuple[Any, ...]) -> dict[
 
 
 def planned(
-    model: Model, result: str, arguments: tuple[Any, ...], target: str
+    model: Model, result: str, given: tuple[Any, ...], target: str
 ) -> tuple[Callable[..., Any], CompiledFunction, Mapping[str, int]]:
     """What a user calls, its compiled function and its sizes, after a first call."""
     loss = fresh_loss(model)
-    if result == "value":
-        compiled = value_function(loss, arguments, target)
-        compiled.call(*arguments)
-        trace = tracer_of(loss).trace(loss, arguments_of(arguments, {}))
-        return compiled.call, compiled, trace.sizes_for(arguments)
-    function = TRANSFORMS[result](loss, target=target)
-    function(*arguments)
-    plan = function.plan(arguments, {})
-    return function, plan.derived.compiled, plan.sizes
+
+    def product(v: Any, *args: Any) -> Any:
+        return ad.hvp(loss, args, (v, *[None] * (len(args) - 1)), target=target)
+
+    if result in TRANSFORMS:
+        function = TRANSFORMS[result](loss, target=target)
+        function(*given)
+        plan = function.plan(given, {})
+        return function, plan.derived.compiled, plan.sizes
+    functions = {"value": loss, "Hessian product": product, "Newton step": newton_step(loss)}
+    compiled = value_function(functions[result], given, target)
+    call = product if result == "Hessian product" else compiled.call
+    call(*given)
+    compiled.call(*given)
+    trace = tracer_of(functions[result]).trace(functions[result], arguments_of(given, {}))
+    return call, compiled, trace.sizes_for(given)
 
 
 def report(problem: str, result: str, size: int, dtype: str = "float64") -> None:
     """Print it."""
     model = model_named(problem)
     arguments = model.arguments(size, dtype)
+    if result == "Hessian product":
+        arguments = (model.direction(arguments), *arguments)
     _, compiled, sizes = planned(model, result, arguments, "numpy")
     rows = {"ours": our_totals(compiled, sizes), "XLA": xla_totals(model, result, arguments)}
     print(f"{problem}, {result}, size {size}, {dtype}: {len(compiled.program.steps)} steps")

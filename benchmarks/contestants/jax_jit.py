@@ -15,14 +15,14 @@ PACKAGE = "jax"
 
 def contestant(model: Model, result: str, arguments: tuple[Any, ...], direction: Any) -> Call:
     """A call of the jitted function with these arguments; a new size is compiled anew."""
-    jax, jitted = load_jax(), _jitted(model, result)
+    jax, function = load_jax(), jitted(model, result)
     given = (direction, *arguments) if result == "Hessian product" else arguments
     placed = [jax.numpy.asarray(array) for array in given]
-    return lambda: jax.block_until_ready(jitted(*placed))
+    return lambda: jax.block_until_ready(function(*placed))
 
 
 @lru_cache(maxsize=2)
-def _jitted(model: Model, result: str) -> Any:
+def jitted(model: Model, result: str) -> Any:
     """The function of the arguments, and of a direction before them for a Hessian product."""
     jax = load_jax()
     own = model.variant("jax")
