@@ -79,7 +79,11 @@ def structure(H: Node, row_axes: int | None = None) -> Structure:
     if not square:
         return _rectangular(H, rank, terms)
     whole = _kronecker(H, rank, term_of(single_form(H, rank)))
-    return whole or _square(H, rank, terms)
+    found = whole or _square(H, rank, terms)
+    if not isinstance(found, Dense):
+        return found
+    more = [term_of(form) for form in terms_of(H, rank, chained=True)]
+    return _square(H, rank, more) if len(more) > len(terms) else found
 
 
 def structure_of_system(blocks: Sequence[Sequence[Node]], ranks: Sequence[int]) -> BlockSystem:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ..curvature.forms import Factor, Label, collected
-from ..deltas import LabelRow, solved_for, substituted
-from ..extents import is_nonnegative, symbols_of
-from ..nodes import Constant, Delta, Node
+from ..curvature.forms import Label, collected
+from ..deltas import LabelRow, substituted
+from ..extents import is_nonnegative
+from ..nodes import Constant, Node
 from ..products import product
 from ..simplify import simplify
 from ..sums import add
+from .delta_rows import by_kept, delta_of, delta_rows
 from .kinds import Banded, Diagonals, Pattern, Scatter, Structure
 from .patterns import merged_patterns, patterns_of
-from .restrictions import band_of, invariant_axes, offset_delta
+from .restrictions import invariant_axes, offset_delta
 from .terms import Term, band_limits
 
 
@@ -39,76 +40,50 @@ def in_bands(H: Node, rank: int, terms: Sequence[Term]) -> Structure | None:
 
 
 def _banded(H: Node, terms: Sequence[Term], low: Any, width: Any) -> Banded:
-    band = simplify(add(*(_band_of_term(term, low, width) for term in terms)))
+    band = _band(terms, [(low, width)])
     toeplitz = 0 in invariant_axes(band)
     return Banded(H, 1, low, width, band, toeplitz, () if toeplitz else _affine_patterns(terms))
 
 
-def _band_of_term(term: Term, low: Any, width: Any) -> Node:
-    """``band[i, b]`` of one term, with ``i + low + b`` in place of the column in its deltas.
+def _band(terms: Sequence[Term], pattern: Sequence[tuple[Any, Any]]) -> Node:
+    """``band[i..., b...] = H[i..., i + low + b...]`` of the sum ``H`` of the terms; ``pattern`` has
+    a low and a width for every axis.
+    """
+    return simplify(add(*(_band_of_term(term, pattern) for term in terms)))
+
+
+def _band_of_term(term: Term, pattern: Sequence[tuple[Any, Any]]) -> Node:
+    """The band of one term, with ``i + low + b`` in place of the columns in its deltas.
 
     Entries whose column does not exist may have any value: nothing reads them.
     """
     form = term.form
-    (row,), (column,) = form.rows, form.columns
-    rows, others = _delta_rows(form.factors)
-    if row == column or any(column in own for _, own in others):
-        return band_of(term.node(), low, width)
-    band: Label = ("band", 0)
-    sizes = {**form.extents(), band: width}
-    moved = [substituted(each, column, {row: 1, band: 1}, low) for each in rows]
-    deltas = [_delta(each, sizes) for each in _by_row(moved, row, sizes)]
+    moved, others = delta_rows(form.factors)
+    used = {label for _, own in others for label in own}
+    if used & set(form.columns) or set(form.rows) & set(form.columns):
+        return _restricted(term, pattern)
+    bands: list[Label] = [("band", axis) for axis in range(len(pattern))]
+    sizes = {**form.extents(), **{b: width for b, (_, width) in zip(bands, pattern, strict=True)}}
+    for row, column, band, (low, _) in zip(form.rows, form.columns, bands, pattern, strict=True):
+        moved = [substituted(each, column, {row: 1, band: 1}, low) for each in moved]
+    near, rest = by_kept(moved, form.rows, sizes)
+    for row in form.rows:
+        rest = _without_repetition(rest, row)
+    deltas = [delta_of(each, sizes) for each in (*near, *rest)]
     if not all(own for _, own in deltas):
-        return band_of(term.node(), low, width)
+        return _restricted(term, pattern)
     factors = [(Constant(form.coefficient), ()), *others, *deltas]
-    return collected(factors, (row, band), sizes)
+    return collected(factors, (*form.rows, *bands), sizes)
 
 
-def _delta_rows(factors: Sequence[Factor]) -> tuple[list[LabelRow], list[Factor]]:
-    """The rows of all deltas, and the other factors."""
-    rows: list[LabelRow] = []
-    others: list[Factor] = []
-    for node, own in factors:
-        if isinstance(node, Delta) and len(set(own)) == len(own):
-            rows += [(dict(zip(own, c, strict=True)), offset) for c, offset in node.rows]
-            others += [] if node.rows else [(node, own)]
-        else:
-            others.append((node, own))
-    return rows, others
-
-
-def _by_row(rows: Sequence[LabelRow], row: Label, sizes: Mapping[Label, Any]) -> list[LabelRow]:
-    """Rows that say of every label as long as ``row`` how far it is from there, by short labels.
-
-    Of a filter after a filter they leave a sum over the taps of both for every row, not one over
-    all positions between the two.
-    """
-    solved: list[tuple[Label, LabelRow]] = []
-    rest = list(rows)
-    labels = dict.fromkeys(label for terms, _ in rows for label in terms)
-    for label in (x for x in labels if x != row and _is_long(sizes[x], sizes[row])):
-        having = [each for each in rest if each[0].get(label, 0) in (1, -1)]
-        if not having:
-            continue
-        pivot = min(having, key=lambda each: (row not in each[0], len(each[0])))
-        found = solved_for(pivot, label)
-        assert found is not None
-        rest = [substituted(each, label, *found) for each in rest if each is not pivot]
-        solved = [(x, substituted(each, label, *found)) for x, each in solved]
-        solved.append((label, found))
-    return [*(_row_of(*each) for each in solved), *_without_repetition(rest, row)]
-
-
-def _row_of(label: Label, solution: LabelRow) -> LabelRow:
-    """The row that says ``label = sum(terms) + offset``."""
-    terms, offset = solution
-    return {**{x: -1 * c for x, c in terms.items()}, label: 1}, -1 * offset
-
-
-def _is_long(extent: Any, reference: Any) -> bool:
-    """Whether an extent grows with another, or is no less than half of it."""
-    shared = symbols_of(extent) & symbols_of(reference)
-    return bool(shared) or is_nonnegative(2 * extent - reference)
+def _restricted(term: Term, pattern: Sequence[tuple[Any, Any]]) -> Node:
+    """The band of a term as its product with deltas that select it."""
+    H, axes = term.node(), range(len(pattern))
+    nodes, subscripts = [H], [(*(("i", a) for a in axes), *(("k", a) for a in axes))]
+    for a, (low, width) in enumerate(pattern):
+        nodes.append(offset_delta(low, H.extents[a], width, H.extents[a]))
+        subscripts.append((("i", a), ("b", a), ("k", a)))
+    return product(nodes, subscripts, [*(("i", a) for a in axes), *(("b", a) for a in axes)])
 
 
 def _without_repetition(rows: Sequence[LabelRow], label: Label) -> list[LabelRow]:
@@ -132,12 +107,6 @@ def _without_repetition(rows: Sequence[LabelRow], label: Label) -> list[LabelRow
         terms = {x: each[0].get(x, 0) - factor * pivot[0].get(x, 0) for x in labels}
         reduced.append((terms, each[1] - factor * pivot[1]))
     return reduced
-
-
-def _delta(row: LabelRow, sizes: Mapping[Label, Any]) -> Factor:
-    labels = tuple(x for x, c in row[0].items() if not (isinstance(c, int) and c == 0))
-    coefficients = tuple(row[0][x] for x in labels)
-    return Delta(((coefficients, row[1]),), tuple(sizes[x] for x in labels)), labels
 
 
 def _affine_patterns(terms: Sequence[Term]) -> tuple[Pattern, ...]:
@@ -172,18 +141,7 @@ def _diagonals(H: Node, rank: int, terms: Sequence[Term], limits: Any) -> Struct
         groups.setdefault(tuple(each), []).append(term)
     lows, bands = [], []
     for pattern, members in groups.items():
-        total = simplify(add(*(term.node() for term in members)))
-        lows.append(tuple(low for low, _ in pattern))
-        bands.append(_band(total, rank, [(low, high - low + 1) for low, high in pattern]))
+        spans = [(low, high - low + 1) for low, high in pattern]
+        lows.append(tuple(low for low, _ in spans))
+        bands.append(_band(members, spans))
     return Diagonals(H, rank, tuple(lows), tuple(bands))
-
-
-def _band(H: Node, rank: int, pattern: Sequence[tuple[Any, Any]]) -> Node:
-    """``band[i..., b...] = H[i..., i + low + b...]``."""
-    from_axes = range(rank)
-    nodes, subscripts = [H], [(*(("i", a) for a in from_axes), *(("k", a) for a in from_axes))]
-    for axis, (low, width) in enumerate(pattern):
-        nodes.append(offset_delta(low, H.extents[axis], width, H.extents[axis]))
-        subscripts.append((("i", axis), ("b", axis), ("k", axis)))
-    output = [*(("i", a) for a in from_axes), *(("b", a) for a in from_axes)]
-    return simplify(product(nodes, subscripts, output))

@@ -15,6 +15,7 @@ from ..extents import is_nonnegative
 from ..nodes import Apply, Constant, Delta, Node, Sum
 from ..simplify import simplify
 from ..sums import add
+from .delta_rows import by_kept, delta_of, delta_rows
 from .kinds import Affine, Pattern
 from .terms import Term, affine_rows, solved_labels, term_of, ties_found
 
@@ -72,7 +73,9 @@ def pattern_of(term: Term) -> Pattern | None:
     sizes = form.extents()
     if form.batch or not _is_sparse([sizes[x] for x in free], form, known):
         return None
-    factors = [(Constant(form.coefficient), ()), *form.factors]
+    rows, others = delta_rows(form.factors)
+    moved = [delta_of(each, sizes) for part in by_kept(rows, free, sizes) for each in part]
+    factors = [(Constant(form.coefficient), ()), *others, *moved]
     values = simplify(collected(factors, free, sizes))
     deltas = [f for f in form.factors if isinstance(f[0], Delta)]
     places = tuple(

@@ -111,12 +111,6 @@ def shared_blocks(H: Node, tied: Sequence[int]) -> tuple[Node, tuple[int, ...]]:
     return core, tuple(axis for position, axis in enumerate(tied) if position in kept)
 
 
-def band_of(H: Node, low: Any, width: Any) -> Node:
-    """``band[i, b] = H[i, i + low + b]``, zero where the column does not exist."""
-    selected = offset_delta(low, H.extents[0], width, H.extents[1])
-    return simplify(product((H, selected), (("i", "k"), ("i", "b", "k")), ("i", "b")))
-
-
 def offset_delta(low: Any, rows: Any, width: Any, columns: Any) -> Node:
     """``delta[i, b, k]`` that says ``k = i + low + b``."""
     return Delta((((1, 1, -1), low),), (rows, width, columns))

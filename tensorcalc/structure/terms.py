@@ -37,18 +37,21 @@ def single_form(H: Node, rank: int) -> Form:
     return ties_found(form_of(H, rows, columns, weights_closed=True))
 
 
-def terms_of(H: Node, rank: int) -> list[Form]:
-    """``H`` as a sum of products; sums that join rows with columns are multiplied out."""
-    return _spread(single_form(H, rank))
+def terms_of(H: Node, rank: int, chained: bool = False) -> list[Form]:
+    """``H`` as a sum of products; sums that join rows with columns are multiplied out.
+
+    With ``chained`` these are also the sums between which and a side several deltas lie.
+    """
+    return _spread(single_form(H, rank), chained)
 
 
-def _spread(form: Form) -> list[Form]:
+def _spread(form: Form, chained: bool) -> list[Form]:
     """The terms, unless they are too many."""
     found: list[Form] = []
     rest = [form]
     while rest:
         part = rest.pop()
-        joining = [k for k, factor in enumerate(part.factors) if _joins(part, factor)]
+        joining = [k for k, factor in enumerate(part.factors) if _joins(part, factor, chained)]
         parts = distributed(part, joining) if joining else [part]
         if len(parts) == 1:
             found += parts
@@ -59,14 +62,14 @@ def _spread(form: Form) -> list[Form]:
     return found
 
 
-def _joins(form: Form, factor: Factor) -> bool:
+def _joins(form: Form, factor: Factor, chained: bool) -> bool:
     """Whether a sum touches both sides, or is one of selections alone."""
     node, labels = factor
     if not isinstance(node, Sum) or not node.ndim:
         return False
     if all(map(_is_selection, node.operands)):
         return True
-    linked = _reached(form, form.rows), _reached(form, form.columns)
+    linked = _reached(form, form.rows, chained), _reached(form, form.columns, chained)
     return all(set(labels) & side for side in linked)
 
 
@@ -76,13 +79,15 @@ def _is_selection(term: Node) -> bool:
     return is_boolean(rest) and bool(rest.ndim) and not is_ones(rest)
 
 
-def _reached(form: Form, labels: Sequence[Label]) -> set[Label]:
-    """The labels and those that affine deltas make a function of them."""
+def _reached(form: Form, labels: Sequence[Label], chained: bool) -> set[Label]:
+    """The labels and those that affine deltas, one or a chain, make a function of them."""
+    deltas = [set(own) for node, own in form.factors if isinstance(node, Delta) and node.rows]
     found = set(labels)
-    for node, own in form.factors:
-        if isinstance(node, Delta) and node.rows and set(own) & set(labels):
-            found |= set(own)
-    return found
+    while True:
+        more = found.union(*(own for own in deltas if own & found))
+        if not chained or more == found:
+            return more
+        found = more
 
 
 def ties_found(form: Form) -> Form:
