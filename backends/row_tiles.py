@@ -16,9 +16,9 @@ from typing import Any
 from tensorcalc.cost import volume
 from tensorcalc.extents import Extent, same_extents, symbol
 
+from .pairwise_orders import in_one_order
 from .program import Program
 from .steps import Call, Contract, Input, Labels, Nest, Step, Value, load
-from .symmetric_pairs import in_one_order
 from .transposed_sums import split
 
 

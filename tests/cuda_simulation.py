@@ -209,7 +209,7 @@ def points() -> list[list[Any]]:
     return [
         [np.exp(-far) @ c, np.exp(-far).T @ v, -3 * scores.T @ v],
         [density, tc.gradient(density, P), tc.gradient(density, Q), tc.hvp(density, P, v)],
-        [own, tc.gradient(own, P), tc.hvp(own, P, v)],
+        [own, tc.gradient(own, P), tc.hvp(own, P, v), tc.einsum("iaib->iab", tc.hessian(own, P))],
         [tc.softmax(scores, axis=1) @ c, np.max(scores, axis=1)],
     ]
 

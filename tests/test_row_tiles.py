@@ -33,6 +33,7 @@ ROOTS = {
     "product": [tc.hvp(KERNEL_DENSITY, x, v)],
     "block": [tc.einsum("iaib->iab", tc.hessian(KERNEL_DENSITY, x))],
     "potential": [POTENTIAL, tc.gradient(POTENTIAL, x)],
+    "block of the potential": [tc.einsum("iaib->iab", tc.hessian(POTENTIAL, x))],
     "product of the potential": [tc.hvp(POTENTIAL, x, v)],
     "row sums": [np.sum(np.exp(-distances(x, y)), axis=1), np.sum(np.exp(x @ y.T), axis=0)],
     "normalised": [np.sum(np.log(np.sum(np.exp(-distances(x, y)), axis=1)))],

@@ -4,20 +4,20 @@ A potential ``sum_ij k(|x_i - x_j|)`` has derivatives with ``K + K'`` and sums o
 axis. They need whole columns of ``K`` beside its rows, unless it is known to be symmetric: a matrix
 of inner products ``X X'``, and what is made of symmetric values by a formula that stays the same
 when both indices trade places. A product such as ``V X'`` that a step reads in both orders is made
-in both, ``V X'`` and ``X V'``.
+in both, ``V X'`` and ``X V'``. Diagonals, which Hessian blocks need, are computed by themselves.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tensorcalc.extents import same_extents
 
 from .program import Program
-from .steps import Contract, Labels, Nest, Step, Term, Value, load
+from .steps import Contract, Labels, Nest, Step, Term, Value, View, load
 
 
 def in_one_order(program: Program, pairs: Collection[Value]) -> Program:
@@ -29,7 +29,71 @@ def in_one_order(program: Program, pairs: Collection[Value]) -> Program:
         if step.value in pairs and _is_symmetric(step, symmetric):
             symmetric.add(step.value)
         steps.append(step)
-    return _with_turned(program.with_steps(steps), pairs)
+    return _with_turned(_with_diagonals(program.with_steps(steps), pairs), pairs)
+
+
+def _with_diagonals(program: Program, pairs: Collection[Value]) -> Program:
+    """The program with ``K[i, i]`` computed without ``K``."""
+    makers = {step.value: step for step in program.steps}
+    steps: list[Step] = []
+    for step in program.steps:
+        found = None
+        if isinstance(step, View) and step.source in pairs and _is_diagonal(step):
+            found = _diagonal(makers[step.source], step.value, makers, pairs)
+        steps += found or [step]
+    return program.with_steps(_needed(steps, program.outputs, pairs))
+
+
+def _needed(
+    steps: Sequence[Step], outputs: Collection[Value], pairs: Collection[Value]
+) -> list[Step]:
+    """The steps without pairwise values that nobody reads any more."""
+    read, kept = set(outputs), []
+    for step in reversed(steps):
+        if step.value in read or step.value not in pairs:
+            read.update(step.operands())
+            kept.append(step)
+    return kept[::-1]
+
+
+def _is_diagonal(step: View) -> bool:
+    square = same_extents(step.source.extents[:1], step.source.extents[1:])
+    return square and step.inside and [form.label for form in step.axes] == [0, 0]
+
+
+def _diagonal(
+    maker: Step, made: Value, makers: Mapping[Value, Step], pairs: Collection[Value]
+) -> list[Step] | None:
+    """The steps that make the diagonal of a pairwise value; None if they are not known."""
+    if isinstance(maker, Contract):
+        kept, other = maker.output
+        left, right = (tuple(kept if k == other else k for k in s) for s in maker.subscripts)
+        repeated = len(set(left)) < len(left) or len(set(right)) < len(right)
+        return (
+            None
+            if repeated
+            else [replace(maker, value=made, subscripts=(left, right), output=(kept,))]
+        )
+    if not isinstance(maker, Nest) or maker.reduced:
+        return None
+    kept, other = maker.output
+    before: list[Step] = []
+    inner: dict[Value, Value] = {}
+    for value, own in dict.fromkeys(maker.term.loads()):
+        if value.ndim < 2 or value in inner:
+            continue
+        part = Value(f"{made.name}_{value.name}", made.extents)
+        steps = _diagonal(makers[value], part, makers, pairs) if value in pairs else None
+        if steps is None or len(own) != 2:
+            return None
+        before += steps
+        inner[value] = part
+
+    def change(value: Value, own: Labels) -> Term:
+        return load(inner.get(value, value), (kept,) if own else ())
+
+    sizes = {kept: maker.sizes[kept]}
+    return [*before, Nest(made, maker.term.with_loads(change), (kept,), (), sizes)]
 
 
 def _with_turned(program: Program, pairs: Collection[Value]) -> Program:
