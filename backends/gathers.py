@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tensorcalc.deltas import always_inside, solved_for, substituted
 from tensorcalc.extents import same_extents
 from tensorcalc.nodes import Node
 
-from .cores import Core, Row, reshaped, source_value
-from .steps import Affine, Insert, Labels, Value, View
+from .cores import Core, Row, multiplied, reshaped, source_value
+from .steps import Affine, Insert, Labels, Ref, Term, Value, View, load
 
 if TYPE_CHECKING:
     from .lowering import Lowering
@@ -259,6 +260,32 @@ def _descending(
 
 def _same(left: Any, right: Any) -> bool:
     return same_extents((left,), (right,))
+
+
+def filled(lowering: Lowering, core: Core, extents: Sequence[Any]) -> Term | None:
+    """A core whose places are all of the whole, as a term over its axes: a reshape, not a write.
+
+    Each axis must be a full mixed radix of labels of its own, which the core has all.
+    """
+    if core.axes is None or core.scattered is not None:
+        return None
+    order: list[int] = []
+    for form, extent in zip(core.axes, extents, strict=True):
+        digits = _descending(dict(form.terms), core.sizes, extent)
+        if digits is None or not same_extents((form.offset,), (0,)):
+            return None
+        order += digits
+    if sorted(order) != sorted(core.output) or not set(order) <= core.used():
+        return None
+    alpha = core.alpha(lowering)
+    plain = replace(core, output=tuple(order), coefficient=1, scalars=[], counts=[], axes=None)
+    ref = lowering.core(plain)
+    if sorted(ref.axes) != sorted(order):
+        return None
+    whole = Ref(ref.value, tuple(order.index(label) for label in ref.axes))
+    value = lowering.laid_out(whole, [core.sizes[label] for label in order])
+    entries = load(reshaped(lowering, value, tuple(extents)), tuple(range(len(extents))))
+    return multiplied([*alpha, entries])
 
 
 def _joined(

@@ -31,6 +31,7 @@ from .block_solves import block_solves
 from .contractions import contracted
 from .cores import Core
 from .distribution import ASSUMED_SIZE, distributed
+from .gathers import filled
 from .grams import GramChoice
 from .hoisting import hoisted
 from .node_kinds import (
@@ -251,6 +252,8 @@ class Lowering:
             core = self._structured(operand)
             if core is None:
                 dense.append(real(self.term(operand, labels)))
+            elif (term := filled(self, core, node.extents)) is not None:
+                dense.append(term)
             else:
                 sparse.append(core)
         if not sparse:

@@ -2,8 +2,8 @@
 
 Value, gradient and the diagonal of a Hessian read the same arrays; written as one loop they read
 them once, and what they compute alike is computed once. Nests form a group if their labels can be
-matched one to one, the labels of their results are nested (``()``, ``i``, ``i j``), and each
-reads of the others only the entry at hand.
+matched one to one, the labels of their results are nested (``()``, ``i``, ``i j``), the largest
+results end with the same label, and each reads of the others only the entry at hand.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def _shared(known: Collection[Load], step: Nest, names: Mapping[int, int]) -> in
 def _fits(nests: Sequence[Nest], member: Nest) -> bool:
     outputs = sorted([set(nest.output) for nest in (*nests, member)], key=len)
     nested = all(small <= large for small, large in pairwise(outputs))
-    return nested and _reads_entries(nests, member) and _along_memory([*nests, member])
+    whole = [*nests, member]
+    return nested and _reads_entries(nests, member) and _along_memory(whole) and _as_written(whole)
 
 
 def _along_memory(nests: Sequence[Nest]) -> bool:
@@ -134,6 +135,15 @@ def _along_memory(nests: Sequence[Nest]) -> bool:
     outside = {label for nest in nests if nest.reduced for label in nest.output}
     loads = [own for nest in nests for _, own in nest.term.loads() if len(own) > 1]
     return not any(own[-1] in outside for own in loads)
+
+
+def _as_written(nests: Sequence[Nest]) -> bool:
+    """Whether one order of loops writes all of the largest results as they lie in memory.
+
+    What is written across memory takes longer than reading the operands again.
+    """
+    rank = max(len(nest.output) for nest in nests)
+    return rank < 2 or len({nest.output[-1] for nest in nests if len(nest.output) == rank}) == 1
 
 
 def _reads_entries(nests: Sequence[Nest], member: Nest) -> bool:

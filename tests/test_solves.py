@@ -6,7 +6,7 @@ import pytest
 import autodiff as ad
 import backends
 import tensorcalc as tc
-from backends.steps import Call, Reshape, View
+from backends.steps import Call, Insert, Reshape, View
 from tensorcalc.numpy_protocol.creation import identity
 
 T, C, G = tc.variables("T: m k m k, C: m k, G: m k r")
@@ -198,3 +198,26 @@ def test_singular_matrices_are_refused_at_every_size(size):
     function = backends.compile(np.linalg.solve(A, b), "numba")
     with pytest.raises(np.linalg.LinAlgError, match="singular"):
         function(A=np.zeros((size, size)), b=np.ones(size))
+
+
+def test_terms_that_fill_a_flat_hessian_are_reshaped_not_written_entry_by_entry():
+    """Of the Hessian of a softmax loss, the outer products fill it, the blocks do not."""
+
+    def step(W, X):
+        def loss(W):
+            return np.sum(np.log(np.sum(np.exp(X @ W), axis=1))) + np.sum(W**2)
+
+        H = ad.hessian(loss)(W)
+        return H.reshape(W.size, W.size)
+
+    X, W = tc.variables("X: s n, W: n c")
+    function = backends.compile(step(W, X), variables=(W, X))
+    given = RNG.normal(size=(3, 2)), RNG.normal(size=(7, 3))
+    found = function.call(*given)
+    wanted = np.asarray(
+        ad.hessian(lambda W: np.sum(np.log(np.sum(np.exp(given[1] @ W), axis=1))))(given[0])
+    )
+    np.testing.assert_allclose(found, wanted.reshape(6, 6) + 2 * np.eye(6), rtol=1e-10)
+    inserts = [step for step in function.program.steps if isinstance(step, Insert)]
+    assert [step.core.ndim for step in inserts] == [0, 3]
+    assert inserts[0].base is not None
