@@ -18,7 +18,7 @@ from .ours import own_name
 
 #: Seconds that a trial may take, and those of one in which numba compiles: it keeps on disk what it
 #: compiled.
-TRIAL, COMPILING = 40.0, 180.0
+TRIAL, COMPILING = 40.0, 300.0
 
 
 class Trials:
