@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from tensorcalc.contraction_order import Choice, best_tree
+from tensorcalc.contraction_order import EXHAUSTIVE, Choice, best_tree
 from tensorcalc.nodes import Node
 
 from .cores import Core, Inverse, multiplied, source_term, source_value
 from .grams import gram_pairs, half_of_gram, renamed_labels
+from .partial_products import Factor
 from .solves import inverse_factor, solved
 from .steps import Contract, Labels, Ref, Term, Value, load
 
 if TYPE_CHECKING:
     from .lowering import Lowering
-
-
-class Factor(NamedTuple):
-    """A value and its labels."""
-
-    value: Value
-    labels: Labels
 
 
 def contracted(lowering: Lowering, core: Core) -> Ref:
@@ -95,10 +89,12 @@ def _tree(lowering: Lowering, core: Core, terms: list[Term], alpha: list[Term]) 
     labels = tuple(frozenset(f.labels) for f in factors)
     sizes = {label: lowering.size(extent) for label, extent in core.sizes.items()}
     output = frozenset(core.output)
-    tree = best_tree(labels, output, sizes)
+    is_small = len(factors) <= EXHAUSTIVE
+    alike = lowering.partial.alike(factors, output) if is_small else {}
+    tree = best_tree(labels, output, sizes, alike)
     if len(factors) > 2:
-        lowering.choices.append(Choice(labels, output, dict(core.sizes), tree))
-    result, _ = _evaluated(lowering, core, factors, tree, output)
+        lowering.choices.append(Choice(labels, output, dict(core.sizes), tree, alike))
+    result = _evaluated(lowering, core, factors, tree, output)
     return _scaled(lowering, core, Ref(result.value, result.labels), alpha)
 
 
@@ -114,21 +110,23 @@ def _as_factor(lowering: Lowering, core: Core, term: Term) -> Factor:
 
 def _evaluated(
     lowering: Lowering, core: Core, factors: list[Factor], tree: Any, needed: frozenset[int]
-) -> tuple[Factor, frozenset[int]]:
+) -> Factor:
     if isinstance(tree, int):
-        return factors[tree], frozenset(factors[tree].labels)
-    left_needed = needed | _leaf_labels(factors, tree[1])
-    right_needed = needed | _leaf_labels(factors, tree[0])
-    left, _ = _evaluated(lowering, core, factors, tree[0], left_needed)
-    right, _ = _evaluated(lowering, core, factors, tree[1], right_needed)
+        return factors[tree]
+    own = [factors[k] for k in _leaves(tree)]
+    known = lowering.partial.find(own, needed)
+    if known is not None:
+        return known
+    outside = [needed.union(*(factors[k].labels for k in _leaves(side))) for side in tree]
+    left = _evaluated(lowering, core, factors, tree[0], outside[1])
+    right = _evaluated(lowering, core, factors, tree[1], outside[0])
     result = pair(lowering, core, left, right, needed)
-    return result, frozenset(result.labels)
+    lowering.partial.note(own, needed, result)
+    return result
 
 
-def _leaf_labels(factors: list[Factor], tree: Any) -> frozenset[int]:
-    if isinstance(tree, int):
-        return frozenset(factors[tree].labels)
-    return _leaf_labels(factors, tree[0]) | _leaf_labels(factors, tree[1])
+def _leaves(tree: Any) -> list[int]:
+    return [tree] if isinstance(tree, int) else [*_leaves(tree[0]), *_leaves(tree[1])]
 
 
 # -- pairwise steps --------------------------------------------------------------------------------

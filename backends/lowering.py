@@ -45,6 +45,7 @@ from .node_kinds import (
     result_kind,
     variable_kind,
 )
+from .partial_products import PartialProducts
 from .program import Program
 from .selections import scattered
 from .solves import solvable
@@ -116,6 +117,7 @@ class Lowering:
         self.solvable = solvable(list(roots))
         self.cores: dict[Node, Core] = {}
         self.shared: list[Value] = []
+        self.partial = PartialProducts()
 
     def run(self) -> None:
         """Make everything, operands before users."""

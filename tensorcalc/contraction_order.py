@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .extents import evaluate
@@ -17,6 +18,9 @@ EXHAUSTIVE = 5
 #: What one multiply-add inside a matrix product costs, in passes over an element in memory.
 MATRIX_RATE = 1 / 12
 
+#: No two contractions are the same.
+NONE_ALIKE: Mapping[int, int] = MappingProxyType({})
+
 #: A tree of positions: ``0`` or ``(left, right)``.
 Tree = Any
 
@@ -25,15 +29,21 @@ def best_tree(
     labels: Sequence[frozenset[int]],
     output: frozenset[int],
     sizes: Mapping[int, float],
+    alike: Mapping[int, int] = NONE_ALIKE,
 ) -> Tree:
-    """The cheapest pairwise contraction as a tree."""
+    """The cheapest pairwise contraction as a tree.
+
+    ``alike`` numbers sets of factors, which are the bits of its keys: contractions of the same
+    number are the same and made once, those of number 0 are there already. Where opt_einsum
+    chooses, they count as any others.
+    """
     if len(labels) == 1:
         return 0
     if len(labels) == 2:
         return 0, 1
     if len(labels) > EXHAUSTIVE:
         return _opt_einsum_tree(labels, output, sizes)
-    return _exhaustive(labels, output, sizes)
+    return _exhaustive(labels, output, sizes, alike)
 
 
 class Choice(NamedTuple):
@@ -43,38 +53,55 @@ class Choice(NamedTuple):
     output: frozenset[int]
     extents: Mapping[int, Any]
     tree: Tree
+    alike: Mapping[int, int] = NONE_ALIKE
 
     def holds(self, sizes: Mapping[str, int]) -> bool:
         """Whether the order is also the best for these sizes."""
         numbers = {k: max(evaluate(extent, sizes), 1) for k, extent in self.extents.items()}
-        return bool(best_tree(self.labels, self.output, numbers) == self.tree)
+        return bool(best_tree(self.labels, self.output, numbers, self.alike) == self.tree)
 
 
 def _exhaustive(
     labels: Sequence[frozenset[int]],
     output: frozenset[int],
     sizes: Mapping[int, float],
+    alike: Mapping[int, int],
 ) -> Tree:
     count = len(labels)
     full = (1 << count) - 1
     kept = {subset: _kept(subset, labels, output) for subset in range(1, full + 1)}
-    best: dict[int, tuple[float, Tree]] = {1 << k: (0.0, k) for k in range(count)}
+    best: dict[int, _Best] = {1 << k: _Best(0.0, 0, k) for k in range(count)}
     for subset in sorted(range(1, full + 1), key=int.bit_count):
         if subset in best:
             continue
         lowest = subset & -subset
-        candidates: list[tuple[float, int, Tree]] = []
+        candidates: list[_Best] = []
         left = (subset - 1) & subset
         while left:
             if left & lowest:
                 right = subset ^ left
                 a, b = best[left], best[right]
                 own = pair_cost(kept[left], kept[right], kept[subset], sizes)
-                candidates.append((a[0] + b[0] + own, len(candidates), (a[1], b[1])))
+                same = left in alike and alike[left] == alike.get(right)
+                cost = own + (a.cost if same else a.cost + b.cost)
+                depth = 1 + max(a.depth, b.depth)
+                candidates.append(_Best(cost, depth, (a.tree, b.tree)))
             left = (left - 1) & subset
-        cost, _, tree = min(candidates, key=lambda item: item[:2])
-        best[subset] = cost, tree
-    return best[full][1]
+        chosen = min(candidates, key=_Best.rank)
+        best[subset] = chosen._replace(cost=0.0) if alike.get(subset) == 0 else chosen
+    return best[full].tree
+
+
+class _Best(NamedTuple):
+    """The cheapest contraction of a set of factors."""
+
+    cost: float
+    depth: int
+    tree: Tree
+
+    def rank(self) -> tuple[float, int]:
+        """Of trees that cost the same the flatter: others are likelier to need its parts."""
+        return float(f"{self.cost:.9g}"), self.depth
 
 
 def _kept(subset: int, labels: Sequence[frozenset[int]], output: frozenset[int]) -> frozenset[int]:

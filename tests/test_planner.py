@@ -275,3 +275,26 @@ def test_a_multiple_of_diagonals_multiplies_the_diagonals_alone(weight):
     found = function(**{variable.name: values[variable.name] for variable in function.variables})
     factor = {"number": 2, "scalar": 3.0}[weight]
     np.testing.assert_allclose(found, factor * backends.compile(diagonals)(x=values["x"]))
+
+
+def test_parts_of_products_are_made_once():
+    A, B, X = tc.variables("A: n n, B: n n, X: n n")
+    traces = [tc.einsum("ij,jk,kl,li->", p, X, q, X) for p, q in ((A, A), (A, B), (B, B))]
+    function = backends.compile(traces)
+    steps = function.program.steps
+    assert sum(isinstance(s, Contract) and s.value.ndim == 2 for s in steps) == 2  # A X and B X
+    a, b, x = np.random.default_rng(0).normal(size=(3, 4, 4))
+    wanted = [np.trace(p @ x @ q @ x) for p, q in ((a, a), (a, b), (b, b))]
+    np.testing.assert_allclose(function(A=a, B=b, X=x), wanted)
+
+
+def test_a_product_and_its_transpose_are_one_contraction():
+    A, B, C = tc.variables("A: m k, B: n k, C: n k")
+    function = backends.compile([np.tanh(A @ B.T) @ C, np.exp(B @ A.T) @ A])
+    steps = function.program.steps
+    assert sum(isinstance(step, Contract) for step in steps) == 3  # A B' once
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=(3, 5)), rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
+    found = function(A=a, B=b, C=c)
+    np.testing.assert_allclose(found[0], np.tanh(a @ b.T) @ c)
+    np.testing.assert_allclose(found[1], np.exp(b @ a.T) @ a)
