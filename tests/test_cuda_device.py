@@ -20,7 +20,7 @@ import autodiff as ad
 import backends
 import tensorcalc as tc
 from backends.compiled import TargetError
-from backends.cuda import arrays, cuda_device, graphs, library_kernels
+from backends.cuda import arrays, blocks, cuda_device, graphs, library_kernels
 from backends.cuda.arrays import DeviceArray, to_device
 
 from . import test_cuda_libraries as libraries
@@ -98,6 +98,30 @@ def test_large_sizes_agree_with_numpy() -> None:
             wanted = g(**{name: array.astype(float) for name, array in values.items()})
             for mine, theirs in zip(f(**values), wanted, strict=True):
                 assert error_of(mine, theirs) < allowed, (m, n, dtype)
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_pairwise_sums_agree_with_numpy(
+    precision: str, device: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through shared memory, of several tiles and parts; points in blocks of rows; scans."""
+    for name, limit in (("LARGE", 10_000), ("ENTRIES", 20_000)):
+        monkeypatch.setattr(blocks, name, limit)
+    p, q, c, P, Q = tc.variables("p: n, q: m, c: m, P: n d, Q: m d")
+    near = np.exp(-((p[:, None] - q) ** 2))
+    far = np.sum((P[:, None, :] - Q[None]) ** 2, axis=-1)
+    density = np.sum(np.log(np.exp(-far) @ (1 + c * c)))
+    roots = [near @ c, np.sum(near), np.cumsum(q)]
+    roots += [density, tc.gradient(density, Q), tc.hvp(density, P, np.cos(P))]
+    f, g = backends.compile(roots, target="cuda"), backends.compile(roots)
+    for n, m in ((9, 40), (300, 3000), (3000, 300)):
+        shapes = {"p": (n,), "q": (m,), "c": (m,), "P": (n, 3), "Q": (m, 3)}
+        values = {name: RNG.normal(size=shape) for name, shape in shapes.items()}
+        given = {name: array.astype(precision) for name, array in values.items()}
+        allowed = 1e-10 if precision == "float64" else 1e-3
+        for _ in range(3):
+            for mine, theirs in zip(f(**given), g(**values), strict=True):
+                assert error_of(mine, theirs) < allowed, (n, m)
 
 
 # -- libraries ------------------------------------------------------------------------------------

@@ -96,7 +96,8 @@ class CudaFunction(CompiledFunction):
     :class:`.arrays.DeviceArray`, and the call returns before they are there, unless the program
     has factorizations or indices to check. ``f(..., stream=s)`` runs on a stream of another
     library (its number, or a stream of CuPy, torch or cuda.core); otherwise on one of our own,
-    after what the arguments' producers have queued. ``f(..., out=a)`` writes into arrays.
+    after what the arguments' producers have queued. ``f(..., out=a)`` writes into arrays. A NumPy
+    array in pinned memory beside arrays on the device is read until the results are there.
 
     The first call raises CudaError if something is missing on this machine.
     """
