@@ -8,6 +8,7 @@ Gemm           ``out = left @ right`` (batched, strided), or one triangle of ``l
 Factorization  LU, Cholesky, symmetric eigenvalues or singular values of a batch of matrices
 HostCall       a row of the operation table that only NumPy or SciPy has, on copies of the buffers
 Fill, Copy     one number everywhere; the same entries elsewhere
+Blocks         a plan of its own for some rows, for all rows (:mod:`.blocks`)
 ============== =================================================================================
 
 Buffers are row-major and dense. Nothing here imports a CUDA library.
@@ -16,7 +17,7 @@ Buffers are row-major and dense. Nothing here imports a CUDA library.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -126,6 +127,10 @@ class Action:
     def writes(self) -> list[Buffer]:
         """Buffers that hold something after."""
         return []
+
+    def flat(self) -> Iterator[Action]:
+        """The action itself; what it consists of, if it is several."""
+        yield self
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,6 +68,10 @@ class Blocks(Action):
         zeroed = [b for b in written if b.memory.role == "zeroed"]
         return list(dict.fromkeys(self.parts.get(b, b) for b in [*outside, *zeroed]))
 
+    def flat(self) -> Iterator[Action]:
+        """The actions of a block."""
+        yield from self.plan.flat()
+
     def spans(self, sizes: Mapping[str, int]) -> Iterator[tuple[int, dict[str, int]]]:
         """The first row of each block, and the sizes with its number of rows."""
         extent = number(self.extent, sizes)

@@ -2,7 +2,8 @@
 
 Views, indicators and small scalar expressions are no steps of the plan: whoever reads them loads
 through them. A contraction is a kernel where it is small, a matrix with a vector, or a batch of
-short sums; sizes decide, and the plan notes each decision.
+short sums; pairwise sums share what they read, and pairwise values that are too large exist for a
+block of rows; sizes decide, and the plan notes each decision.
 """
 
 from __future__ import annotations

@@ -118,8 +118,7 @@ class Plan:
     def flat(self) -> Iterator[Action]:
         """All actions, those of blocks among them."""
         for action in self.actions:
-            inner = getattr(action, "plan", None)
-            yield from [action] if inner is None else inner.flat()
+            yield from action.flat()
 
     def layout(self, sizes: Mapping[str, int], precision: str) -> Layout:
         """Offsets of the workspace's buffers: memory is used again once nobody reads it.
