@@ -185,13 +185,13 @@ def pairs() -> None:
         [density, tc.gradient(density, u), tc.gradient(density, c)],
         [batch, np.sum(np.sin(b[:, None, :] + q[:, :, None]), axis=2)],
     ]
-    cases = (3, 131, 2, 3), (70, 200, 3, 1), (33, 40, 1024, 3), (0, 4, 3, 3), (4, 0, 3, 3)
+    cases = (3, 131, 2, 3), (70, 140, 3, 1), (12, 40, 1024, 3), (0, 4, 3, 3), (4, 0, 3, 3)
     for n, m, grids.PARTS, grids.BLOCKS in cases:
         sizes = {"n": n, "m": m, "l": 3}
         shapes = {"x": "n", "u": "m", "c": "m", "b": "ln", "q": "lm"}
         arrays = {k: rng.normal(size=[sizes[a] for a in axes]) for k, axes in shapes.items()}
         arrays["M"] = rng.normal(size=m) > 0
-        for roots in together[: 4 if n and m else 1]:
+        for roots in together[: 4 if 0 < n * m < 1000 else 1]:
             plan, _ = planned(roots)
             names = {getattr(getattr(a, "kernel", a), "name", "") for a in plan.actions}
             assert names & {"pairs", "all_pairs"}
