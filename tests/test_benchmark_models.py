@@ -325,3 +325,19 @@ def test_a_profile_has_the_operations_of_both_sides_and_every_line(capsys):
     assert float(xla.split()[1]) >= 4
     assert "in all" in total
     assert any(".dot(" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_structured_hessian_keeps_single_precision(name):
+    model = model_named(name)
+    arguments = model.arguments(model.sizes("Hessian")[0], "float32")
+    try:
+        operator = structured(model, "Hessian", arguments, "numpy")()
+    except calling.Refused:
+        pytest.skip(f"the Hessian of {name} has no structure")
+    vector = np.ones(operator.shape[0], np.float32)
+    assert operator.dtype == operator.todense().dtype == operator.diagonal().dtype == np.float32
+    assert (operator @ vector).dtype == np.float32
+    shift = 1 - float(np.linalg.eigvalsh(operator.todense())[0])
+    assert operator.solve(vector, damping=shift).dtype == np.float32
+    assert operator.inverse_diagonal(damping=shift).dtype == np.float32

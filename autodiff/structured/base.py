@@ -166,13 +166,14 @@ class StructuredOperator(LinearOperator, ABC):
         V = self._columns(b)
         if not isinstance(damping, (int, float, np.number)):
             raise TypeError(f"damping={damping!r} is no number")
-        if modified == "absolute":
-            return self._absolute_solution(V, damping).reshape(b.shape)
-        if modified == "shift":
-            damping = max(damping, self._shift())
-        elif modified is not None:
+        if modified not in (None, "shift", "absolute"):
             raise ValueError(f"modified={modified!r} is none of 'absolute', 'shift', None")
-        return self._solution(V, damping).reshape(b.shape)
+        if modified == "absolute":
+            solution = self._absolute_solution(V, damping)
+        else:
+            shift = self._shift() if modified else damping
+            solution = self._solution(V, max(damping, shift))
+        return solution.reshape(b.shape).astype(np.result_type(self.dtype, b), copy=False)
 
     def _columns(self, b: Any) -> Any:
         n = self.shape[0]
@@ -203,7 +204,11 @@ class StructuredOperator(LinearOperator, ABC):
     # -- diagonals and spectra ------------------------------------------------------------------
     def diagonal(self) -> Any:
         """The diagonal, of the shape of the parameter."""
-        return self._diagonal().reshape(self.parameter_shape)
+        return self._of_parameter(self._diagonal())
+
+    def _of_parameter(self, entries: Any) -> Any:
+        """One number for each entry of the parameter, in the precision of the matrix."""
+        return entries.reshape(self.parameter_shape).astype(self.dtype, copy=False)
 
     def trace(self) -> float:
         """The sum of the diagonal."""
@@ -211,7 +216,7 @@ class StructuredOperator(LinearOperator, ABC):
 
     def inverse_diagonal(self, damping: float = 0.0) -> Any:
         """The diagonal of ``inv(H + damping I)``, of the shape of the parameter: variances."""
-        return self._inverse_diagonal(damping).reshape(self.parameter_shape)
+        return self._of_parameter(self._inverse_diagonal(damping))
 
     def _inverse_diagonal(self, damping: float) -> Any:
         n = self.shape[0]
@@ -243,7 +248,7 @@ class StructuredOperator(LinearOperator, ABC):
     # -- storage --------------------------------------------------------------------------------
     def todense(self) -> Any:
         """The whole matrix, ``n`` by ``n``."""
-        return self._product(np.eye(self.shape[0]))
+        return self._product(np.eye(self.shape[0], dtype=self.dtype))
 
     def to_scipy_sparse(self) -> Any:
         """The matrix as a sparse array. Raises TensorcalcError where it is not sparse."""

@@ -39,7 +39,7 @@ from .blocks import BlocksOperator
 from .composite import InverseOperator
 from .kronecker import KroneckerOperator, KroneckerSumOperator
 from .low_rank import PlusLowRankOperator
-from .scattering import BandScattering, Place, Scattering, SparseScattering
+from .scattering import BandScattering, Place, Scattering, SparseScattering, added_up
 from .simple import DenseOperator, DiagonalOperator, ZeroOperator
 from .sparse_patterns import BandedOperator, SparseOperator
 
@@ -125,7 +125,7 @@ def _low_rank_factors(
 
     def made(values: Values) -> tuple[Any, Any]:
         weights = [_weights(values[p.weights], r) for p, r in zip(parts, ranks, strict=True)]
-        M = np.bincount(places, _joined(weights), math.prod(shape)).reshape(shape)
+        M = added_up(places, _joined(weights), math.prod(shape)).reshape(shape)
         Z = _joined([values[side].reshape(-1, n) for side in starts])
         if is_gram:
             return Z, M

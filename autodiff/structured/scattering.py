@@ -115,7 +115,7 @@ class SparseScattering(Scattering):
     def _filled(self, layout: Any, values: Any) -> Any:
         slots, columns, pointers = layout
         count = len(columns)
-        data = np.bincount(slots, weights=values, minlength=count + 1)[:count]
+        data = added_up(slots, values, count + 1)[:count]
         kept = data != 0
         if kept.all():
             columns, pointers = columns.copy(), pointers.copy()
@@ -146,8 +146,13 @@ class BandScattering(Scattering):
 
     def _filled(self, layout: Any, values: Any) -> Any:
         count = self.shape[0] * self._width
-        band = np.bincount(layout, weights=values, minlength=count + 1)
+        band = added_up(layout, values, count + 1)
         return band[:count].reshape(-1, self._width)
+
+
+def added_up(places: Any, values: Any, count: int) -> Any:
+    """``out[places[k]] += values[k]`` for ``count`` sums, in the precision of the values."""
+    return np.bincount(places, values, count).astype(values.dtype, copy=False)
 
 
 def _agree(known: Any, given: Any) -> bool:
