@@ -102,8 +102,10 @@ class NumbaCalls(NumbaContractions):
         if not (matrix.ndim == 2 or batched) or {matrix.kind, side.kind} != {"real"}:
             return False
         names = [f"np.ascontiguousarray({self.laid_out(value)})" for value in step.arguments]
-        function = "solve_each" if batched else "solve"
-        self.line(f"matrices.{function}({', '.join([*names, self.new_array(step.value)])})")
+        names.append(self.new_array(step.value))
+        if side.ndim == 1:
+            names[1:] = [f"{name}.reshape({self.shape([*side.extents, 1])})" for name in names[1:]]
+        self.line(f"matrices.{'solve_each' if batched else 'solve'}({', '.join(names)})")
         return True
 
     def _from_factors(self, step: Call) -> bool:
