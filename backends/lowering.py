@@ -31,6 +31,7 @@ from .block_solves import block_solves
 from .contractions import contracted
 from .cores import Core
 from .distribution import ASSUMED_SIZE, distributed
+from .filter_chains import chained
 from .gathers import filled
 from .grams import GramChoice
 from .hoisting import hoisted
@@ -86,7 +87,7 @@ def lower(
     real: bool = False,
 ) -> Lowered:
     """The Program that computes ``roots`` from ``variables``; ``sizes`` are hints of extents."""
-    lowering = Lowering(distributed(hoisted(roots)), variables, sizes or {}, real)
+    lowering = Lowering(chained(distributed(hoisted(roots))), variables, sizes or {}, real)
     lowering.run()
     lowering.program.verify()
     return Lowered(block_solves(lowering.program), lowering.choices)

@@ -6,11 +6,13 @@ import math
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 import autodiff as ad
 import backends
 import tensorcalc as tc
 from backends.hoisting import hoisted
+from backends.step_costs import cost
 from backends.steps import Call, Contract, Input, Nest
 from tensorcalc.extents import evaluate
 from tensorcalc.nodes import Product
@@ -298,3 +300,25 @@ def test_a_product_and_its_transpose_are_one_contraction():
     found = function(A=a, B=b, C=c)
     np.testing.assert_allclose(found[0], np.tanh(a @ b.T) @ c)
     np.testing.assert_allclose(found[1], np.exp(b @ a.T) @ a)
+
+
+@pytest.mark.parametrize("mode", ["same", "valid", "full"])
+def test_the_gradient_of_filters_after_filters_applies_them_one_by_one(mode):
+    """Every filter costs its taps times the length, however many there are."""
+    x, c = tc.variables("x: 40, c: 3")
+
+    def filtered(x, c, count):
+        for _ in range(count):
+            x = np.tanh(np.convolve(x, c, mode))
+        return np.sum(x**2)
+
+    for parameter in (x, c):
+        gradients = [tc.gradient(filtered(x, c, count), parameter) for count in (2, 4)]
+        two, four = (
+            sum(cost(step).flops for step in backends.compile(g).program.steps) for g in gradients
+        )
+        assert four < 3 * two
+    points, taps = np.random.default_rng(0).normal(size=40), np.array([0.5, -0.3, 0.4])
+    found = backends.compile(tc.gradient(filtered(x, c, 3), x))(x=points, c=taps)
+    wanted = scipy.optimize.approx_fprime(points, lambda p: filtered(p, taps, 3), 1e-6)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
