@@ -17,8 +17,9 @@ from tensorcalc.deltas import always_inside
 from tensorcalc.extents import same_extents
 
 from .factorizations import SWAPPED
+from .liveness import read_steps
 from .program import Program
-from .steps import Affine, Call, Input, Insert, Reshape, Step, Value, View
+from .steps import Affine, Call, Insert, Reshape, Step, Value, View
 
 
 class Blocks(NamedTuple):
@@ -61,7 +62,7 @@ def block_solves(program: Program) -> Program:
             work.reshape(step.value, step.source)
         else:
             work.steps.append(step)
-    return program.with_steps(_read(work.steps, program.outputs))
+    return program.with_steps(read_steps(work.steps, program.outputs))
 
 
 class _Rewriting:
@@ -205,13 +206,3 @@ def _inside(form: Affine, sizes: Mapping[Any, Any], size: Any) -> bool:
 
 def _without(form: Affine, label: int) -> Affine:
     return Affine(tuple(term for term in form.terms if term[0] != label), form.offset)
-
-
-def _read(steps: Sequence[Step], outputs: Sequence[Value]) -> list[Step]:
-    """The steps that somebody reads, and the arguments."""
-    needed, kept = set(outputs), list[Step]()
-    for step in reversed(steps):
-        if step.value in needed or isinstance(step, Input):
-            needed.update(step.operands())
-            kept.append(step)
-    return kept[::-1]

@@ -184,6 +184,11 @@ def _volume(extents: Sequence[Any]) -> float:
 
 
 def _size(extent: Any) -> float:
+    return max(assumed_number(extent), 1)
+
+
+def assumed_number(extent: Any) -> float:
+    """The number that is assumed for an extent, or a coefficient, where no sizes are known."""
     if isinstance(extent, int):
-        return max(extent, 1)
-    return max(evaluate(extent, dict.fromkeys(symbols_of(extent), ASSUMED_SIZE)), 1)
+        return extent
+    return evaluate(extent, dict.fromkeys(symbols_of(extent), ASSUMED_SIZE))

@@ -14,12 +14,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tensorcalc.applications import apply
-from tensorcalc.extents import evaluate, symbols_of
-from tensorcalc.nodes import Apply, Delta, Node, Product, Sum, postorder
+from tensorcalc.nodes import Delta, Node, Product, postorder
 from tensorcalc.products import product
-from tensorcalc.sums import add
+from tensorcalc.simplify import rebuilt
 
-from .distribution import ASSUMED_SIZE
+from .distribution import assumed_number
 
 
 class Part(NamedTuple):
@@ -43,20 +42,8 @@ def chained(roots: Sequence[Node]) -> list[Node]:
     """
     new: dict[Node, Node] = {}
     for node in postorder(*roots):
-        new[node] = _rewritten(node, [new[operand] for operand in node.operands])
+        new[node] = _in_parts(rebuilt(node, new))
     return [new[root] for root in roots]
-
-
-def _rewritten(node: Node, operands: Sequence[Node]) -> Node:
-    changed = any(a is not b for a, b in zip(operands, node.operands, strict=True))
-    if isinstance(node, Product):
-        made = product(operands, node.subscripts, node.output, node.label_extents())
-        return _in_parts(made if changed else node)
-    if changed and isinstance(node, Sum):
-        return add(*operands)
-    if changed and isinstance(node, Apply):
-        return apply(node.operation.name, *operands, **dict(node.params))
-    return node
 
 
 def _in_parts(node: Node) -> Node:
@@ -84,7 +71,9 @@ def _product(
 
 def _parts(node: Product) -> Iterator[Part]:
     """What a factor and the deltas of its summed labels make, if it leaves another delta."""
-    extents = {label: _size(extent) for label, extent in node.label_extents().items()}
+    extents = {
+        label: max(assumed_number(extent), 1) for label, extent in node.label_extents().items()
+    }
     own = [node.output, *(o for f, o in _factors(node) if not _is_delta(f))]
     largest = max(_volume(labels, extents) for labels in own)
     deltas = sum(map(_is_delta, node.operands))
@@ -122,7 +111,9 @@ def _determined(delta: Any, labels: tuple[int, ...], extents: Mapping[int, float
     """
     found = 0
     for coefficients, _ in delta.rows:
-        sizes = [(abs(_number(c)), extents[x]) for x, c in zip(labels, coefficients, strict=True)]
+        sizes = [
+            (abs(assumed_number(c)), extents[x]) for x, c in zip(labels, coefficients, strict=True)
+        ]
         least = min((extent for size, extent in sizes if size == 1), default=math.inf)
         found += 1 + sum(size > 1 and size >= least for size, _ in sizes)
     return found
@@ -138,14 +129,3 @@ def _is_delta(node: Node) -> bool:
 
 def _volume(labels: Collection[int], extents: Mapping[int, float]) -> float:
     return math.prod(extents[label] for label in set(labels))
-
-
-def _size(extent: Any) -> float:
-    return max(_number(extent), 1)
-
-
-def _number(extent: Any) -> float:
-    """The number that is assumed for an extent or a coefficient."""
-    if isinstance(extent, int):
-        return extent
-    return evaluate(extent, dict.fromkeys(symbols_of(extent), ASSUMED_SIZE))

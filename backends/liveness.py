@@ -1,8 +1,8 @@
-"""Where the values of a program are read, and how many bytes of them live at once."""
+"""Where the values of a program are read, by whom if at all, and how many bytes live at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeGuard
 
 from .program import Program
@@ -46,6 +46,16 @@ class Uses:
     def last(self, value: Value) -> int:
         """The last read of a value or a view of it."""
         return max(self.read.get(self.owner(value), [self.made[value]]))
+
+
+def read_steps(steps: Sequence[Step], outputs: Iterable[Value]) -> list[Step]:
+    """The steps that somebody reads, and the arguments."""
+    needed, kept = set(outputs), list[Step]()
+    for step in reversed(steps):
+        if step.value in needed or isinstance(step, Input):
+            needed.update(step.operands())
+            kept.append(step)
+    return kept[::-1]
 
 
 def peak(program: Program, bytes_of: Callable[[Value], int]) -> int:

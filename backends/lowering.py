@@ -35,6 +35,7 @@ from .filter_chains import chained
 from .gathers import filled
 from .grams import GramChoice
 from .hoisting import hoisted
+from .liveness import read_steps
 from .node_kinds import (
     as_wanted,
     is_elementwise,
@@ -133,17 +134,8 @@ class Lowering:
                 self.ref(node)
         for root in self.roots:
             self.program.outputs.append(self._output(root))
-        self._drop_unread()
-
-    def _drop_unread(self) -> None:
-        """Forget steps that nobody reads in the end: views that went into other views."""
-        needed = set(self.program.outputs)
-        kept: list[Step] = []
-        for step in reversed(self.program.steps):
-            if step.value in needed or isinstance(step, Input):
-                needed.update(step.operands())
-                kept.append(step)
-        self.program.steps = kept[::-1]
+        #: Views that went into other views are read by nobody.
+        self.program.steps = read_steps(self.program.steps, self.program.outputs)
 
     # -- making values ----------------------------------------------------------------------
     def emit(self, step: Step) -> Value:

@@ -10,12 +10,13 @@ in both, ``V X'`` and ``X V'``. Diagonals, which Hessian blocks need, are comput
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from tensorcalc.extents import same_extents
 
+from .liveness import read_steps
 from .program import Program
 from .steps import Contract, Labels, Nest, Step, Term, Value, View, load
 
@@ -41,19 +42,7 @@ def _with_diagonals(program: Program, pairs: Collection[Value]) -> Program:
         if isinstance(step, View) and step.source in pairs and _is_diagonal(step):
             found = _diagonal(makers[step.source], step.value, makers, pairs)
         steps += found or [step]
-    return program.with_steps(_needed(steps, program.outputs, pairs))
-
-
-def _needed(
-    steps: Sequence[Step], outputs: Collection[Value], pairs: Collection[Value]
-) -> list[Step]:
-    """The steps without pairwise values that nobody reads any more."""
-    read, kept = set(outputs), []
-    for step in reversed(steps):
-        if step.value in read or step.value not in pairs:
-            read.update(step.operands())
-            kept.append(step)
-    return kept[::-1]
+    return program.with_steps(read_steps(steps, program.outputs))
 
 
 def _is_diagonal(step: View) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from tensorcalc.table import TABLE
 
 from .cores import multiplied
+from .liveness import read_steps
 from .program import Program
 from .steps import Affine, Call, Contract, Indicator, Labels, Nest, Step, Term, Value, View, load
 
@@ -30,12 +31,7 @@ def prefix_sums(program: Program) -> Program:
         if way is not None:
             triangles[step.value] = way
         steps += _cumulated(step, triangles) or [step]
-    read, kept = set(program.outputs), []
-    for step in reversed(steps):
-        if step.value in read or step.value not in triangles:
-            read.update(step.operands())
-            kept.append(step)
-    return program.with_steps(reversed(kept))
+    return program.with_steps(read_steps(steps, program.outputs))
 
 
 # -- triangles ------------------------------------------------------------------------------------
